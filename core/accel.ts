@@ -1,0 +1,242 @@
+/**
+ * The accelerator interface, shaped like `/dev/kvm`: an Accelerator makes a Vm, a Vm makes Vcpus,
+ * `Vcpu.run()` executes guest code until something needs the machine. `core/tcg` and `core/kvm`
+ * implement it; boards and devices cannot tell which one they run on.
+ */
+import type { GuestMemory } from "./memory/guest_memory.ts";
+import type { AddressSpace } from "./memory/address_space.ts";
+import type { Clock } from "./clock.ts";
+
+/** A segment register, fields as `struct kvm_segment`. */
+export interface Segment {
+  selector: number;
+  base: bigint;
+  /** Byte granular: already scaled by 4 KiB when G is set. */
+  limit: number;
+  /** 4-bit type field. */
+  type: number;
+  s: number;
+  dpl: number;
+  present: number;
+  avl: number;
+  l: number;
+  db: number;
+  g: number;
+  unusable: number;
+}
+
+export interface TableRegister {
+  base: bigint;
+  limit: number;
+}
+
+/** General registers in KVM's order, each an unsigned 64-bit value. */
+export interface Regs {
+  rax: bigint;
+  rbx: bigint;
+  rcx: bigint;
+  rdx: bigint;
+  rsi: bigint;
+  rdi: bigint;
+  rsp: bigint;
+  rbp: bigint;
+  r8: bigint;
+  r9: bigint;
+  r10: bigint;
+  r11: bigint;
+  r12: bigint;
+  r13: bigint;
+  r14: bigint;
+  r15: bigint;
+  rip: bigint;
+  rflags: bigint;
+}
+
+export interface Sregs {
+  cs: Segment;
+  ds: Segment;
+  es: Segment;
+  fs: Segment;
+  gs: Segment;
+  ss: Segment;
+  tr: Segment;
+  ldt: Segment;
+  gdt: TableRegister;
+  idt: TableRegister;
+  cr0: bigint;
+  cr2: bigint;
+  cr3: bigint;
+  cr4: bigint;
+  cr8: bigint;
+  efer: bigint;
+  /** IA32_APIC_BASE. */
+  apicBase: bigint;
+}
+
+/** x87 and SSE state, as FXSAVE keeps it. */
+export interface Fpu {
+  /** Eight 80-bit registers ST0..ST7, 16 bytes each (10 used). */
+  fpr: Uint8Array;
+  fcw: number;
+  fsw: number;
+  /** Abridged tag byte: bit n set when physical register n holds a value. */
+  ftwx: number;
+  lastOpcode: number;
+  lastIp: bigint;
+  lastDp: bigint;
+  /** XMM0..XMM15, 16 bytes each. */
+  xmm: Uint8Array;
+  mxcsr: number;
+}
+
+export interface DebugRegs {
+  db: [bigint, bigint, bigint, bigint];
+  dr6: bigint;
+  dr7: bigint;
+}
+
+/** Multiprocessing state, as KVM_GET_MP_STATE names it. */
+export type MpState = "runnable" | "uninitialized" | "init-received" | "halted" | "sipi-received";
+
+/**
+ * What the vCPU's interrupt controller (its LAPIC, or the 8259 pair where there is none) offers it.
+ * The vCPU asks between instructions while its INTR line is high and IF allows.
+ */
+export interface InterruptSource {
+  /** INTA: takes the highest deliverable vector (0–255), or -1 when the request has gone away. */
+  acknowledge(): number;
+  /** Task priority as CR8 shows it (0–15). */
+  readonly tpr: number;
+  setTpr(value: number): void;
+  /** IA32_APIC_BASE as the guest reads it, and writes: false asks for #GP. */
+  readonly apicBase: bigint;
+  setApicBase(value: bigint): boolean;
+  /** x2APIC MSRs 0x800–0x8ff: undefined or false asks for #GP. */
+  readMsr(index: number): bigint | undefined;
+  writeMsr(index: number, value: bigint): boolean;
+}
+
+/**
+ * Why `run` came back. Port and memory accesses do not come back: the accelerator dispatches them to
+ * the Vm's address spaces itself (tcg by a plain call in mid-instruction, kvm after the exit).
+ */
+export type VmExit =
+  | { reason: "interrupted" } // budget used up, kicked, or run() was asked to return
+  | { reason: "hlt" } // halted with nothing pending; run again when something is
+  | { reason: "shutdown" } // triple fault
+  | { reason: "debug"; dr6: bigint; pc: bigint } // gdb breakpoint or step
+  | { reason: "internal-error"; message: string }; // the accelerator gave up: the VM is paused
+
+/** Exit counts by KVM's names (`io`, `mmio`, `hlt`, `irq_window`, `exceptions`…) for `info exits`. */
+export type ExitCounts = Map<string, number>;
+
+export interface Vcpu {
+  readonly index: number;
+  /** APIC ID. */
+  readonly apicId: number;
+  /**
+   * Executes until an exit. Under tcg at most `budget` instructions; kvm ignores it.
+   * Halted: returns `hlt` at once unless an event is pending.
+   */
+  run(budget: number): VmExit;
+  /** Makes a running `run` return `interrupted` soon. Any thread, any time. */
+  kick(): void;
+  /** Instructions retired since creation (tcg), for `-icount`. */
+  readonly instructions: number;
+
+  /** Level of the INTR input from the interrupt controller. Rising wakes a halted vCPU. */
+  setIntr(level: boolean): void;
+  /** Edge-triggered events from the interrupt controller or the machine. */
+  nmi(): void;
+  smi(): void;
+  /** INIT: the vCPU resets (not its caches or FPU) and waits for a SIPI unless it is the BSP. */
+  init(): void;
+  /** Start-up IPI: a vCPU waiting for it starts at vector × 4 KiB. Ignored otherwise. */
+  sipi(vector: number): void;
+  /** Power-on reset. The BSP becomes runnable at F000:FFF0, others wait for INIT/SIPI. */
+  reset(): void;
+  interruptSource: InterruptSource | undefined;
+
+  getRegs(): Regs;
+  setRegs(r: Partial<Regs>): void;
+  getSregs(): Sregs;
+  setSregs(s: Partial<Sregs>): void;
+  getFpu(): Fpu;
+  setFpu(f: Partial<Fpu>): void;
+  getDebugRegs(): DebugRegs;
+  setDebugRegs(d: DebugRegs): void;
+  /** A model-specific register, or undefined when this CPU model has none of that index. */
+  getMsr(index: number): bigint | undefined;
+  /** False when the index or the value is not acceptable (#GP for a guest). */
+  setMsr(index: number, value: bigint): boolean;
+  mpState: MpState;
+  /** Everything that is not in the groups above (pending events, interrupt shadow), for save/load. */
+  saveEvents(): unknown;
+  loadEvents(state: unknown): void;
+
+  /**
+   * The physical address a linear one maps to under the current paging, without side effects or
+   * privilege checks; undefined when not present. For the monitor and the gdb stub.
+   */
+  translate(linear: bigint): number | undefined;
+  /** CPUID as this vCPU's guest sees it. */
+  cpuid(leaf: number, subleaf: number): { eax: number; ebx: number; ecx: number; edx: number };
+  readonly exits: ExitCounts;
+  /** Single-step and hardware breakpoints for the gdb stub; `debug` exits follow. */
+  setGuestDebug(d: { step: boolean; breakpoints: bigint[] }): void;
+}
+
+export interface Vm {
+  readonly vcpus: readonly Vcpu[];
+  createVcpu(opts: VcpuOptions): Vcpu;
+  /** A20 gate: when low, bit 20 of every physical address from the CPU is 0. */
+  setA20(enabled: boolean): void;
+  close(): void;
+}
+
+export interface VcpuOptions {
+  readonly index: number;
+  readonly apicId: number;
+  /** CPU model and features after `-cpu` parsing. */
+  readonly model: CpuModel;
+  /** Bootstrap processor: runs after reset. */
+  readonly bsp: boolean;
+}
+
+/** A resolved CPU model: what CPUID answers. Made by `core/x86/cpuid`. */
+export interface CpuModel {
+  readonly name: string;
+  /** CPUID for a vCPU: topology and APIC ID come from `env`. Undefined leaves answer zeros. */
+  cpuid(leaf: number, subleaf: number, env: CpuidEnv): {
+    eax: number;
+    ebx: number;
+    ecx: number;
+    edx: number;
+  };
+  /** Feature flag by QEMU's name (`sse2`, `pae`, `nx`). */
+  has(feature: string): boolean;
+}
+
+export interface CpuidEnv {
+  readonly apicId: number;
+  readonly cores: number;
+  readonly threads: number;
+  readonly sockets: number;
+  /** CR4.OSXSAVE, CR4.PKE, APIC enable: bits that follow the CPU's state. */
+  readonly osxsave: boolean;
+  readonly apicEnabled: boolean;
+}
+
+export interface VmOptions {
+  readonly memory: GuestMemory;
+  /** Physical addresses. */
+  readonly mem: AddressSpace;
+  /** I/O ports. */
+  readonly io: AddressSpace;
+  readonly clock: Clock;
+}
+
+export interface Accelerator {
+  readonly name: "tcg" | "kvm";
+  createVm(opts: VmOptions): Vm;
+}
