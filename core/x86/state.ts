@@ -1,0 +1,229 @@
+/**
+ * Where a vCPU's state lies in the shared memory, as byte offsets from the vCPU's base address (the
+ * `cpu` parameter of every emitted function). Registers are 64 bits wide in every mode.
+ */
+
+/** General register `n` (encoding order) is at `8 * n`; AH, CH, DH, BH are at `8 * (n - 4) + 1`. */
+export const GPR = 0x000;
+export const RIP = 0x080;
+/** Result that ZF, SF and PF are derived from, sign-extended to 64 bits. */
+export const FLAG_RES = 0x088;
+/**
+ * The other flags: bit 31 CF; bit 30 CF xor OF; bit 3 AF; bits 15:8 are xored into the result's low
+ * byte before PF is taken, bit 0 into SF. (Carry-vector scheme of D. Mihocka and S. Shwartsman,
+ * "Virtualization Without Direct Execution", 2008.)
+ */
+export const FLAG_AUX = 0x090;
+/** TF, IF, DF, IOPL, NT, RF, VM, AC, VIF, VIP, ID at their RFLAGS positions; all others 0. */
+export const FLAG_SYS = 0x094;
+/** Instructions left in this slice; below zero the next block end returns to the run loop. */
+export const BUDGET = 0x098;
+/** Non-zero makes the next block end return to the run loop. */
+export const KICK = 0x09c;
+/** Translation mode: bits of {@link Mode}. */
+export const MODE = 0x0a0;
+/** Why emitted code returned: {@link Exit}. */
+export const EXIT = 0x0a4;
+/** Record of the instruction that faulted or asked to be linked. */
+export const EXIT_REC = 0x0a8;
+export const EXC_VECTOR = 0x0ac;
+/** Error code, or -1 for exceptions without one. */
+export const EXC_ERROR = 0x0b0;
+/** Instructions retired, low 32 bits wrap. */
+export const CR0 = 0x0c0;
+export const CR2 = 0x0c8;
+export const CR3 = 0x0d0;
+export const CR4 = 0x0d8;
+export const EFER = 0x0e0;
+/** Addresses of the TLB and jump cache in use (those of the current privilege). */
+export const TLB_PTR = 0x0e8;
+export const JC_PTR = 0x0ec;
+/** TLB of the supervisor, for implicit supervisor accesses: constant. */
+export const TLB_SYS_PTR = 0x0f0;
+/** Current privilege level. */
+export const CPL = 0x0f4;
+/** Set to 1 while the interrupt shadow of STI, MOV SS or POP SS covers the next instruction. */
+export const SHADOW = 0x0f8;
+/** Physical address mask of the A20 gate. */
+export const A20_MASK = 0x0fc;
+
+/** Segment caches: ES, CS, SS, DS, FS, GS, LDTR, TR, each {@link SEG_SIZE} bytes. */
+export const SEGS = 0x100;
+export const SEG_SIZE = 64;
+export const SEG_BASE = 0;
+/** Limit in bytes, unsigned. */
+export const SEG_LIMIT = 8;
+/** Descriptor bits 47:40 and 55:52: type 3:0, S 4, DPL 6:5, P 7, AVL 12, L 13, D/B 14, G 15. */
+export const SEG_ATTR = 12;
+export const SEG_SELECTOR = 16;
+/** Lowest and highest (inclusive) offsets that may be read and written; empty when low > high. */
+export const SEG_RLO = 24;
+export const SEG_RHI = 32;
+export const SEG_WLO = 40;
+export const SEG_WHI = 48;
+export const LDTR = 6;
+export const TR = 7;
+
+export const GDTR_BASE = 0x300;
+export const GDTR_LIMIT = 0x308;
+export const IDTR_BASE = 0x310;
+export const IDTR_LIMIT = 0x318;
+/** DR0–DR7, 8 bytes each. */
+export const DR = 0x320;
+/** Bytes of a guest access that cannot be made in place (device registers, page crossing). */
+export const BOUNCE = 0x380;
+/** 64-bit results and operands exchanged with helper functions. */
+export const SCRATCH = 0x3c0;
+
+/** x87 registers R0–R7 (physical), 16 bytes each: significand 8, sign and exponent 2. MMn is Rn. */
+export const FPR = 0x400;
+export const FCW = 0x480;
+/** Status word without TOP. */
+export const FSW = 0x484;
+/** TOP, 0–7. */
+export const FTOP = 0x488;
+/** Bit n set when physical register n is empty. */
+export const FEMPTY = 0x48c;
+export const FIP = 0x490;
+export const FDP = 0x498;
+export const FCS = 0x4a0;
+export const FDS = 0x4a4;
+export const FOP = 0x4a8;
+export const MXCSR = 0x4ac;
+/** Vector register n at `XMM + 64 * n`, 32 of them, wide enough for ZMM. */
+export const XMM = 0x500;
+export const XMM_SIZE = 64;
+/** Scratch space of the run-time library. */
+export const LIB = 0xd00;
+
+/** TLBs: supervisor, then user. */
+export const TLB = 0x1000;
+export const TLB_ENTRIES = 1024;
+export const TLB_ENTRY = 32;
+/** Tags: page address, or with low bits set when an access of that kind must take the slow path. */
+export const TLB_READ = 0;
+export const TLB_WRITE = 8;
+export const TLB_EXEC = 16;
+/** Added to a linear address (mod 2^32) gives the offset in the shared memory. */
+export const TLB_ADDEND = 24;
+/** Physical page number, for the slow path and the dirty log. */
+export const TLB_PHYS = 28;
+export const TLB_BYTES = TLB_ENTRIES * TLB_ENTRY;
+
+/** Jump caches: supervisor, then user; an entry is {tag i64, record i32, pad}. */
+export const JC = TLB + 2 * TLB_BYTES;
+export const JC_ENTRIES = 2048;
+export const JC_ENTRY = 16;
+export const JC_BYTES = JC_ENTRIES * JC_ENTRY;
+
+export const STATE_BYTES = JC + 2 * JC_BYTES;
+
+/** Why emitted code came back to the run loop. */
+export const Exit = {
+  /** RIP holds the next instruction: find its translation. */
+  LOOKUP: 0,
+  /** EXC_VECTOR is to be delivered for the instruction of EXIT_REC. */
+  EXCEPTION: 1,
+  /** RIP holds the target of the jump at EXIT_REC, which may be linked to its translation. */
+  LINK: 2,
+  /** The slice is over; RIP is exact. */
+  BUDGET: 3,
+  /** HLT executed; RIP is behind it. */
+  HALT: 4,
+  /** The instruction at EXIT_REC must be run by the interpreter of single instructions again. */
+  RETRY: 5,
+  /** Triple fault. */
+  SHUTDOWN: 6,
+} as const;
+
+/** Bits of {@link MODE}: what translations depend on. */
+export const Mode = {
+  /** Default code size: 0 is 16, 1 is 32, 2 is 64 bits. */
+  CODE_MASK: 3,
+  /** SS.B: the stack pointer is ESP. */
+  SS32: 1 << 2,
+  /** DS, ES and SS have base 0, the full limit, and are readable and writable. */
+  FLAT: 1 << 3,
+  /** CS has base 0 and the full limit. */
+  CS_FLAT: 1 << 4,
+  PE: 1 << 5,
+  VM86: 1 << 6,
+  /** One instruction per block: TF, or the interrupt shadow. */
+  SINGLE: 1 << 7,
+  /** x87 and MMX instructions raise #NM (CR0.TS or CR0.EM). */
+  FPU_TRAP: 1 << 8,
+  /** SSE instructions raise #UD (CR4.OSFXSR clear or CR0.EM). */
+  SSE_UD: 1 << 9,
+  /** SSE instructions raise #NM (CR0.TS). */
+  SSE_NM: 1 << 10,
+  /** EFER.LMA: descriptors and gates have their long-mode form. */
+  LONG: 1 << 11,
+  CPL3: 1 << 12,
+  /** WAIT raises #NM (CR0.MP and CR0.TS). */
+  WAIT_NM: 1 << 13,
+} as const;
+
+/** RFLAGS bits. */
+export const Fl = {
+  CF: 1 << 0,
+  PF: 1 << 2,
+  AF: 1 << 4,
+  ZF: 1 << 6,
+  SF: 1 << 7,
+  TF: 1 << 8,
+  IF: 1 << 9,
+  DF: 1 << 10,
+  OF: 1 << 11,
+  IOPL: 3 << 12,
+  NT: 1 << 14,
+  RF: 1 << 16,
+  VM: 1 << 17,
+  AC: 1 << 18,
+  VIF: 1 << 19,
+  VIP: 1 << 20,
+  ID: 1 << 21,
+} as const;
+/** The flags kept in FLAG_RES and FLAG_AUX. */
+export const FL_ARITH = Fl.CF | Fl.PF | Fl.AF | Fl.ZF | Fl.SF | Fl.OF;
+
+/** Exception vectors. */
+export const Vec = {
+  DE: 0,
+  DB: 1,
+  NMI: 2,
+  BP: 3,
+  OF: 4,
+  BR: 5,
+  UD: 6,
+  NM: 7,
+  DF: 8,
+  TS: 10,
+  NP: 11,
+  SS: 12,
+  GP: 13,
+  PF: 14,
+  MF: 16,
+  AC: 17,
+  MC: 18,
+  XM: 19,
+} as const;
+
+/** Translated records of tier 0. */
+export const Rec = {
+  SIZE: 40,
+  /** Table index of the handler. */
+  HANDLER: 0,
+  /** Four state offsets of the register operands, 2 bytes each. */
+  SLOTS: 4,
+  /** Instruction length (byte) and, from byte 14, its index in the block (2 bytes). */
+  LENGTH: 12,
+  INDEX: 14,
+  /** RIP of the instruction, 8 bytes. */
+  IP: 16,
+  /** Immediate, branch target, or number of the decoded instruction, 8 bytes. */
+  IMM: 24,
+  /** Displacement (4 bytes); jumps keep their link (record address or 0) here. */
+  DISP: 32,
+  LINK: 32,
+  EXTRA: 36,
+} as const;
