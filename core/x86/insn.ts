@@ -22,8 +22,26 @@ export const enum Seg {
   GS,
 }
 
-/** Width of an operand in bits. 80 is x87 extended, 48/64/80 also far pointers (`m16:16` = 32). */
-export type OpSize = 0 | 8 | 16 | 32 | 48 | 64 | 80 | 128 | 224 | 256 | 512 | 752 | 4096;
+/**
+ * Width of an operand in bits. 80 is x87 extended, 48/64/80 also far pointers (`m16:16` = 32);
+ * 112 and 224 are x87 environments, 752 and 864 FSAVE areas (16 and 32-bit), 4096 is FXSAVE's.
+ */
+export type OpSize =
+  | 0
+  | 8
+  | 16
+  | 32
+  | 48
+  | 64
+  | 80
+  | 112
+  | 128
+  | 224
+  | 256
+  | 512
+  | 752
+  | 864
+  | 4096;
 
 export interface RegOperand {
   /** gpr; segment; control; debug; x87 stack ST(i); MMX; XMM/YMM (by size). */
