@@ -19,12 +19,26 @@ export interface BlockBackend {
   /** What `info block` prints: file name and format. */
   readonly filename: string;
   readonly format: string;
+  /** What this back end reads through to where it has no data of its own (`-snapshot`). */
+  readonly backing?: BlockBackend;
+  /** Bytes allocated on the host, for `info block -v`. */
+  allocated?(): number;
+  /** Lines of `info block -v` about the format, from `cluster_size:` on. */
+  readonly formatInfo?: readonly string[];
+  /**
+   * Takes QEMU-compatible advisory locks for a user that reads (and writes, if `write`). Throws
+   * UserError when another process holds conflicting ones. Released by {@link close}.
+   */
+  lock?(write: boolean): void;
 }
 
 /** A host error in a form controllers can report: `ENOSPC` stops the machine, others fail the request. */
 export class BlockError extends Error {
   override name = "BlockError";
-  constructor(readonly code: "EIO" | "ENOSPC" | "EROFS" | "EINVAL", message: string) {
+  constructor(
+    readonly code: "EIO" | "ENOSPC" | "EROFS" | "EINVAL" | "EPERM" | "ENOMEDIUM",
+    message: string,
+  ) {
     super(message);
   }
 }
@@ -52,6 +66,23 @@ export interface Drive {
   readonly serial: string | undefined;
   /** Guest-driven tray movement (ATAPI START STOP UNIT): removes the medium when loej opens. */
   ejectFromGuest(): void;
+  /** The host asks for the medium while the door is locked; a CD reports it as a media event. */
+  onEjectRequest?: (force: boolean) => void;
+  /**
+   * Called once by the device that takes the drive: sets {@link attachedTo}, checks that a writer
+   * has a writable medium, and locks the image file. Throws UserError.
+   */
+  attach?(to: DriveAttachment): void;
+  /** Closes the tray as the guest's START STOP UNIT does. */
+  closeTrayFromGuest?(): void;
+  /** What to do about a failed request; `stop` has asked the machine to pause. */
+  errorAction?(reading: boolean, e: BlockError): "report" | "ignore" | "stop";
+  /** `cache=writethrough`: every write is flushed. */
+  readonly writeThrough?: boolean;
+  /** `cache=unsafe`: flushes are not carried out. */
+  readonly ignoreFlushes?: boolean;
+  /** Calls `again` when the machine runs again after a `stop`. */
+  retryOnResume?(again: () => void): void;
   /** Counters for `info blockstats`. */
   readonly stats: {
     rdBytes: number;
@@ -60,6 +91,20 @@ export interface Drive {
     wrOps: number;
     flushOps: number;
   };
+}
+
+/** What a device tells about itself in {@link Drive.attach}. */
+export interface DriveAttachment {
+  /** QOM path or id of the device. */
+  readonly path: string;
+  /** The device writes to the medium: a read-only one is refused (fixed disks). */
+  readonly writes: boolean;
+  /** The medium can be changed while the machine runs. */
+  readonly removable: boolean;
+  /** The device has a tray (CD), rather than a slot (floppy). */
+  readonly hasTray?: boolean;
+  /** The drive may not be empty: `Device needs media, but drive is empty`. */
+  readonly needsMedium?: boolean;
 }
 
 /** Runs `done` or `fail` when `r` settles: at once, synchronously, for a finished operation. */

@@ -1,0 +1,74 @@
+/** Opening an image as `-drive`, `-hda` and HMP `change` do: protocol, format, overlay. */
+import { UserError } from "../errors.ts";
+import type { BlockBackend } from "./block.ts";
+import { knownFormats, probeFormat } from "./format.ts";
+import { RawFile } from "./raw.ts";
+import { SnapshotOverlay } from "./snapshot.ts";
+
+export interface OpenOptions {
+  /** `format=`; absent: guess, with QEMU's warning when a writable image is taken as raw. */
+  readonly format?: string;
+  readonly readonly?: boolean;
+  /** Writes go to a temporary overlay. */
+  readonly snapshot?: boolean;
+  /** Where warnings go; the default is stderr. */
+  readonly warn?: (text: string) => void;
+}
+
+/**
+ * Opens `name` (a path, or `file:PATH`). Throws UserError with QEMU's words. The image is not locked:
+ * {@link BlockBackend.lock} follows when a device takes it.
+ */
+export function openImage(name: string, options: OpenOptions = {}): BlockBackend {
+  const path = localPath(name);
+  const snapshot = options.snapshot ?? false;
+  const readonly = options.readonly ?? false;
+  const { format } = options;
+  if (format !== undefined && !knownFormats.includes(format)) {
+    throw new UserError(`Unknown driver '${format}'`);
+  }
+  const asRaw = format === "raw" || format === "file" || format === "host_device";
+  const probed = format === undefined;
+  const image = new RawFile(path, { readonly: readonly || snapshot, probed });
+  try {
+    if (!asRaw) refuseOtherThanRaw(image, path, format);
+  } catch (e) {
+    image.close();
+    throw e;
+  }
+  if (probed && !readonly) (options.warn ?? warnOnStderr)(probeWarning(path));
+  return snapshot ? new SnapshotOverlay(image, readonly) : image;
+}
+
+/** QEMU's warning about a guessed raw format, without a final newline. */
+export function probeWarning(path: string): string {
+  return `WARNING: Image format was not specified for '${path}' and probing guessed raw.\n` +
+    "         Automatically detecting the format is dangerous for raw images, write operations " +
+    "on block 0 will be restricted.\n" +
+    "         Specify the 'raw' format explicitly to remove the restrictions.";
+}
+
+function warnOnStderr(text: string): void {
+  Deno.stderr.writeSync(new TextEncoder().encode(text + "\n"));
+}
+
+/** The path behind an optional `file:`; any other `word:` before the first slash is a protocol. */
+function localPath(name: string): string {
+  const protocol = /^([^/:]*):/.exec(name)?.[1];
+  if (protocol === undefined || protocol === "") return name;
+  if (protocol === "file") return name.slice(5);
+  throw new UserError(`Unknown protocol '${protocol}'`);
+}
+
+function refuseOtherThanRaw(image: RawFile, path: string, format: string | undefined): void {
+  const head = new Uint8Array(Math.min(image.size, 512));
+  image.read(0, head);
+  const found = probeFormat(head);
+  if (format !== undefined && found !== format) {
+    const name = format === "vmdk" ? "VMDK" : format;
+    throw new UserError(`Image is not in ${name} format`);
+  }
+  if (found !== "raw") {
+    throw new UserError(`Could not open '${path}': Image format '${found}' is not supported`);
+  }
+}
