@@ -1,0 +1,60 @@
+/** Carries a KVM_EXIT_IO or KVM_EXIT_MMIO described in `struct kvm_run` to the address spaces. */
+import type { AddressSpace } from "../memory/address_space.ts";
+import { Run } from "./abi.ts";
+
+/** One or more accesses to one port (REP INS/OUTS gives a count); IN results go back in place. */
+export function dispatchIo(run: DataView, io: AddressSpace): void {
+  const size = run.getUint8(Run.IO_SIZE), port = run.getUint16(Run.IO_PORT, true);
+  const count = run.getUint32(Run.IO_COUNT, true);
+  const data = run.getUint32(Run.IO_DATA_OFFSET, true);
+  if (run.getUint8(Run.IO_DIRECTION) === 1) {
+    for (let i = 0, at = data; i < count; i++, at += size) {
+      if (size === 1) io.write(port, 1, run.getUint8(at));
+      else if (size === 2) io.write(port, 2, run.getUint16(at, true));
+      else io.write(port, 4, run.getUint32(at, true));
+    }
+  } else {
+    for (let i = 0, at = data; i < count; i++, at += size) {
+      if (size === 1) run.setUint8(at, io.read(port, 1));
+      else if (size === 2) run.setUint16(at, io.read(port, 2), true);
+      else run.setUint32(at, io.read(port, 4), true);
+    }
+  }
+}
+
+/** One access of 1 to 8 bytes, as pieces of 4, 2 and 1, low first. */
+export function dispatchMmio(run: DataView, mem: AddressSpace): void {
+  const low = run.getUint32(Run.MMIO_PHYS_ADDR, true);
+  const addr = run.getUint32(Run.MMIO_PHYS_ADDR + 4, true) * 2 ** 32 + low;
+  const length = Math.min(run.getUint32(Run.MMIO_LEN, true), 8);
+  const write = run.getUint8(Run.MMIO_IS_WRITE) !== 0;
+  for (let done = 0; done < length;) {
+    const left = length - done, at = Run.MMIO_DATA + done, to = addr + done;
+    if (left >= 4) {
+      if (write) mem.write(to, 4, run.getUint32(at, true));
+      else run.setUint32(at, mem.read(to, 4), true);
+      done += 4;
+    } else if (left >= 2) {
+      if (write) mem.write(to, 2, run.getUint16(at, true));
+      else run.setUint16(at, mem.read(to, 2), true);
+      done += 2;
+    } else {
+      if (write) mem.write(to, 1, run.getUint8(at));
+      else run.setUint8(at, mem.read(to, 1));
+      done += 1;
+    }
+  }
+}
+
+/** KVM_EXIT_INTERNAL_ERROR in QEMU's words. */
+export function internalErrorText(run: DataView): string {
+  const suberror = run.getUint32(Run.INTERNAL_SUBERROR, true);
+  const ndata = Math.min(run.getUint32(Run.INTERNAL_NDATA, true), 16);
+  let text = `KVM internal error. Suberror: ${suberror}\n`;
+  for (let i = 0; i < ndata; i++) {
+    const word = run.getBigUint64(Run.INTERNAL_DATA + 8 * i, true);
+    text += `extra data[${i}]: 0x${word.toString(16).padStart(16, "0")}\n`;
+  }
+  if (suberror === 1) text += "emulation failure\n";
+  return text;
+}

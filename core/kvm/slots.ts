@@ -1,0 +1,144 @@
+/**
+ * Memory slots: keeps KVM's map of guest-physical memory equal to the RAM in an address space. What
+ * is not in a slot (device registers, holes, RAM pieces smaller than a page) exits as MMIO.
+ */
+import type { AddressSpace, FlatRange } from "../memory/address_space.ts";
+import type { GuestMemory, RamBlock } from "../memory/guest_memory.ts";
+import { MemFlag, Req } from "./abi.ts";
+import type { Libc } from "./libc.ts";
+import { Size, Struct } from "./structs.ts";
+
+const PAGE = 4096;
+const MiB = 1 << 20;
+
+/** One slot: page-aligned guest-physical range `[start, end)` backed by a block. */
+export interface Slot {
+  id: number;
+  readonly start: number;
+  readonly end: number;
+  readonly block: RamBlock;
+  /** Offset of `start` in the shared guest memory, a multiple of 4096. */
+  readonly offset: number;
+  readonly flags: number;
+}
+
+type Wanted = Omit<Slot, "id">;
+
+/** The part of a flat range that whole pages can back, or undefined. */
+function toSlot(r: FlatRange): Wanted | undefined {
+  if (r.region.kind !== "ram") return undefined;
+  const start = Math.ceil(r.start / PAGE) * PAGE, end = Math.floor(r.end / PAGE) * PAGE;
+  const region = r.region, block = region.block;
+  const offset = block.offset + region.blockOffset + r.offset + start - r.start;
+  if (end <= start || offset % PAGE !== 0) return undefined;
+  const flags = (region.readonly ? MemFlag.READONLY : 0) |
+    (region.dirtyLog ? MemFlag.LOG_DIRTY_PAGES : 0);
+  return { start, end, block, offset, flags };
+}
+
+/** With A20 low the second megabyte shows the first: what software tests for. */
+function withA20Low(wanted: Wanted[]): Wanted[] {
+  const out: Wanted[] = [];
+  for (const w of wanted) {
+    if (w.start < MiB) {
+      const end = Math.min(w.end, MiB);
+      out.push({ ...w, end }, { ...w, start: w.start + MiB, end: end + MiB });
+    }
+    if (w.end > 2 * MiB) {
+      const start = Math.max(w.start, 2 * MiB);
+      out.push({ ...w, start, offset: w.offset + start - w.start });
+    }
+  }
+  return out;
+}
+
+export class Slots {
+  readonly #live: Slot[] = [];
+  readonly #free: number[] = [];
+  #next = 0;
+  readonly #arg = new Struct(Size.MEMORY_REGION);
+  readonly #log = new Struct(16);
+  readonly #host: bigint;
+  #a20 = true;
+
+  constructor(
+    private readonly libc: Libc,
+    private readonly vmFd: number,
+    memory: GuestMemory,
+    private readonly space: AddressSpace,
+    private readonly limit: number,
+  ) {
+    this.#host = Deno.UnsafePointer.value(Deno.UnsafePointer.of(memory.u8));
+    space.onMapChange(() => this.update());
+    this.update();
+  }
+
+  get live(): readonly Slot[] {
+    return this.#live;
+  }
+
+  setA20(enabled: boolean): void {
+    if (this.#a20 === enabled) return;
+    this.#a20 = enabled;
+    this.update();
+  }
+
+  /** Makes the slots equal to the flat list: first all removals, since KVM refuses overlaps. */
+  update(): void {
+    let wanted = this.space.flat.map(toSlot).filter((w) => w !== undefined);
+    if (!this.#a20) wanted = withA20Low(wanted);
+    const added = wanted.filter((w) => !this.#live.some((s) => same(s, w)));
+    for (let i = this.#live.length - 1; i >= 0; i--) {
+      const s = this.#live[i];
+      if (wanted.some((w) => same(s, w))) continue;
+      this.#set(s, 0);
+      this.#free.push(s.id);
+      this.#live.splice(i, 1);
+    }
+    for (const w of added) {
+      const id = this.#free.pop() ?? this.#next++;
+      if (id >= this.limit) throw new Error("kvm: out of memory slots");
+      const s = { ...w, id };
+      this.#set(s, w.end - w.start);
+      this.#live.push(s);
+    }
+  }
+
+  #set(s: Slot, size: number): void {
+    const v = this.#arg.view;
+    v.setUint32(0, s.id, true);
+    v.setUint32(4, size === 0 ? 0 : s.flags, true);
+    this.#arg.setU64(8, BigInt(s.start));
+    this.#arg.setU64(16, BigInt(size));
+    this.#arg.setU64(24, this.#host + BigInt(s.offset));
+    const r = this.libc.ioctlBuffer(this.vmFd, Req.SET_USER_MEMORY_REGION, this.#arg.u8);
+    if (r < 0) {
+      throw new Error(
+        `kvm_set_user_memory_region: KVM_SET_USER_MEMORY_REGION failed, slot=${s.id}, ` +
+          `start=0x${s.start.toString(16)}, size=0x${size.toString(16)}: ${this.libc.strerror(-r)}`,
+      );
+    }
+  }
+
+  /**
+   * Reads and clears KVM's dirty log of every logged slot: calls `page` with the offset in the
+   * shared guest memory of each page the guest has written since the last call.
+   */
+  dirtyPages(page: (offset: number) => void): void {
+    for (const s of this.#live) {
+      if (!(s.flags & MemFlag.LOG_DIRTY_PAGES)) continue;
+      const pages = (s.end - s.start) / PAGE;
+      const bitmap = new Uint8Array(Math.ceil(pages / 64) * 8);
+      this.#log.view.setUint32(0, s.id, true);
+      this.#log.setU64(8, Deno.UnsafePointer.value(Deno.UnsafePointer.of(bitmap)));
+      if (this.libc.ioctlBuffer(this.vmFd, Req.GET_DIRTY_LOG, this.#log.u8) < 0) continue;
+      for (let i = 0; i < pages; i++) {
+        if (bitmap[i >> 3] & (1 << (i & 7))) page(s.offset + i * PAGE);
+      }
+    }
+  }
+}
+
+function same(a: Wanted, b: Wanted): boolean {
+  return a.start === b.start && a.end === b.end && a.offset === b.offset && a.flags === b.flags;
+}
