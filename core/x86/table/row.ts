@@ -482,7 +482,7 @@ function buildRow(
     : rm.reg === undefined
     ? "mem"
     : "any";
-  const only64 = flags.has("o64");
+  const only64 = flags.has("o64") || (head.w === 1 && !head.vex);
   const default64 = flags.has("d64") || flags.has("f64");
   return {
     id,
