@@ -4,7 +4,6 @@
  * "PS/2 Hardware Interface Technical Reference", Video Subsystem; DISPI as in Bochs' vbe_display_api.
  */
 import type { Clock } from "../../core/clock.ts";
-import type { DeviceState } from "../../core/device.ts";
 import type { DisplaySource, Surface, TextScreen } from "../../core/display/display.ts";
 import { log } from "../../core/log.ts";
 import type { RamBlock } from "../../core/memory/guest_memory.ts";
@@ -86,18 +85,12 @@ export class Vga implements DisplaySource {
     this.#configure();
   }
 
-  reset(): void {
-    this.state = R.initialVgaState();
-    this.#configure();
-  }
-
-  /** Registers only: display memory is a RAM block and saved with the others. */
-  save(): DeviceState {
-    return structuredClone(this.state);
-  }
-
-  load(state: DeviceState): void {
-    this.state = structuredClone(state) as R.VgaState;
+  /**
+   * Takes over another set of registers: a fresh one at reset, a saved one at load. Display memory
+   * is a RAM block and saved with the others.
+   */
+  adopt(state: R.VgaState): void {
+    this.state = state;
     this.#configure();
   }
 
