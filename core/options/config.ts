@@ -142,7 +142,6 @@ export interface MonitorOptions {
   id: string | undefined;
 }
 
-/** Default ports are vc's; `undefined` entries never occur: `none` takes no index. */
 export interface RtcOptions {
   base: "utc" | "localtime" | "datetime";
   /** ms since 1970 (UTC) for `datetime`. */

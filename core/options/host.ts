@@ -1,0 +1,108 @@
+/**
+ * How option parsing speaks: errors with QEMU's location prefix, warnings, printed help, and the
+ * early end that help and `-version` ask for.
+ */
+import { UserError } from "../errors.ts";
+
+/** The outside world of a parse: where text goes and what the program is called. */
+export interface OptionsHost {
+  programName: string;
+  stdout(text: string): void;
+  stderr(text: string): void;
+}
+
+/** Writes to the process's own streams. */
+export function processHost(programName: string): OptionsHost {
+  const enc = new TextEncoder();
+  const write = (to: { writeSync(p: Uint8Array): number }, text: string) => {
+    for (let b = enc.encode(text); b.length > 0;) b = b.subarray(to.writeSync(b));
+  };
+  return {
+    programName,
+    stdout: (t) => write(Deno.stdout, t),
+    stderr: (t) => write(Deno.stderr, t),
+  };
+}
+
+/** Not an error: what was asked for has been printed, the program ends with `status`. */
+export class EarlyExit extends Error {
+  override name = "EarlyExit";
+  constructor(readonly status: number) {
+    super(`exit ${status}`);
+  }
+}
+
+/**
+ * An error printed as it is, without the program's name in front: QEMU's boards print `qemu: …` in
+ * a few places.
+ */
+export class BareUserError extends UserError {
+  override name = "BareUserError";
+}
+
+/** Puts `LOC: ` before a message; an empty location adds nothing. */
+export function located(loc: string, message: string): string {
+  return loc === "" ? message : `${loc}: ${message}`;
+}
+
+/** Throws a {@link UserError} located at `loc`. `hint` follows on lines of its own. */
+export function fail(loc: string, message: string, hint?: string): never {
+  throw new UserError(located(loc, message), 1, hint);
+}
+
+/** Prints `PROGRAM: LOC: MESSAGE`, as QEMU's error_report does, and goes on. */
+export function report(host: OptionsHost, loc: string, message: string): void {
+  host.stderr(`${host.programName}: ${located(loc, message)}\n`);
+}
+
+/** Prints `PROGRAM: LOC: warning: MESSAGE` and the hint. */
+export function warn(host: OptionsHost, loc: string, message: string, hint?: string): void {
+  report(host, loc, `warning: ${message}`);
+  if (hint) host.stderr(hint.endsWith("\n") ? hint : hint + "\n");
+}
+
+/** What a {@link UserError} looks like on stderr. */
+export function formatUserError(e: UserError, programName: string): string {
+  const first = e instanceof BareUserError ? e.message : `${programName}: ${e.message}`;
+  return first + "\n" + (e.hint ? (e.hint.endsWith("\n") ? e.hint : e.hint + "\n") : "");
+}
+
+/** The C library's words for the error of a file operation. */
+export function strerror(e: unknown): string {
+  const code = (e as { code?: string }).code;
+  const words: Record<string, string> = {
+    ENOENT: "No such file or directory",
+    EACCES: "Permission denied",
+    EPERM: "Operation not permitted",
+    EISDIR: "Is a directory",
+    ENOTDIR: "Not a directory",
+    EEXIST: "File exists",
+    EROFS: "Read-only file system",
+    ENXIO: "No such device or address",
+    ENODEV: "No such device",
+    EBUSY: "Device or resource busy",
+    ENOSPC: "No space left on device",
+    EMFILE: "Too many open files",
+    ENAMETOOLONG: "File name too long",
+    ELOOP: "Too many levels of symbolic links",
+    ECONNREFUSED: "Connection refused",
+    EADDRINUSE: "Address already in use",
+    EADDRNOTAVAIL: "Cannot assign requested address",
+    ENETUNREACH: "Network is unreachable",
+    EHOSTUNREACH: "No route to host",
+    ETIMEDOUT: "Connection timed out",
+    ENOTSOCK: "Socket operation on non-socket",
+    EINVAL: "Invalid argument",
+    ENOTTY: "Inappropriate ioctl for device",
+    EIO: "Input/output error",
+    ETXTBSY: "Text file busy",
+    EAGAIN: "Resource temporarily unavailable",
+  };
+  if (code !== undefined && words[code]) return words[code];
+  if (e instanceof Deno.errors.NotFound) return words.ENOENT;
+  if (e instanceof Deno.errors.PermissionDenied) return words.EACCES;
+  if (e instanceof Deno.errors.ConnectionRefused) return words.ECONNREFUSED;
+  if (e instanceof Deno.errors.AddrInUse) return words.EADDRINUSE;
+  const m = /^(.*?) \(os error \d+\)/.exec((e as Error)?.message ?? "");
+  return m ? m[1] : String((e as Error)?.message ?? e);
+}
