@@ -16,7 +16,7 @@ import type {
 } from "../accel.ts";
 import { log } from "../log.ts";
 import { Exit, exitNames, GuestDbg, Req, Run } from "./abi.ts";
-import { buildCpuid, type CpuidEntry, encodeCpuid2 } from "./cpuid.ts";
+import { buildCpuid, type CpuidEntry, encodeCpuid2, parseCpuid2 } from "./cpuid.ts";
 import { dispatchIo, dispatchMmio, internalErrorText } from "./dispatch.ts";
 import { Errno, type Libc, signalSet, type ThreadTimer } from "./libc.ts";
 import { MsrBank } from "./msrs.ts";
@@ -38,6 +38,7 @@ import {
   writeSregs,
 } from "./structs.ts";
 import type { KvmVm } from "./vm.ts";
+import { walk } from "./walk.ts";
 
 /** The real-time signal that ends KVM_RUN. Above what glibc and musl keep for themselves. */
 export const KICK_SIGNAL = 40;
@@ -45,6 +46,15 @@ export const KICK_SIGNAL = 40;
 const SLICE_NS = 2_000_000;
 const RFLAGS_IF = 0x200n;
 const APIC_BASE_DEFAULT = 0xfee00800n, APIC_BASE_BSP = 0x100n;
+const NO_ENTRY: CpuidEntry = {
+  leaf: 0,
+  subleaf: 0,
+  indexed: false,
+  eax: 0,
+  ebx: 0,
+  ecx: 0,
+  edx: 0,
+};
 const INTERRUPTED: VmExit = { reason: "interrupted" };
 const HLT: VmExit = { reason: "hlt" };
 const SHUTDOWN: VmExit = { reason: "shutdown" };
@@ -80,7 +90,7 @@ export class KvmVcpu implements Vcpu {
   readonly #bsp: boolean;
   readonly #pointer: Deno.PointerObject;
   /** The mapped `struct kvm_run`. */
-  readonly #run: DataView<ArrayBuffer>;
+  readonly runPage: DataView<ArrayBuffer>;
   readonly #timer: ThreadTimer;
   readonly #kickSet = signalSet(KICK_SIGNAL);
   readonly #counts = new Float64Array(exitNames.length);
@@ -113,19 +123,20 @@ export class KvmVcpu implements Vcpu {
     }
     const { pointer, buffer } = libc.map(this.fd, accel.runSize);
     this.#pointer = pointer;
-    this.#run = new DataView(buffer);
+    this.runPage = new DataView(buffer);
     libc.blockSignal(KICK_SIGNAL);
     const mask = new Struct(12); // kvm_signal_mask: length, then an empty set
     mask.view.setUint32(0, 8, true);
     libc.ioctlBuffer(this.fd, Req.SET_SIGNAL_MASK, mask.u8);
     this.#timer = libc.threadTimer(KICK_SIGNAL);
-    this.cpuidEntries = buildCpuid(opts.model, accel.supportedCpuid, {
+    const wanted = buildCpuid(opts.model, accel.supportedCpuid, {
       apicId: opts.apicId,
       ...accel.topology,
       osxsave: false,
       apicEnabled: true,
     }, false);
-    this.#must(Req.SET_CPUID2, encodeCpuid2(this.cpuidEntries), "KVM_SET_CPUID2");
+    this.#must(Req.SET_CPUID2, encodeCpuid2(wanted), "KVM_SET_CPUID2");
+    this.cpuidEntries = this.#readCpuid() ?? wanted;
     this.#msrs = new MsrBank(libc, this.fd, accel.msrIndexes);
     this.reset();
   }
@@ -138,7 +149,7 @@ export class KvmVcpu implements Vcpu {
 
   run(_budget: number): VmExit {
     if (this.#mp === "uninitialized" || this.#mp === "init-received") return HLT;
-    const run = this.#run;
+    const run = this.runPage;
     if (this.#mp === "halted") {
       const wake = this.#nmiPending || (this.#intr && run.getUint8(Run.IF_FLAG) !== 0);
       if (!wake) return HLT;
@@ -177,7 +188,7 @@ export class KvmVcpu implements Vcpu {
 
   /** Offers the pending interrupt, or asks KVM to exit when the guest can take it. */
   #beforeRun(): void {
-    const run = this.#run;
+    const run = this.runPage;
     if (this.#nmiPending) {
       this.#nmiPending = false;
       this.#libc.ioctl(this.fd, Req.NMI);
@@ -201,7 +212,7 @@ export class KvmVcpu implements Vcpu {
   #afterRun(): void {
     const source = this.interruptSource;
     if (source === undefined) return;
-    const run = this.#run, tpr = run.getUint8(Run.CR8);
+    const run = this.runPage, tpr = run.getUint8(Run.CR8);
     if (tpr !== source.tpr) source.setTpr(tpr);
     const low = run.getUint32(Run.APIC_BASE, true), high = run.getUint32(Run.APIC_BASE + 4, true);
     if (low !== this.#apicBaseLow || high !== this.#apicBaseHigh) {
@@ -214,7 +225,7 @@ export class KvmVcpu implements Vcpu {
   #apicBaseHigh = 0;
 
   #handle(reason: number): VmExit | undefined {
-    const run = this.#run;
+    const run = this.runPage;
     if (reason < this.#counts.length) this.#counts[reason]++;
     switch (reason) {
       case Exit.IO:
@@ -283,15 +294,14 @@ export class KvmVcpu implements Vcpu {
   #settle(): void {
     if (this.#io !== IoPending.Write && this.#io !== IoPending.Retire) return;
     this.#io = IoPending.None;
-    this.#run.setUint8(Run.IMMEDIATE_EXIT, 1);
+    this.runPage.setUint8(Run.IMMEDIATE_EXIT, 1);
     const r = this.#libc.ioctl(this.fd, Req.RUN);
-    this.#run.setUint8(Run.IMMEDIATE_EXIT, 0);
+    this.runPage.setUint8(Run.IMMEDIATE_EXIT, 0);
     if (r >= 0) this.#exitWaiting = true;
   }
 
   kick(): void {
-    this.#kicked = true;
-    this.#libc.tgkill(this.#libc.tid, KICK_SIGNAL);
+    this.#kicked = true; // the caller is on the vCPU's own thread: it is not inside KVM_RUN
   }
 
   setIntr(level: boolean): void {
@@ -346,6 +356,13 @@ export class KvmVcpu implements Vcpu {
     this.setDebugRegs({ db: [0n, 0n, 0n, 0n], dr6: 0xffff0ff0n, dr7: 0x400n });
   }
 
+  /** The table as KVM has amended it, where it tells. */
+  #readCpuid(): CpuidEntry[] | undefined {
+    const bytes = encodeCpuid2(new Array(256).fill(NO_ENTRY));
+    const r = this.#libc.ioctlBuffer(this.fd, Req.GET_CPUID2, bytes);
+    return r < 0 ? undefined : parseCpuid2(bytes);
+  }
+
   getRegs(): Regs {
     this.#settle();
     this.#must(Req.GET_REGS, this.#regs.u8, "KVM_GET_REGS");
@@ -362,8 +379,8 @@ export class KvmVcpu implements Vcpu {
 
   /** After a change from outside KVM must say anew whether the guest can take an interrupt. */
   #distrustWindow(rflags: bigint): void {
-    this.#run.setUint8(Run.READY_FOR_INTERRUPT_INJECTION, 0);
-    this.#run.setUint8(Run.IF_FLAG, (rflags & RFLAGS_IF) !== 0n ? 1 : 0);
+    this.runPage.setUint8(Run.READY_FOR_INTERRUPT_INJECTION, 0);
+    this.runPage.setUint8(Run.IF_FLAG, (rflags & RFLAGS_IF) !== 0n ? 1 : 0);
   }
 
   getSregs(): Sregs {
@@ -436,7 +453,7 @@ export class KvmVcpu implements Vcpu {
       xcrs: xcrs.u8,
       msrs: this.#msrs.save(),
       mpState: this.#mp,
-      tpr: BigInt(this.#run.getUint8(Run.CR8)),
+      tpr: BigInt(this.runPage.getUint8(Run.CR8)),
     };
   }
 
@@ -452,11 +469,7 @@ export class KvmVcpu implements Vcpu {
   }
 
   translate(linear: bigint): number | undefined {
-    this.#settle();
-    const t = new Struct(Size.TRANSLATION);
-    t.setU64(0, linear);
-    if (this.#libc.ioctlBuffer(this.fd, Req.TRANSLATE, t.u8) < 0) return undefined;
-    return t.u8[16] ? Number(t.u64(8)) : undefined;
+    return walk(this.vm.mem, this.getSregs(), linear);
   }
 
   cpuid(leaf: number, subleaf: number): { eax: number; ebx: number; ecx: number; edx: number } {

@@ -1,0 +1,316 @@
+/** Interrupts, events, registers and the memory map, changed from outside while a guest runs. */
+import { assert, assertEquals } from "@std/assert";
+import type { InterruptSource } from "../../core/accel.ts";
+import { ramRegion } from "../../core/memory/region.ts";
+import { type Bench, hex, kvmTest, withBench } from "./harness.ts";
+
+/** A controller that has a queue of vectors and drives INTR while it is not empty. */
+class Vectors implements InterruptSource {
+  readonly queue: number[] = [];
+  tpr = 0;
+  apicBase = 0xfee00900n;
+  constructor(private readonly b: Bench) {
+    b.vcpu.interruptSource = this;
+  }
+  raise(vector: number): void {
+    this.queue.push(vector);
+    this.b.vcpu.setIntr(true);
+  }
+  acknowledge(): number {
+    const v = this.queue.shift() ?? -1;
+    this.b.vcpu.setIntr(this.queue.length > 0);
+    return v;
+  }
+  setTpr(value: number): void {
+    this.tpr = value;
+  }
+  setApicBase(value: bigint): boolean {
+    this.apicBase = value;
+    return true;
+  }
+  readMsr(): bigint | undefined {
+    return undefined;
+  }
+  writeMsr(): boolean {
+    return false;
+  }
+}
+
+/** Real-mode handler for `vector` at 0:address. */
+function vector(b: Bench, n: number, address: number, code: string): void {
+  b.ram.view.setUint32(4 * n, address, true);
+  b.load(address, hex(code));
+}
+
+kvmTest(
+  "an interrupt waits for IF, wakes a halted vCPU, and is delivered once",
+  () =>
+    withBench({}, (b) => {
+      const pic = new Vectors(b);
+      b.watch(0x80);
+      vector(b, 0x21, 0x2000, "b0 21 e6 80 fe c4 cf"); // mov al, 21h; out 80h, al; inc ah; iret
+      vector(b, 0x22, 0x2100, "b0 22 e6 80 fe c4 cf");
+      b.load(
+        0x1000,
+        hex(`
+      fa             ; cli
+      b0 01 e6 80    ; out 80h, 1
+      b0 02 e6 80    ; out 80h, 2
+      b4 00          ; mov ah, 0
+      fb             ; sti
+      80 fc 02 75 fb ; both must come: cmp ah, 2; jne here
+      b0 03 e6 80    ; out 80h, 3
+      f4             ; hlt
+      b0 04 e6 80    ; out 80h, 4
+      fa f4          ; cli; hlt`),
+      );
+      b.realMode(0x100, 0);
+      pic.raise(0x21);
+      pic.raise(0x22);
+      assertEquals(b.run().reason, "hlt");
+      assertEquals(b.log.map((a) => a.value), [1, 2, 0x21, 0x22, 3]);
+      assertEquals(b.run().reason, "hlt");
+      assertEquals(b.log.length, 5, "nothing runs while nothing is pending");
+      pic.raise(0x21);
+      assertEquals(b.run().reason, "hlt");
+      assertEquals(b.log.map((a) => a.value).slice(5), [0x21, 4]);
+      pic.raise(0x22);
+      assertEquals(b.run().reason, "hlt");
+      assertEquals(b.log.length, 7, "IF is clear");
+      assert((b.vcpu.exits.get("irq_window") ?? 0) >= 1);
+    }),
+);
+
+kvmTest("an NMI wakes a vCPU halted with IF clear", () =>
+  withBench({}, (b) => {
+    b.watch(0x80);
+    vector(b, 2, 0x2000, "b0 02 e6 80 cf");
+    b.load(0x1000, hex("fa f4 b0 04 e6 80 f4"));
+    b.realMode(0x100, 0);
+    assertEquals(b.run().reason, "hlt");
+    b.vcpu.nmi();
+    assertEquals(b.run().reason, "hlt");
+    assertEquals(b.log.map((a) => a.value), [2, 4]);
+  }));
+
+kvmTest(
+  "INIT and SIPI start the second vCPU, from a handler of the first",
+  () =>
+    withBench({ vcpus: 2 }, (b) => {
+      const [bsp, ap] = b.vm.vcpus;
+      b.watch(0x80, 2);
+      b.port(0x90, 1, {
+        write: (_o, _s, v) => {
+          ap.init();
+          ap.sipi(v);
+        },
+      });
+      b.load(0x1000, hex("b0 03 e6 90 f4")); // mov al, 3; out 90h, al; hlt
+      b.load(0x3000, hex("8c c8 e7 80 f4")); // mov ax, cs; out 80h, ax; hlt
+      b.realMode(0x100, 0);
+      assertEquals(ap.mpState, "uninitialized");
+      assertEquals(ap.run(1).reason, "hlt");
+      assertEquals(b.run({ vcpu: bsp }).reason, "hlt");
+      assertEquals(ap.mpState, "runnable");
+      assertEquals(b.run({ vcpu: ap }).reason, "hlt");
+      assertEquals(b.log.map((a) => [a.size, a.value]), [[2, 0x300]]);
+      ap.sipi(9);
+      assertEquals(ap.mpState, "halted", "a SIPI without INIT is ignored");
+    }),
+);
+
+kvmTest(
+  "a handler of a port write sees and sets the registers behind the instruction",
+  () =>
+    withBench({}, (b) => {
+      b.watch(0x80);
+      const rips: bigint[] = [];
+      b.port(0x90, 1, {
+        write: () => {
+          const r = b.vcpu.getRegs();
+          rips.push(r.rip);
+          b.vcpu.setRegs({ rax: r.rbx + 1n, rip: 0x20n });
+        },
+      });
+      b.load(0x1000, hex("b3 41 30 ff e6 90 f4")); // mov bl, 41h; xor bh, bh; out 90h, al; hlt
+      b.load(0x1020, hex("e6 80 e6 90 f4"));
+      b.realMode(0x100, 0);
+      b.vcpu.setRegs({ rbx: 0n });
+      let rounds = 0;
+      b.run({ until: () => ++rounds > 2, timeoutMs: 50 });
+      assertEquals(rips.slice(0, 2), [6n, 0x24n]);
+      assertEquals(b.log[0].value, 0x42);
+    }),
+);
+
+kvmTest(
+  "a device may be read in mid-instruction: the read retires later",
+  () =>
+    withBench({}, (b) => {
+      const rips: bigint[] = [];
+      b.port(0x90, 1, {
+        read: () => {
+          rips.push(b.vcpu.getRegs().rip);
+          return 0x77;
+        },
+      });
+      b.load(0x1000, hex("e4 90 f4"));
+      b.realMode(0x100, 0);
+      assertEquals(b.run().reason, "hlt");
+      assertEquals(b.vcpu.getRegs().rax & 0xffn, 0x77n);
+      assertEquals(rips, [0n]);
+    }),
+);
+
+kvmTest("register groups come back as they were set", () =>
+  withBench({}, (b) => {
+    const v = b.vcpu, fpu = v.getFpu();
+    fpu.fpr.set([1, 2, 3, 4, 5, 6, 7, 0x80, 0xff, 0x3f]);
+    fpu.xmm.set([9, 8, 7], 16 * 15);
+    fpu.fcw = 0x37f;
+    fpu.ftwx = 0x80;
+    v.setFpu(fpu);
+    assertEquals(v.getFpu(), fpu);
+    const names = ["rax", "rbx", "rcx", "rdx", "rsi", "rdi", "rsp", "rbp"] as const;
+    const high = ["r8", "r9", "r10", "r11", "r12", "r13", "r14", "r15"] as const;
+    [...names, ...high].forEach((n, i) => v.setRegs({ [n]: 0x1111111111111111n * BigInt(i) }));
+    [...names, ...high].forEach((n, i) =>
+      assertEquals(v.getRegs()[n], 0x1111111111111111n * BigInt(i), n)
+    );
+    const s = v.getSregs();
+    v.setSregs({
+      gdt: { base: 0x1234n, limit: 0x57 },
+      cr3: 0x5000n,
+      ds: { ...s.ds, limit: 0xfff },
+    });
+    const t = v.getSregs();
+    assertEquals([t.gdt, t.cr3, t.ds.limit], [{ base: 0x1234n, limit: 0x57 }, 0x5000n, 0xfff]);
+    v.setDebugRegs({ db: [1n, 2n, 3n, 4n], dr6: 0xffff0ff1n, dr7: 0x401n });
+    assertEquals(v.getDebugRegs(), { db: [1n, 2n, 3n, 4n], dr6: 0xffff0ff1n, dr7: 0x401n });
+    assert(v.setMsr(0x174, 8n)); // IA32_SYSENTER_CS
+    assertEquals(v.getMsr(0x174), 8n);
+    assertEquals(v.getMsr(0x12345678), undefined);
+    assertEquals(v.setMsr(0x12345678, 0n), false);
+    v.reset();
+    const r = v.getRegs(), cs = v.getSregs().cs;
+    assertEquals([r.rip, r.rflags, cs.base, cs.selector], [0xfff0n, 2n, 0xffff0000n, 0xf000]);
+    assertEquals(v.getMsr(0x174), 0n);
+    assertEquals(r.rdx, BigInt(v.cpuid(1, 0).eax));
+  }));
+
+kvmTest("CPUID in the guest is what the vCPU says", () =>
+  withBench({}, (b) => {
+    b.load(
+      0x1000,
+      hex(`
+      66 b8 01 00 00 00   ; mov eax, 1
+      66 31 c9            ; xor ecx, ecx
+      0f a2 f4            ; cpuid; hlt`),
+    );
+    b.realMode(0x100, 0);
+    assertEquals(b.run().reason, "hlt");
+    const r = b.vcpu.getRegs(), c = b.vcpu.cpuid(1, 0);
+    assertEquals([r.rax, r.rbx, r.rdx].map(Number), [c.eax, c.ebx, c.edx]);
+    assertEquals(Number(r.rcx), c.ecx);
+  }));
+
+kvmTest(
+  "ROM writes are dropped or reach the flash; regions move while the guest runs",
+  () =>
+    withBench({ extra: 1 << 20 }, (b) => {
+      const writes: number[][] = [];
+      const rom = b.memory.allocBlock("rom", 0x1000), flash = b.memory.allocBlock("flash", 0x1000);
+      rom.u8[5] = 0x55;
+      const shadow = b.mem.map(ramRegion("rom", rom, { readonly: true }), 0xf0000, 1);
+      b.mem.map(
+        ramRegion("flash", flash, {
+          readonly: true,
+          writeOps: { read: () => 0, write: (o, s, v) => writes.push([o, s, v]) },
+        }),
+        0xe0000,
+        1,
+      );
+      b.port(0x90, 1, { write: (_o, _s, v) => b.mem.setEnabled(shadow, v === 0) });
+      b.watch(0x80);
+      b.load(
+        0x1000,
+        hex(`
+      b8 00 f0 8e d8       ; mov ax, f000h; mov ds, ax
+      b8 00 e0 8e c0       ; mov ax, e000h; mov es, ax
+      c6 06 05 00 aa       ; mov byte [5], aah: dropped
+      26 c7 06 10 00 34 12 ; mov word es:[10h], 1234h
+      a0 05 00 e6 80       ; out 80h, [5]
+      b0 01 e6 90          ; hides the ROM
+      c6 06 05 00 bb       ; mov byte [5], bbh
+      a0 05 00 e6 80
+      b0 00 e6 90          ; shows it again
+      a0 05 00 e6 80 f4`),
+      );
+      b.realMode(0x100, 0);
+      assertEquals(b.run().reason, "hlt");
+      assertEquals(b.log.map((a) => a.value), [0x55, 0xbb, 0x55]);
+      assertEquals(writes, [[0x10, 2, 0x1234]]);
+      assertEquals(b.ram.u8[0xf0005], 0xbb);
+    }),
+);
+
+kvmTest("A20 low shows the first megabyte in the second", () =>
+  withBench({}, (b) => {
+    b.watch(0x80);
+    b.ram.u8[0x500] = 0x11;
+    b.ram.u8[0x100500] = 0x22;
+    b.port(0x92, 1, { write: (_o, _s, v) => b.vm.setA20((v & 2) !== 0) });
+    b.load(
+      0x1000,
+      hex(`
+      b8 ff ff 8e d8       ; mov ax, ffffh; mov ds, ax
+      a0 10 05 e6 80       ; out 80h, [ffff:510h]
+      b0 00 e6 92
+      a0 10 05 e6 80
+      b0 02 e6 92
+      a0 10 05 e6 80 f4`),
+    );
+    b.realMode(0x100, 0);
+    assertEquals(b.run().reason, "hlt");
+    assertEquals(b.log.map((a) => a.value), [0x22, 0x11, 0x22]);
+  }));
+
+kvmTest(
+  "a guest that never exits gives the thread back, and a kick is obeyed at once",
+  () =>
+    withBench({}, (b) => {
+      b.load(0x1000, hex("e6 80 eb fc")); // again: out 80h, al; jmp again
+      b.realMode(0x100, 0);
+      let n = 0;
+      b.port(0x80, 1, {
+        write: () => {
+          if (++n % 10 === 0) b.vcpu.kick();
+        },
+      });
+      for (let i = 1; i <= 5; i++) {
+        while (n < 10 * i) b.run({ until: () => true });
+        assert(n <= 10 * i, `${n} writes after ${i} kicks`);
+      }
+      b.load(0x1000, hex("eb fe"));
+      b.vcpu.setRegs({ rip: 0n });
+      for (let i = 0; i < 3; i++) assertEquals(b.vcpu.run(1).reason, "interrupted");
+    }),
+);
+
+kvmTest("single step and hardware breakpoints", () =>
+  withBench({}, (b) => {
+    b.load(0x1000, hex("90 40 90 40 90 f4"));
+    b.protectedMode(0x1000);
+    b.vcpu.setRegs({ rax: 0n });
+    b.vcpu.setGuestDebug({ step: true, breakpoints: [] });
+    assertEquals(b.run().reason, "debug");
+    assertEquals(b.vcpu.getRegs().rip, 0x1001n);
+    const second = b.run();
+    assert(second.reason === "debug" && second.pc === 0x1002n);
+    b.vcpu.setGuestDebug({ step: false, breakpoints: [0x1004n] });
+    const hit = b.run();
+    assert(hit.reason === "debug" && hit.pc === 0x1004n && (hit.dr6 & 1n) === 1n);
+    assertEquals(b.vcpu.getRegs().rax, 2n);
+    b.vcpu.setGuestDebug({ step: false, breakpoints: [] });
+    assertEquals(b.run().reason, "hlt");
+  }));
