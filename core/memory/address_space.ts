@@ -83,6 +83,14 @@ export class AddressSpace {
     this.#writeListeners.push(f);
   }
 
+  /**
+   * Tells the write listeners of a store made past this address space, as by a device that writes its
+   * storage through a view. `offset` is into the shared memory.
+   */
+  ramWritten(offset: number, length: number): void {
+    for (const f of this.#writeListeners) f(offset, length);
+  }
+
   /** The flat list, sorted by address. */
   get flat(): readonly FlatRange[] {
     if (this.#stale) this.#rebuild();
