@@ -216,7 +216,7 @@ export class Vga implements DisplaySource {
 
   writeDispi(index: number, value: number): void {
     const d = this.state.dispi;
-    if (writeDispi(d, index, value & 0xffff, this.vram.size)) {
+    if (writeDispi(this.state, index, value & 0xffff, this.vram.size)) {
       const bytes = d[R.DISPI_YRES] * d[R.DISPI_VIRT_WIDTH] * (d[R.DISPI_BPP] + 7 >> 3);
       this.vram.u8.fill(0, 0, d[R.DISPI_BPP] === 4 ? bytes / 2 : bytes);
     }

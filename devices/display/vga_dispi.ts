@@ -46,11 +46,12 @@ export function readDispi(d: Uint16Array, index: number, vramSize: number): numb
  * @returns whether the mode was just enabled and display memory has to be cleared
  */
 export function writeDispi(
-  d: Uint16Array,
+  s: R.VgaState,
   index: number,
   value: number,
   vramSize: number,
 ): boolean {
+  const d = s.dispi;
   switch (index) {
     case R.DISPI_ID:
       if (value >= 0xb0c0 && value <= 0xb0c5) d[R.DISPI_ID] = value;
@@ -76,7 +77,7 @@ export function writeDispi(
         d[R.DISPI_VIRT_WIDTH] = d[R.DISPI_X_OFFSET] = d[R.DISPI_Y_OFFSET] = 0;
         fixUp(d, vramSize);
       } else {
-        d[R.DISPI_BANK] = 0;
+        s.dispiBank = 0;
       }
       return enabling && !(value & R.DISPI_NOCLEARMEM);
     }

@@ -74,7 +74,7 @@ export class VgaPlanes implements IoOps {
     this.#windowBase = map < 2 ? 0 : map === 2 ? 0x10000 : 0x18000;
     this.#windowSize = map === 0 ? 0x20000 : map === 1 ? 0x10000 : 0x8000;
     if (!(s.misc & 0x02) && !dispi) this.#windowSize = 0;
-    this.#bankOffset = dispi ? s.dispi[R.DISPI_BANK] << 16 : 0;
+    this.#bankOffset = dispi ? s.dispiBank << 16 : 0;
 
     const mode = gc[R.GC_GRAPHICS_MODE];
     const chain4 = packed || (seq[R.SEQ_MEMORY_MODE] & 0x08) !== 0;

@@ -100,6 +100,8 @@ export interface VgaState {
   latch: Int32Array;
   dispiIndex: number;
   dispi: Uint16Array;
+  /** 64 KiB bank (of a plane, at 4 bpp) seen at A0000: DISPI_BANK until ENABLE is written. */
+  dispiBank: number;
 }
 
 export function initialVgaState(): VgaState {
@@ -126,6 +128,7 @@ export function initialVgaState(): VgaState {
     latch: new Int32Array(1),
     dispiIndex: 0,
     dispi,
+    dispiBank: 0,
   };
 }
 
