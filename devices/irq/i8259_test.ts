@@ -2,6 +2,7 @@ import { assertEquals } from "@std/assert";
 import { readOps, writeOps } from "../../core/memory/address_space.ts";
 import type { IoRegion } from "../../core/memory/region.ts";
 import { I8259 } from "./i8259.ts";
+import { PicSource } from "./pic_source.ts";
 
 const inb = (r: IoRegion, at: number) => readOps(r.ops, at, 1);
 const outb = (r: IoRegion, at: number, v: number) => writeOps(r.ops, at, 1, v);
@@ -249,4 +250,13 @@ Deno.test("i8259: save, load and reset", () => {
   assertEquals(int(), false);
   assertEquals([inb(pic.masterPorts, 0), inb(pic.masterPorts, 1)], [0, 0]);
   assertEquals(pic.counts[9], 1, "statistics outlive a reset");
+});
+
+Deno.test("pic source: takes a vector while INT is high, nothing otherwise", () => {
+  const { pic, pulse } = setup();
+  const source = new PicSource(pic);
+  assertEquals(source.acknowledge(), -1);
+  pulse(5);
+  assertEquals([source.acknowledge(), source.acknowledge()], [0x0d, -1]);
+  assertEquals([source.setApicBase(0xfee00800n), source.readMsr(0x802)], [false, undefined]);
 });
