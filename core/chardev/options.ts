@@ -53,7 +53,10 @@ export type ChardevBackend =
     width: number | undefined;
     height: number | undefined;
   }
-  | { backend: "ringbuf" | "memory"; /** Bytes, a power of two. */ size: number };
+  /** `size`: bytes, a power of two. */
+  | { backend: "ringbuf" | "memory"; size: number }
+  /** A multiplexer over another character device. */
+  | { backend: "mux"; chardev: string };
 
 export type ChardevOptions = ChardevBackend & {
   /** Unique id, the label in `info chardev`. */
@@ -66,4 +69,6 @@ export type ChardevOptions = ChardevBackend & {
   logappend: boolean;
   /** The option it came from, for messages: `-serial stdio`, or empty for a default. */
   loc: string;
+  /** A second message after the one that says why the back end cannot be opened. */
+  failureNote: string | undefined;
 };

@@ -89,7 +89,7 @@ export interface DriveOptions {
   format: string | undefined;
   readonly: boolean;
   snapshot: boolean;
-  cache: { writeback: boolean; direct: boolean; noFlush: boolean };
+  cache: "none" | "writeback" | "writethrough" | "directsync" | "unsafe";
   discard: boolean;
   detectZeroes: "off" | "on" | "unmap";
   werror: "report" | "ignore" | "stop" | "enospc";

@@ -206,7 +206,7 @@ export class OptsGroups {
           const message = `short-form boolean option '${flag}' deprecated`;
           warn(this.host, loc, message, `Please use ${key}=${value} instead`);
         }
-        if (key !== "id") this.#add(opts, key, value);
+        if (key !== "id") this.add(opts, key, value);
       }
     } catch (e) {
       drop();
@@ -215,7 +215,8 @@ export class OptsGroups {
     return opts;
   }
 
-  #add(opts: Opts, key: string, value: string): void {
+  /** Adds one checked pair. Throws UserError for an unknown key or a bad value. */
+  add(opts: Opts, key: string, value: string): void {
     const { list, loc } = opts;
     if (list.keys) {
       if (!Object.hasOwn(list.keys, key)) fail(loc, `Invalid parameter '${key}'`);
