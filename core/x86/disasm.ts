@@ -1,0 +1,334 @@
+/**
+ * The disassembler: AT&T text as QEMU 7.2 prints it through Capstone for HMP `x /i` and `-d in_asm`.
+ *
+ * Capstone names an instruction with its size suffix always, prints numbers above 9 in hexadecimal
+ * and separates operands with ", ". Names and forms follow what QEMU prints, not the AT&T manuals.
+ */
+import {
+  type DecodeMode,
+  type ImmOperand,
+  type MemOperand,
+  type Operand,
+  type RegOperand,
+  Seg,
+} from "./insn.ts";
+import { decode, type DecodedInsn } from "./decoder.ts";
+import { Mandatory } from "./table/row.ts";
+
+type Bits = DecodeMode["bits"];
+
+const names64 = ["rax", "rcx", "rdx", "rbx", "rsp", "rbp", "rsi", "rdi"];
+const names8 = ["al", "cl", "dl", "bl", "spl", "bpl", "sil", "dil"];
+const names8High = ["ah", "ch", "dh", "bh"];
+const segNames = ["es", "cs", "ss", "ds", "fs", "gs"];
+
+function gprName(reg: number, size: number, high = false): string {
+  if (size === 8) return high ? names8High[reg] : reg < 8 ? names8[reg] : `r${reg}b`;
+  if (reg >= 8) return size === 64 ? `r${reg}` : size === 32 ? `r${reg}d` : `r${reg}w`;
+  const name = names64[reg];
+  return size === 64 ? name : size === 32 ? `e${name.slice(1)}` : name.slice(1);
+}
+
+function registerText(o: RegOperand): string {
+  switch (o.kind) {
+    case "gpr":
+      return `%${gprName(o.reg, o.size, o.high)}`;
+    case "sreg":
+      return `%${segNames[o.reg]}`;
+    case "creg":
+      return `%cr${o.reg}`;
+    case "dreg":
+      return `%dr${o.reg}`;
+    case "st":
+      return `%st(${o.reg})`;
+    case "mm":
+      return `%mm${o.reg}`;
+    case "xmm":
+      return `%${o.size === 256 ? "y" : "x"}mm${o.reg}`;
+  }
+}
+
+/** A number the way Capstone prints it: decimal to 9, then hexadecimal. */
+function number(n: bigint): string {
+  if (n < 0n) return `-${number(-n)}`;
+  return n > 9n ? `0x${n.toString(16)}` : n.toString();
+}
+
+function signed64(lo: number, hi: number): bigint {
+  return BigInt.asIntN(64, BigInt(hi) << 32n | BigInt(lo >>> 0));
+}
+
+function memText(o: MemOperand, insn: DecodedInsn, bits: Bits): string {
+  let text = "";
+  const stringDest = o.seg === Seg.ES && o.base === 7 && fixedString.has(insn.row.name);
+  if (stringDest) {
+    if (bits !== 64) text = "%es:";
+  } else if (insn.segOverride >= 0) text = `%${segNames[insn.segOverride]}:`;
+  const disp = signed64(o.disp, o.dispHi);
+  if (o.base < 0 && o.index < 0 && !o.rip) {
+    return text + number(BigInt.asUintN(o.addrSize, disp));
+  }
+  if (disp !== 0n) text += number(disp);
+  if (o.rip) return `${text}(%${o.addrSize === 64 ? "rip" : "eip"})`;
+  const vector = insn.row.operandSpecs.find((s) => s.vsib !== 0);
+  text += "(";
+  if (o.base >= 0) text += `%${gprName(o.base, o.addrSize)}`;
+  if (o.index >= 0) {
+    const index = vector
+      ? `${vector.vsib === 256 ? "y" : "x"}mm${o.index}`
+      : gprName(o.index, o.addrSize);
+    text += `, %${index}`;
+    if (o.scale > 0) text += `, ${1 << o.scale}`;
+  }
+  return text + ")";
+}
+
+const fixedString = new Set(["MOVS", "CMPS", "STOS", "SCAS", "INS"]);
+
+function immText(o: ImmOperand): string {
+  const value = signed64(o.value, o.valueHi);
+  return `$${number(value)}`;
+}
+
+/** Suffix for an operand or address size. */
+const suffixOf: Record<number, string> = { 8: "b", 16: "w", 32: "l", 64: "q" };
+
+const conditions = ("o no b ae e ne be a s ns p np l ge le g").split(" ");
+
+/** Suffix from the first operand with a general size. */
+const bySize = new Set(
+  ("ADD OR ADC SBB AND SUB XOR CMP INC DEC PUSH POP TEST XCHG MOV LEA ROL ROR RCL RCR SHL SHR SAR " +
+    "NOT NEG MUL IMUL1 IMUL2 IMUL3 DIV IDIV SHLD SHRD BT BTS BTR BTC BSF BSR CMPXCHG XADD BSWAP " +
+    "POPCNT TZCNT LZCNT MOVBE INS OUTS MOVS CMPS STOS LODS SCAS LAR LSL LSS LES LDS LFS LGS " +
+    "LLDT LTR SMSW LMSW RDRAND RDSEED RDFSBASE RDGSBASE WRFSBASE WRGSBASE VMREAD VMWRITE MOVNTI " +
+    "MOV_CR MOV_DR PUSH_SREG POP_SREG CMOVcc").split(" "),
+);
+/** Suffix from the effective operand size. */
+const byOpSize = new Set(
+  ("PUSHA POPA PUSHF POPF IRET RET_NEAR RET_FAR SGDT SIDT LGDT LIDT CALL_NEAR_REL CALL_NEAR_IND " +
+    "JMP_NEAR_IND CALL_FAR_PTR CALL_FAR_MEM JMP_FAR_PTR JMP_FAR_MEM PUSH_SREG POP_SREG PUSH POP")
+    .split(" "),
+);
+const renamed: Record<string, string> = {
+  IMUL1: "imul",
+  IMUL2: "imul",
+  IMUL3: "imul",
+  MOV_SREG: "mov",
+  MOV_CR: "mov",
+  MOV_DR: "mov",
+  PUSH_SREG: "push",
+  POP_SREG: "pop",
+  CALL_NEAR_REL: "call",
+  CALL_NEAR_IND: "call",
+  CALL_FAR_PTR: "lcall",
+  CALL_FAR_MEM: "lcall",
+  JMP_NEAR_REL: "jmp",
+  JMP_NEAR_IND: "jmp",
+  JMP_FAR_PTR: "ljmp",
+  JMP_FAR_MEM: "ljmp",
+  RET_NEAR: "ret",
+  RET_FAR: "lret",
+  FWAIT: "wait",
+  XLAT: "xlatb",
+  UD1: "ud2b",
+  PUSHA: "pusha",
+  POPA: "popa",
+  CWD: "cwd",
+  FNENI: "feni8087_nop",
+  FNDISI: "fdisi8087_nop",
+  FNSETPM: "fsetpm",
+};
+
+function mnemonic(insn: DecodedInsn, bits: Bits): string {
+  const { row, operands, opSize } = insn;
+  const name = row.name;
+  const suffix = suffixOf[opSize];
+  switch (name) {
+    case "CBW":
+      return opSize === 16 ? "cbtw" : opSize === 32 ? "cwtl" : "cltq";
+    case "CWD":
+      return opSize === 16 ? "cwtd" : opSize === 32 ? "cltd" : "cqto";
+    case "MOVZX":
+    case "MOVSX": {
+      const from = suffixOf[operands[1].size];
+      return `${name.toLowerCase().slice(0, 4)}${from}${suffixOf[operands[0].size]}`;
+    }
+    case "MOVSXD":
+      return "movslq";
+    case "Jcc":
+      return `j${conditions[insn.cond]}`;
+    case "SETcc":
+      return `set${conditions[insn.cond]}`;
+    case "CMOVcc":
+      return `cmov${conditions[insn.cond]}${suffix}`;
+    case "JCXZ":
+      return insn.addrSize === 64 ? "jrcxz" : insn.addrSize === 32 ? "jecxz" : "jcxz";
+    case "MOV_SREG":
+      return `mov${opSize !== 64 && operands.some((o) => o.kind === "mem") ? "w" : suffix}`;
+    case "SLDT":
+    case "STR":
+      return name.toLowerCase() + (operands[0].kind === "mem" ? "w" : suffix);
+    case "MOVQ":
+      return row.operandSpecs.some((s) => s.text === "r/m64") ? "movd" : "movq";
+    case "SYSRET":
+      return opSize === 64 ? "sysretq" : "sysretl";
+    case "IN":
+    case "OUT": {
+      const accumulator = operands[name === "IN" ? 0 : 1];
+      return name.toLowerCase() + suffixOf[accumulator.size];
+    }
+    case "ROL":
+      if (
+        row.operandSpecs[1].kind === "one" && opSize === 32 && row.operandSpecs[0].text === "r/mv"
+      ) {
+        return operands[0].kind === "mem" ? "roll" : "rol";
+      }
+      break;
+    case "NOP":
+      if (row.mnemonic !== "NOP") return row.mnemonic.toLowerCase();
+      if (operands.length > 0 && operands[0].kind === "mem") {
+        return `nop${opSize === 16 ? "w" : "l"}`;
+      }
+      return "nop";
+    case "MOV":
+      if (row.operandSpecs.some((s) => s.kind === "moffs")) {
+        return `${bits === 64 ? "movabs" : "mov"}${suffixOf[operands[0].size]}`;
+      }
+      if (opSize === 64 && row.operandSpecs[1].text === "immv") return "movabsq";
+      break;
+    case "SHL":
+      if (row.alias) return `sal${suffixOf[operands[0].size]}`;
+      break;
+  }
+  if (row.family === "x87") return x87Mnemonic(insn);
+  let text = renamed[row.mnemonic] ?? row.mnemonic.toLowerCase();
+  if (bySize.has(name)) {
+    const sized = operands.find((o) =>
+      o.size in suffixOf && !(name === "OUTS" && o.kind === "gpr")
+    );
+    text += byOpSize.has(name) || sized === undefined ? suffix : suffixOf[sized.size];
+  } else if (byOpSize.has(name)) text += suffix;
+  else if (row.operandSpecs.some((s) => s.text === "r/my") && row.family !== "mmx") {
+    text += suffixOf[operands[operands.length - 1].size];
+  }
+  return text;
+}
+
+function x87Mnemonic(insn: DecodedInsn): string {
+  const { row, operands } = insn;
+  let text = renamed[row.mnemonic] ?? row.mnemonic.toLowerCase();
+  const spec = row.operandSpecs[0];
+  if (operands.length === 0 || operands[0].kind !== "mem") {
+    // Capstone keeps the AT&T assembler's exchange of FSUB and FSUBR with a register destination.
+    const m = row.byte === 0xde || row.byte === 0xdc ? /^(fsub|fdiv)(r?)(p?)$/.exec(text) : null;
+    if (m) text = m[1] + (m[2] ? "" : "r") + m[3];
+    return text;
+  }
+  if (spec.text.endsWith("int")) {
+    text += { 16: "s", 32: "l", 64: "ll" }[operands[0].size as 16 | 32 | 64];
+  } else if (spec.text.endsWith("fp")) {
+    text += { 32: "s", 64: "l", 80: "t" }[operands[0].size as 32 | 64 | 80];
+  }
+  return text;
+}
+
+/** Operations whose operands Capstone leaves out. */
+const noOperands = new Set(["UD0", "UD1", "XLAT"]);
+const starred = new Set(["CALL_NEAR_IND", "JMP_NEAR_IND", "CALL_FAR_MEM", "JMP_FAR_MEM"]);
+
+/** Implicit operands of SVM instructions, which Capstone prints. */
+function svmOperands(name: string, addrSize: number): string[] {
+  const rax = `%${gprName(0, addrSize)}`;
+  if (name === "INVLPGA") return ["%ecx", rax];
+  return name === "SKINIT" ? ["%eax"] : /^VM(RUN|LOAD|SAVE)$/.test(name) ? [rax] : [];
+}
+
+function operandTexts(insn: DecodedInsn, address: bigint, bits: Bits): string[] {
+  const { row, operands } = insn;
+  if (noOperands.has(row.name)) return [];
+  if (row.cpuid === "svm") return svmOperands(row.name, bits === 64 ? 64 : 32);
+  let list: readonly Operand[] = operands.filter((_, i) =>
+    !row.operandSpecs[i].text.endsWith("[DS:rDI]")
+  );
+  if (row.family === "x87") list = x87Operands(insn);
+  if (row.name === "NOP" && list.length === 2 && list[0].kind === "mem") list = [list[0]];
+  const texts = list.map((o, i) => operandText(printedAs(o, i, insn), insn, address, bits));
+  if (row.name === "ENTER") return texts;
+  return texts.reverse();
+}
+
+const ST0: RegOperand = { kind: "st", size: 80, reg: 0, high: false };
+
+/** Capstone leaves ST(0) out, but for DC, FCMOVcc and the redundant encodings. */
+function x87Operands({ row, operands }: DecodedInsn): readonly Operand[] {
+  if (row.alias && operands.length === 1) {
+    return row.name === "FSTP" ? [operands[0], ST0] : [ST0, operands[0]];
+  }
+  if (operands.length < 2 || row.byte === 0xdc || row.name.startsWith("FCMOV")) return operands;
+  return [row.operandSpecs[0].text === "ST(i)" ? operands[0] : operands[1]];
+}
+
+const prints32 = new Set(["PEXTRW", "PMOVMSKB", "MOVMSKPS", "MOVMSKPD", "PEXTRB", "EXTRACTPS"]);
+
+/** Registers whose name Capstone takes from the instruction rather than from the access. */
+function printedAs(o: Operand, i: number, insn: DecodedInsn): Operand {
+  if (o.kind !== "gpr") return o;
+  const name = insn.row.name.replace(/^V(?=P?(EXTR|MOVMSK))/, "");
+  if (name === "MOV_SREG") return { ...o, size: insn.opSize };
+  if (name === "MOVSXD" && i === 0) return { ...o, size: 64 };
+  if (prints32.has(name)) return { ...o, size: 32 };
+  return o;
+}
+
+function operandText(o: Operand, insn: DecodedInsn, address: bigint, bits: Bits): string {
+  const star = starred.has(insn.row.name) ? "*" : "";
+  switch (o.kind) {
+    case "mem":
+      return star + memText(o, insn, bits);
+    case "imm":
+      return immText(o);
+    case "rel": {
+      const target = address + BigInt(insn.length) + BigInt(o.value);
+      // rel8 and XBEGIN wrap as the mode does, the others as the operand size does.
+      const byMode = o.size === 8 || insn.row.name === "XBEGIN";
+      return number(BigInt.asUintN(byMode ? bits : insn.opSize, target));
+    }
+    case "far":
+      return `$${number(BigInt(o.selector))}:$${number(BigInt(o.offset))}`;
+    default:
+      return star + registerText(o);
+  }
+}
+
+/** Instruction text such as `addl     %edx, 0x40(%rbx, %rsi)`, mnemonic padded to 8 and a space. */
+export function disassemble(insn: DecodedInsn, address: bigint, bits: Bits): string {
+  let name = mnemonic(insn, bits);
+  if (insn.lock) name = `lock ${name}`;
+  else if (insn.rep !== 0 && insn.row.prefix === Mandatory.Any && insn.row.rep !== undefined) {
+    name = `${insn.rep === 0xf2 ? "repne" : insn.row.rep === "rep" ? "rep" : "repe"} ${name}`;
+  }
+  return `${name.padEnd(8)} ${operandTexts(insn, address, bits).join(", ")}`;
+}
+
+/** One line or more of a listing. */
+export interface ListedInsn {
+  readonly address: bigint;
+  /** Bytes it takes; 1 when they are no instruction. */
+  readonly length: number;
+  readonly text: string;
+}
+
+/** Disassembles at `bytes[at]`; bytes that are no instruction list as `.byte`. */
+export function disassembleAt(
+  bytes: Uint8Array,
+  at: number,
+  avail: number,
+  address: bigint,
+  bits: Bits,
+): ListedInsn {
+  const insn = decode(bytes, at, avail, { bits });
+  if (typeof insn !== "string") {
+    return { address, length: insn.length, text: disassemble(insn, address, bits) };
+  }
+  return { address, length: 1, text: `.byte    0x${bytes[at].toString(16).padStart(2, "0")}` };
+}
