@@ -11,11 +11,13 @@
  *
  *     00 word  action   what the stub does next (see Action); 0 on the first OUT
  *     02 word  phase    0 on the first OUT; kept for the handler across retries
- *     04 dword local    kept for the handler; AX and FLAGS of a nested interrupt
- *     08 word  gs, fs, es, ds
- *     10 dword edi, esi, ebp, esp, ebx, edx, ecx, eax      (PUSHAD)
- *     30 word  function number
- *     32 word  ip, cs, flags                               (the caller's, for IRET)
+ *     04 dword local    kept for the handler; target of a nested far call
+ *     08 4 words args   arguments and results of a nested interrupt or far call
+ *     10 word  gs, fs, es, ds
+ *     18 dword edi, esi, ebp, esp, ebx, edx, ecx, eax      (PUSHAD)
+ *     38 word  function number; IP of a handler to chain to
+ *     3a word  unused; CS of a handler to chain to
+ *     3c word  ip, cs, flags                               (the caller's, for IRET)
  */
 import type { AddressSpace } from "../../core/memory/address_space.ts";
 import type { BiosContext } from "../vgabios/context.ts";
@@ -24,7 +26,7 @@ import type { BiosContext } from "../vgabios/context.ts";
 export const TRAP_PORT = 0x540;
 
 /** Bytes of the frame, up to and including the caller's FLAGS. */
-export const FRAME_SIZE = 0x38;
+export const FRAME_SIZE = 0x42;
 
 /** What the stub does when the handler is back. */
 export const Action = {
@@ -34,15 +36,17 @@ export const Action = {
   wait: 1,
   /** Let pending interrupts in without halting, then call the handler again. */
   poll: 2,
-  /** Pop everything and return by RETF 2 with interrupts on; CF and ZF are the frame's. */
-  doneEnableIf: 3,
+  /** Pop everything and go on at the handler given to {@link FrameContext.chain}. */
+  chain: 3,
   /**
-   * Bits 8–15 of the action hold an interrupt number: the stub executes that interrupt with AX from
-   * `local` and the caller's other registers, stores the AX it returns in `local`'s low word and
-   * its FLAGS in the high word, then calls the handler again.
+   * Bits 8–15 of the action hold an interrupt number: the stub executes that interrupt with AX, BX,
+   * CX, DX from `args`, stores AX, FLAGS, CX, DX in `args`, then calls the handler again.
    */
   interrupt: 4,
-  /** Calls far the seg:off in `local` with the frame's registers, then the handler again. */
+  /**
+   * Pushes the four `args`, calls far the seg:off in `local` with the frame's registers except BP,
+   * drops the arguments, stores AX in `args`, then calls the handler again.
+   */
   call: 5,
 } as const;
 
@@ -64,6 +68,8 @@ export interface BiosMachine {
 
 /** A service: called at each `OUT` of its stub. Throws nothing, whatever the guest's registers. */
 export type BiosHandler = (c: FrameContext) => void;
+
+const NO_ARGS: readonly [number, number, number, number] = [0, 0, 0, 0];
 
 /** The registers and memory of one service call. One object is reused for all calls. */
 export class FrameContext implements BiosContext {
@@ -91,7 +97,7 @@ export class FrameContext implements BiosContext {
     return this.#address;
   }
   get fn(): number {
-    return this.#view.getUint16(0x30, true);
+    return this.#view.getUint16(0x38, true);
   }
   get action(): number {
     return this.#view.getUint16(0, true);
@@ -123,214 +129,230 @@ export class FrameContext implements BiosContext {
     this.action = Action.poll;
     this.phase = phase;
   }
-  /** Execute interrupt `n` with AX = `ax`, then come back in `phase`: see {@link nestedAx}. */
-  interrupt(n: number, ax: number, phase: number): void {
+  /** Leave everything to the handler at segment:offset, as if it had been called itself. */
+  chain(segment: number, offset: number): void {
+    this.action = Action.chain;
+    this.#view.setUint16(0x38, offset, true);
+    this.#view.setUint16(0x3a, segment, true);
+  }
+  /** Execute interrupt `n` with these registers, then come back in `phase`: see {@link arg}. */
+  interrupt(n: number, phase: number, ax: number, bx = 0, cx = 0, dx = 0): void {
     this.action = Action.interrupt | (n << 8);
-    this.local = ax & 0xffff;
+    this.setArgs(ax, bx, cx, dx);
     this.phase = phase;
   }
-  /** Call segment:offset far with the frame's registers, then come back in `phase`. */
-  call(segment: number, offset: number, phase: number): void {
+  /**
+   * Call segment:offset far with the frame's registers, then come back in `phase`. The four `args`
+   * are on the stack of the called procedure, the first one pushed first.
+   */
+  call(segment: number, offset: number, phase: number, args = NO_ARGS): void {
     this.action = Action.call;
     this.local = ((segment << 16) | (offset & 0xffff)) >>> 0;
+    this.setArgs(args[0], args[1], args[2], args[3]);
     this.phase = phase;
   }
-  /** AX that the nested interrupt returned. */
-  get nestedAx(): number {
-    return this.local & 0xffff;
+  setArgs(a0: number, a1: number, a2: number, a3: number): void {
+    this.#view.setUint16(8, a0, true);
+    this.#view.setUint16(10, a1, true);
+    this.#view.setUint16(12, a2, true);
+    this.#view.setUint16(14, a3, true);
   }
-  /** FLAGS that the nested interrupt returned. */
-  get nestedFlags(): number {
-    return this.local >>> 16;
+  /** Word `n` (0–3) of `args`; after a nested interrupt 0 is AX, 1 FLAGS, 2 CX, 3 DX. */
+  arg(n: number): number {
+    return this.#view.getUint16(8 + 2 * n, true);
+  }
+  /** Between nested calls `args` is free for the handler. */
+  setArg(n: number, value: number): void {
+    this.#view.setUint16(8 + 2 * n, value, true);
   }
 
   // Registers
 
   get al(): number {
-    return this.#bytes[0x2c];
+    return this.#bytes[0x34];
   }
   set al(v: number) {
-    this.#bytes[0x2c] = v;
+    this.#bytes[0x34] = v;
   }
   get ah(): number {
-    return this.#bytes[0x2d];
+    return this.#bytes[0x35];
   }
   set ah(v: number) {
-    this.#bytes[0x2d] = v;
+    this.#bytes[0x35] = v;
   }
   get ax(): number {
-    return this.#view.getUint16(0x2c, true);
+    return this.#view.getUint16(0x34, true);
   }
   set ax(v: number) {
-    this.#view.setUint16(0x2c, v, true);
+    this.#view.setUint16(0x34, v, true);
   }
   get eax(): number {
-    return this.#view.getUint32(0x2c, true);
+    return this.#view.getUint32(0x34, true);
   }
   set eax(v: number) {
-    this.#view.setUint32(0x2c, v, true);
+    this.#view.setUint32(0x34, v, true);
   }
   get cl(): number {
-    return this.#bytes[0x28];
+    return this.#bytes[0x30];
   }
   set cl(v: number) {
-    this.#bytes[0x28] = v;
+    this.#bytes[0x30] = v;
   }
   get ch(): number {
-    return this.#bytes[0x29];
+    return this.#bytes[0x31];
   }
   set ch(v: number) {
-    this.#bytes[0x29] = v;
+    this.#bytes[0x31] = v;
   }
   get cx(): number {
-    return this.#view.getUint16(0x28, true);
+    return this.#view.getUint16(0x30, true);
   }
   set cx(v: number) {
-    this.#view.setUint16(0x28, v, true);
+    this.#view.setUint16(0x30, v, true);
   }
   get ecx(): number {
-    return this.#view.getUint32(0x28, true);
+    return this.#view.getUint32(0x30, true);
   }
   set ecx(v: number) {
-    this.#view.setUint32(0x28, v, true);
+    this.#view.setUint32(0x30, v, true);
   }
   get dl(): number {
-    return this.#bytes[0x24];
+    return this.#bytes[0x2c];
   }
   set dl(v: number) {
-    this.#bytes[0x24] = v;
+    this.#bytes[0x2c] = v;
   }
   get dh(): number {
-    return this.#bytes[0x25];
+    return this.#bytes[0x2d];
   }
   set dh(v: number) {
-    this.#bytes[0x25] = v;
+    this.#bytes[0x2d] = v;
   }
   get dx(): number {
-    return this.#view.getUint16(0x24, true);
+    return this.#view.getUint16(0x2c, true);
   }
   set dx(v: number) {
-    this.#view.setUint16(0x24, v, true);
+    this.#view.setUint16(0x2c, v, true);
   }
   get edx(): number {
-    return this.#view.getUint32(0x24, true);
+    return this.#view.getUint32(0x2c, true);
   }
   set edx(v: number) {
-    this.#view.setUint32(0x24, v, true);
+    this.#view.setUint32(0x2c, v, true);
   }
   get bl(): number {
-    return this.#bytes[0x20];
+    return this.#bytes[0x28];
   }
   set bl(v: number) {
-    this.#bytes[0x20] = v;
+    this.#bytes[0x28] = v;
   }
   get bh(): number {
-    return this.#bytes[0x21];
+    return this.#bytes[0x29];
   }
   set bh(v: number) {
-    this.#bytes[0x21] = v;
+    this.#bytes[0x29] = v;
   }
   get bx(): number {
-    return this.#view.getUint16(0x20, true);
+    return this.#view.getUint16(0x28, true);
   }
   set bx(v: number) {
-    this.#view.setUint16(0x20, v, true);
+    this.#view.setUint16(0x28, v, true);
   }
   get ebx(): number {
-    return this.#view.getUint32(0x20, true);
+    return this.#view.getUint32(0x28, true);
   }
   set ebx(v: number) {
-    this.#view.setUint32(0x20, v, true);
+    this.#view.setUint32(0x28, v, true);
   }
   get bp(): number {
-    return this.#view.getUint16(0x18, true);
+    return this.#view.getUint16(0x20, true);
   }
   set bp(v: number) {
-    this.#view.setUint16(0x18, v, true);
+    this.#view.setUint16(0x20, v, true);
   }
   get ebp(): number {
-    return this.#view.getUint32(0x18, true);
+    return this.#view.getUint32(0x20, true);
   }
   set ebp(v: number) {
-    this.#view.setUint32(0x18, v, true);
+    this.#view.setUint32(0x20, v, true);
   }
   get si(): number {
-    return this.#view.getUint16(0x14, true);
+    return this.#view.getUint16(0x1c, true);
   }
   set si(v: number) {
-    this.#view.setUint16(0x14, v, true);
+    this.#view.setUint16(0x1c, v, true);
   }
   get esi(): number {
-    return this.#view.getUint32(0x14, true);
+    return this.#view.getUint32(0x1c, true);
   }
   set esi(v: number) {
-    this.#view.setUint32(0x14, v, true);
+    this.#view.setUint32(0x1c, v, true);
   }
   get di(): number {
-    return this.#view.getUint16(0x10, true);
+    return this.#view.getUint16(0x18, true);
   }
   set di(v: number) {
-    this.#view.setUint16(0x10, v, true);
+    this.#view.setUint16(0x18, v, true);
   }
   get edi(): number {
-    return this.#view.getUint32(0x10, true);
+    return this.#view.getUint32(0x18, true);
   }
   set edi(v: number) {
-    this.#view.setUint32(0x10, v, true);
+    this.#view.setUint32(0x18, v, true);
   }
   get ds(): number {
-    return this.#view.getUint16(0xe, true);
+    return this.#view.getUint16(0x16, true);
   }
   set ds(v: number) {
-    this.#view.setUint16(0xe, v, true);
+    this.#view.setUint16(0x16, v, true);
   }
   get es(): number {
-    return this.#view.getUint16(0xc, true);
+    return this.#view.getUint16(0x14, true);
   }
   set es(v: number) {
-    this.#view.setUint16(0xc, v, true);
+    this.#view.setUint16(0x14, v, true);
   }
   get fs(): number {
-    return this.#view.getUint16(0xa, true);
+    return this.#view.getUint16(0x12, true);
   }
   set fs(v: number) {
-    this.#view.setUint16(0xa, v, true);
+    this.#view.setUint16(0x12, v, true);
   }
   get gs(): number {
-    return this.#view.getUint16(0x8, true);
+    return this.#view.getUint16(0x10, true);
   }
   set gs(v: number) {
-    this.#view.setUint16(0x8, v, true);
+    this.#view.setUint16(0x10, v, true);
   }
   /** Where the service returns to. */
   get ip(): number {
-    return this.#view.getUint16(0x32, true);
+    return this.#view.getUint16(0x3c, true);
   }
   set ip(v: number) {
-    this.#view.setUint16(0x32, v, true);
+    this.#view.setUint16(0x3c, v, true);
   }
   get cs(): number {
-    return this.#view.getUint16(0x34, true);
+    return this.#view.getUint16(0x3e, true);
   }
   set cs(v: number) {
-    this.#view.setUint16(0x34, v, true);
+    this.#view.setUint16(0x3e, v, true);
   }
   /** The caller's FLAGS, as IRET will restore them. */
   get flags(): number {
-    return this.#view.getUint16(0x36, true);
+    return this.#view.getUint16(0x40, true);
   }
   set flags(v: number) {
-    this.#view.setUint16(0x36, v, true);
+    this.#view.setUint16(0x40, v, true);
   }
   /** SS is not in the frame: no service needs it, and a handler cannot change it. */
   ss = 0;
   /** The caller's SP as it was before the INT. Writes are ignored. */
   get sp(): number {
-    return (this.#view.getUint16(0x1c, true) + 8) & 0xffff;
+    return (this.#view.getUint16(0x24, true) + 10) & 0xffff;
   }
   set sp(_v: number) {}
   get esp(): number {
-    return (this.#view.getUint32(0x1c, true) + 8) >>> 0;
+    return (this.#view.getUint32(0x24, true) + 10) >>> 0;
   }
   set esp(_v: number) {}
 
