@@ -560,12 +560,27 @@ export type Semantics = (e: Emit) => void;
 
 const table = new Map<string, Semantics>();
 
-/** Registers the semantics of an operation by its row name. */
-export function define(names: string | readonly string[], s: Semantics): void {
+const immediates = new Set<string>();
+
+/**
+ * Registers the semantics of an operation by its row name. With `byImmediate` they may look at the
+ * immediate's value while emitting (shuffle orders): each value is then a shape of its own.
+ */
+export function define(
+  names: string | readonly string[],
+  s: Semantics,
+  opts: { byImmediate?: boolean } = {},
+): void {
   for (const n of typeof names === "string" ? [names] : names) {
     if (table.has(n)) throw new Error(`semantics of ${n} defined twice`);
     table.set(n, s);
+    if (opts.byImmediate) immediates.add(n);
   }
+}
+
+/** Whether shapes of operation `name` differ by immediate. */
+export function immediateMatters(name: string): boolean {
+  return immediates.has(name);
 }
 
 /** The semantics of operation `name`, or undefined when there is none: #UD. */

@@ -1,0 +1,470 @@
+/**
+ * A vCPU's memory: the page walk, TLB filling and every access that emitted code cannot make in place
+ * (device registers, page crossings, watched code pages, faults). Intel SDM volume 3, chapter 4.
+ */
+import type { AddressSpace } from "../memory/address_space.ts";
+import type { AccessSize } from "../memory/region.ts";
+import { type Cpu, GuestFault, type Lin, type LinearMemory } from "../x86/cpu.ts";
+import * as S from "../x86/state.ts";
+import { Vec } from "../x86/state.ts";
+import { ACCESS } from "./lower.ts";
+import { Page, type PhysMap } from "./physmap.ts";
+
+/** Page-fault error code bits. */
+const PF = { P: 1, W: 2, U: 4, RSVD: 8, I: 16 } as const;
+
+interface Walk {
+  phys: number;
+  write: boolean;
+  exec: boolean;
+}
+
+export type AccessKind = "read" | "write" | "exec";
+
+/** Told of a write into a page that holds translated code. */
+export interface CodeWatcher {
+  /** Bytes of storage were changed. */
+  invalidate(host: number, length: number): void;
+}
+
+export class Mmu implements LinearMemory {
+  readonly #space: AddressSpace;
+  readonly #u32: Uint32Array;
+  readonly #u8: Uint8Array;
+  readonly #view: DataView;
+  /** The write that is waiting in the bounce buffer. */
+  readonly #pending = { phys: 0, phys2: 0, first: 0, bytes: 0 };
+  /** Linear range covered by large pages since the last flush: INVLPG inside it flushes all. */
+  #largeMask = 0;
+  #largeBase = -1;
+
+  /** Counts device register accesses. */
+  onMmio: () => void = () => {};
+
+  constructor(readonly cpu: Cpu, readonly map: PhysMap, readonly code: CodeWatcher) {
+    this.#space = map.space;
+    this.#u32 = new Uint32Array(map.memory.buffer);
+    this.#u8 = map.memory.u8;
+    this.#view = map.memory.view;
+  }
+
+  // ---- TLB
+
+  flush(): void {
+    this.cpu.u8.fill(0xff, S.TLB, S.JC + 2 * S.JC_BYTES);
+    this.#largeBase = -1;
+  }
+
+  flushPage(lin: Lin): void {
+    const lo = Number(BigInt.asUintN(32, BigInt(lin)));
+    if (this.#largeBase >= 0 && ((lo & this.#largeMask) >>> 0) === this.#largeBase) {
+      return this.flush();
+    }
+    const at = S.TLB + ((lo >>> 12) & (S.TLB_ENTRIES - 1)) * S.TLB_ENTRY;
+    this.cpu.u8.fill(0xff, at, at + 24);
+    this.cpu.u8.fill(0xff, at + S.TLB_BYTES, at + S.TLB_BYTES + 24);
+    this.cpu.flushJumpCaches();
+  }
+
+  #noteLarge(lin: number, size: number): void {
+    const mask = (~(size - 1)) >>> 0;
+    if (this.#largeBase < 0) {
+      this.#largeMask = mask;
+      this.#largeBase = (lin & mask) >>> 0;
+      return;
+    }
+    let m = (this.#largeMask & mask) >>> 0;
+    while (((lin ^ this.#largeBase) & m) !== 0) m = (m << 1) >>> 0;
+    this.#largeMask = m;
+    this.#largeBase = (this.#largeBase & m) >>> 0;
+  }
+
+  /** Takes write permission from TLB entries of a storage page that now holds translated code. */
+  watchCode(host: number): void {
+    const i32 = this.cpu.i32;
+    const page = host & ~0xfff;
+    for (let t = 0; t < 2 * S.TLB_ENTRIES; t++) {
+      const e = (S.TLB + t * S.TLB_ENTRY) >> 2;
+      const tag = i32[e + (S.TLB_WRITE >> 2)];
+      if (tag & 0xfff) continue;
+      if (((tag + i32[e + (S.TLB_ADDEND >> 2)]) | 0) === (page | 0)) {
+        i32[e + (S.TLB_WRITE >> 2)] = -1;
+      }
+    }
+  }
+
+  /**
+   * Makes a TLB entry for an access and returns the physical address, or throws #PF.
+   * `user`: checked with user privilege.
+   */
+  #fill(lo: number, hi: number, kind: AccessKind, user: boolean): number {
+    const w = this.#walk(lo, hi, kind, user);
+    const cpu = this.cpu;
+    const word = this.map.lookup(w.phys);
+    const e = (S.TLB + (user ? S.TLB_BYTES : 0) +
+      ((lo >>> 12) & (S.TLB_ENTRIES - 1)) * S.TLB_ENTRY) >> 2;
+    const i32 = cpu.i32;
+    const tag = lo & ~0xfff;
+    if (word === 0) {
+      // Device registers: no entry, every access comes here.
+      i32[e] =
+        i32[e + 1] =
+        i32[e + 2] =
+        i32[e + 3] =
+        i32[e + 4] =
+        i32[e + 5] =
+          -1;
+      return w.phys;
+    }
+    i32[e] = tag;
+    i32[e + 1] = hi;
+    const writable = w.write && !(word & (Page.READONLY | Page.CODE));
+    i32[e + 2] = writable ? tag : -1;
+    i32[e + 3] = writable ? hi : -1;
+    i32[e + 4] = w.exec ? tag : -1;
+    i32[e + 5] = w.exec ? hi : -1;
+    i32[e + 6] = (word & ~0xfff) - tag;
+    i32[e + 7] = Math.floor(w.phys / 4096);
+    return w.phys;
+  }
+
+  // ---- page walk
+
+  readonly #result: Walk = { phys: 0, write: false, exec: false };
+
+  #fault(lo: number, hi: number, error: number): never {
+    this.cpu.view.setUint32(S.CR2, lo, true);
+    this.cpu.view.setUint32(S.CR2 + 4, this.cpu.long ? hi : 0, true);
+    throw new GuestFault(Vec.PF, error);
+  }
+
+  /** Reads a paging-structure word at a physical address. */
+  #readPhys32(phys: number): number {
+    const w = this.map.lookup(phys);
+    return w !== 0 ? this.#u32[((w & ~0xfff) + (phys % 4096)) >>> 2] : this.#space.read(phys, 4);
+  }
+  #writePhys32(phys: number, v: number): void {
+    const w = this.map.lookup(phys);
+    if (w === 0 || w & (Page.READONLY | Page.CODE)) this.#space.write(phys, 4, v >>> 0);
+    else this.#u32[((w & ~0xfff) + (phys % 4096)) >>> 2] = v;
+  }
+
+  #a20(phys: number): number {
+    const mask = this.cpu.i32[S.A20_MASK >> 2];
+    return mask === -1 ? phys : phys - (phys >>> 0) + ((phys & mask) >>> 0);
+  }
+
+  #walk(lo: number, hi: number, kind: AccessKind, user: boolean): Walk {
+    const cpu = this.cpu, r = this.#result;
+    const cr0 = cpu.cr0;
+    if (!(cr0 & 0x80000000)) {
+      r.phys = this.#a20(lo >>> 0);
+      r.write = r.exec = true;
+      return r;
+    }
+    const cr4 = cpu.cr4, wp = (cr0 & 0x10000) !== 0;
+    const write = kind === "write";
+    const nxOn = (cpu.efer & 0x800) !== 0;
+    const pae = (cr4 & 0x20) !== 0;
+    let error = (write ? PF.W : 0) | (user ? PF.U : 0);
+    if (kind === "exec" && ((nxOn && pae) || cr4 & 0x100000)) error |= PF.I;
+    let us = true, rw = true, nx = false;
+    let phys: number, leafAt = 0, leaf = 0, leafSize = 4096;
+    const smep = (cr4 & 0x100000) !== 0;
+
+    if (!pae) {
+      const pdeAt = this.#a20((cpu.i32[S.CR3 >> 2] & ~0xfff) + ((lo >>> 22) << 2) >>> 0);
+      let pde = this.#readPhys32(pdeAt);
+      if (!(pde & 1)) this.#fault(lo, hi, error);
+      us = (pde & 4) !== 0;
+      rw = (pde & 2) !== 0;
+      if (pde & 0x80 && cr4 & 0x10) {
+        if (pde & 0x200000) this.#fault(lo, hi, error | PF.P | PF.RSVD);
+        leafAt = pdeAt;
+        leaf = pde;
+        leafSize = 0x400000;
+        phys = ((pde & 0xffc00000) >>> 0) + ((pde >>> 13) & 0xff) * 0x100000000 +
+          (lo & 0x3fffff);
+      } else {
+        const pteAt = this.#a20(((pde & ~0xfff) + (((lo >>> 12) & 0x3ff) << 2)) >>> 0);
+        const pte = this.#readPhys32(pteAt);
+        if (!(pte & 1)) this.#fault(lo, hi, error);
+        us = us && (pte & 4) !== 0;
+        rw = rw && (pte & 2) !== 0;
+        leafAt = pteAt;
+        leaf = pte;
+        phys = ((pte & ~0xfff) >>> 0) + (lo & 0xfff);
+        this.#check(lo, hi, kind, user, us, rw, nx, wp, smep, error);
+        if (!(pde & 0x20)) this.#writePhys32(pdeAt, pde |= 0x20);
+      }
+    } else {
+      // PAE and long mode: 8-byte entries. Tables by (address, index) from the top.
+      let table: number, level: number;
+      if (cpu.lma) {
+        table = (cpu.i32[S.CR3 >> 2] & ~0xfff) >>> 0;
+        table += (cpu.i32[(S.CR3 >> 2) + 1] & 0xfffff) * 0x100000000;
+        level = cr4 & 0x1000 ? 5 : 4;
+      } else {
+        table = (cpu.i32[S.CR3 >> 2] & ~0x1f) >>> 0;
+        level = 3;
+      }
+      for (;;) {
+        const index = level === 5
+          ? (hi >>> 16) & 0x1ff
+          : level === 4
+          ? (hi >>> 7) & 0x1ff
+          : level === 3
+          ? (cpu.lma ? ((hi << 2) | (lo >>> 30)) & 0x1ff : lo >>> 30)
+          : level === 2
+          ? (lo >>> 21) & 0x1ff
+          : (lo >>> 12) & 0x1ff;
+        const at = this.#a20(table + index * 8);
+        const elo = this.#readPhys32(at), ehi = this.#readPhys32(at + 4);
+        if (!(elo & 1)) this.#fault(lo, hi, error);
+        // Bits 62:52 are ignored in long mode and reserved in PAE; physical addresses have 40 bits.
+        const reserved = cpu.lma ? 0x000fff00 : 0x7fffff00;
+        if (ehi & reserved || (ehi & 0x80000000 && !nxOn)) {
+          this.#fault(lo, hi, error | PF.P | PF.RSVD);
+        }
+        const next = ((elo & ~0xfff) >>> 0) + (ehi & 0xff) * 0x100000000;
+        if (level === 3 && !cpu.lma) {
+          if (elo & 0x1e6) this.#fault(lo, hi, error | PF.P | PF.RSVD);
+        } else {
+          us = us && (elo & 4) !== 0;
+          rw = rw && (elo & 2) !== 0;
+          nx = nx || ehi < 0;
+        }
+        const large = (elo & 0x80) !== 0 && level <= 3 && level >= 2 && !(level === 3 && !cpu.lma);
+        if (large || level === 1) {
+          leafAt = at;
+          leaf = elo;
+          leafSize = level === 1 ? 4096 : level === 2 ? 0x200000 : 0x40000000;
+          if (large && elo & (leafSize - 1) & ~0x1fff) {
+            this.#fault(lo, hi, error | PF.P | PF.RSVD);
+          }
+          phys = next - (next % leafSize) + ((lo & (leafSize - 1)) >>> 0);
+          break;
+        }
+        if (elo & 0x80 && level > 3) this.#fault(lo, hi, error | PF.P | PF.RSVD);
+        if (!(elo & 0x20) && !(level === 3 && !cpu.lma)) this.#writePhys32(at, elo | 0x20);
+        table = next;
+        level--;
+      }
+    }
+    this.#check(lo, hi, kind, user, us, rw, nx, wp, smep, error);
+    const mark = leaf | 0x20 | (write ? 0x40 : 0);
+    if (mark !== leaf) this.#writePhys32(leafAt, mark);
+    if (leafSize > 4096) this.#noteLarge(lo, leafSize);
+    r.phys = this.#a20(phys);
+    // Until a first write sets the dirty bit, writes keep coming to the slow path.
+    r.write = (mark & 0x40) !== 0 && (rw || (!user && !wp));
+    r.exec = !nx && !(smep && !user && us);
+    return r;
+  }
+
+  #check(
+    lo: number,
+    hi: number,
+    kind: AccessKind,
+    user: boolean,
+    us: boolean,
+    rw: boolean,
+    nx: boolean,
+    wp: boolean,
+    smep: boolean,
+    error: number,
+  ): void {
+    if (user && !us) this.#fault(lo, hi, error | PF.P);
+    if (kind === "write" && !rw && (user || wp)) this.#fault(lo, hi, error | PF.P);
+    if (kind === "exec" && (nx || (smep && !user && us))) this.#fault(lo, hi, error | PF.P);
+    // SMAP: supervisor data accesses to user pages need AC.
+    if (
+      !user && us && kind !== "exec" && this.cpu.cr4 & 0x200000 &&
+      !(this.cpu.i32[S.FLAG_SYS >> 2] & S.Fl.AC)
+    ) this.#fault(lo, hi, error | PF.P);
+  }
+
+  /** Physical address for an access, filling the TLB; throws #PF. */
+  translate(lo: number, hi: number, kind: AccessKind, user: boolean): number {
+    const e = (S.TLB + (user ? S.TLB_BYTES : 0) +
+      ((lo >>> 12) & (S.TLB_ENTRIES - 1)) * S.TLB_ENTRY) >> 2;
+    const i32 = this.cpu.i32;
+    const t = e + (kind === "read" ? 0 : kind === "write" ? 2 : 4);
+    if (i32[t] === (lo & ~0xfff) && (!this.cpu.lma || i32[t + 1] === hi)) {
+      return i32[e + 7] * 4096 + (lo & 0xfff);
+    }
+    return this.#fill(lo, hi, kind, user);
+  }
+
+  /** Translation without side effects or privilege checks; undefined when not mapped. */
+  peek(lin: bigint): number | undefined {
+    const cpu = this.cpu, lo = Number(BigInt.asIntN(32, lin));
+    const hi = Number(BigInt.asIntN(32, lin >> 32n));
+    if (!(cpu.cr0 & 0x80000000)) return this.#a20(lo >>> 0);
+    const read = (p: number) => this.#readPhys32(this.#a20(p));
+    if (!(cpu.cr4 & 0x20)) {
+      const pde = read(((cpu.i32[S.CR3 >> 2] & ~0xfff) + ((lo >>> 22) << 2)) >>> 0);
+      if (!(pde & 1)) return undefined;
+      if (pde & 0x80 && cpu.cr4 & 0x10) {
+        return ((pde & 0xffc00000) >>> 0) + ((pde >>> 13) & 0xff) * 0x100000000 + (lo & 0x3fffff);
+      }
+      const pte = read(((pde & ~0xfff) + (((lo >>> 12) & 0x3ff) << 2)) >>> 0);
+      return pte & 1 ? ((pte & ~0xfff) >>> 0) + (lo & 0xfff) : undefined;
+    }
+    let level = cpu.lma ? (cpu.cr4 & 0x1000 ? 5 : 4) : 3;
+    let table = Number(cpu.cr3 & (cpu.lma ? 0xffffffffff000n : 0xffffffe0n));
+    for (;; level--) {
+      const shift = 12 + 9 * (level - 1);
+      const index = Number(
+        (BigInt.asUintN(64, lin) >> BigInt(shift)) & (level === 3 && !cpu.lma ? 3n : 0x1ffn),
+      );
+      const elo = read(table + index * 8), ehi = read(table + index * 8 + 4);
+      if (!(elo & 1)) return undefined;
+      const next = ((elo & ~0xfff) >>> 0) + (ehi & 0xfffff) * 0x100000000;
+      const large = (elo & 0x80) !== 0 && (level === 2 || (level === 3 && cpu.lma));
+      if (level === 1 || large) {
+        const size = 2 ** shift;
+        return next - (next % size) + Number(BigInt.asUintN(shift, lin));
+      }
+      table = next;
+      if (hi === undefined) return undefined;
+    }
+  }
+
+  // ---- slow path of emitted code
+
+  /**
+   * Host address for an access of emitted code: in place when it can be, else the bounce buffer,
+   * filled when the access reads. Throws {@link GuestFault}.
+   */
+  probe(lo: number, hi: number, access: number): number {
+    const bytes = access & 0xff;
+    const user = this.cpu.cpl === 3 && !(access & ACCESS.SYSTEM);
+    const write = (access & ACCESS.WRITE) !== 0;
+    const kind: AccessKind = write ? "write" : "read";
+    const inPage = 4096 - (lo & 0xfff);
+    const p = this.#pending;
+    if (bytes <= inPage) {
+      const phys = this.translate(lo, hi, kind, user);
+      const word = this.map.lookup(phys);
+      if (word !== 0 && !(write && word & (Page.READONLY | Page.CODE))) {
+        return (word & ~0xfff) + (lo & 0xfff);
+      }
+      p.phys = phys;
+      p.first = bytes;
+    } else {
+      const phys = this.translate(lo, hi, kind, user);
+      const next = (lo & ~0xfff) + 4096 | 0;
+      p.phys2 = this.translate(next, next === 0 && this.cpu.long ? hi + 1 : hi, kind, user);
+      p.phys = phys;
+      p.first = inPage;
+    }
+    p.bytes = bytes;
+    const at = this.cpu.base + S.BOUNCE;
+    if (access & ACCESS.READ) {
+      this.#readPhys(p.phys, at, p.first);
+      if (p.first < bytes) this.#readPhys(p.phys2, at + p.first, bytes - p.first);
+    }
+    return at;
+  }
+
+  /** Carries out the write in the bounce buffer. */
+  commit(): void {
+    const p = this.#pending, at = this.cpu.base + S.BOUNCE;
+    this.#writePhys(p.phys, at, p.first);
+    if (p.first < p.bytes) this.#writePhys(p.phys2, at + p.first, p.bytes - p.first);
+  }
+
+  /** Copies from a physical address that does not cross a page into the shared memory at `to`. */
+  #readPhys(phys: number, to: number, n: number): void {
+    const word = this.map.lookup(phys);
+    if (word !== 0) {
+      const from = (word & ~0xfff) + (phys % 4096);
+      this.#u8.copyWithin(to, from, from + n);
+      return;
+    }
+    this.onMmio();
+    for (let i = 0; i < n;) {
+      const size = sizeFor(n - i);
+      const v = this.#space.read(phys + i, size);
+      if (size === 4) this.#view.setUint32(to + i, v, true);
+      else if (size === 2) this.#view.setUint16(to + i, v, true);
+      else this.#u8[to + i] = v;
+      i += size;
+    }
+  }
+
+  #writePhys(phys: number, from: number, n: number): void {
+    const word = this.map.lookup(phys);
+    if (word !== 0 && !(word & Page.READONLY)) {
+      const to = (word & ~0xfff) + (phys % 4096);
+      this.#u8.copyWithin(to, from, from + n);
+      if (word & Page.CODE) this.code.invalidate(to, n);
+      return;
+    }
+    if (word === 0) this.onMmio();
+    for (let i = 0; i < n;) {
+      const size = sizeFor(n - i);
+      const v = size === 4
+        ? this.#view.getUint32(from + i, true)
+        : size === 2
+        ? this.#view.getUint16(from + i, true)
+        : this.#u8[from + i];
+      this.#space.write(phys + i, size, v);
+      i += size;
+    }
+  }
+
+  // ---- accesses of helpers
+
+  read(lin: Lin, bytes: 1 | 2 | 4, system = false): number {
+    const at = this.#host(lin, bytes, ACCESS.READ, system);
+    return bytes === 1
+      ? this.#u8[at]
+      : bytes === 2
+      ? this.#view.getUint16(at, true)
+      : this.#view.getUint32(at, true);
+  }
+  write(lin: Lin, bytes: 1 | 2 | 4, value: number, system = false): void {
+    const at = this.#host(lin, bytes, ACCESS.WRITE, system);
+    if (bytes === 1) this.#u8[at] = value;
+    else if (bytes === 2) this.#view.setUint16(at, value, true);
+    else this.#view.setUint32(at, value, true);
+    if (at === this.cpu.base + S.BOUNCE) this.commit();
+  }
+  read64(lin: Lin, system = false): bigint {
+    return this.#view.getBigUint64(this.#host(lin, 8, ACCESS.READ, system), true);
+  }
+  write64(lin: Lin, value: bigint, system = false): void {
+    const at = this.#host(lin, 8, ACCESS.WRITE, system);
+    this.#view.setBigUint64(at, value, true);
+    if (at === this.cpu.base + S.BOUNCE) this.commit();
+  }
+  checkWrite(lin: Lin, bytes: number, system = false): void {
+    this.#check2(lin, bytes, "write", system);
+  }
+  checkRead(lin: Lin, bytes: number, system = false): void {
+    this.#check2(lin, bytes, "read", system);
+  }
+  #check2(lin: Lin, bytes: number, kind: AccessKind, system: boolean): void {
+    const user = this.cpu.cpl === 3 && !system;
+    const [lo, hi] = split(lin);
+    this.translate(lo, hi, kind, user);
+    const last = split(typeof lin === "bigint" ? lin + BigInt(bytes - 1) : lin + bytes - 1);
+    if ((last[0] ^ lo) & ~0xfff) this.translate(last[0] & ~0xfff, last[1], kind, user);
+  }
+  #host(lin: Lin, bytes: number, access: number, system: boolean): number {
+    const [lo, hi] = split(lin);
+    return this.probe(lo, hi, bytes | access | (system ? ACCESS.SYSTEM : 0));
+  }
+}
+
+function sizeFor(n: number): AccessSize {
+  return n >= 4 ? 4 : n >= 2 ? 2 : 1;
+}
+
+/** Low and high half of a linear address, signed. */
+function split(lin: Lin): [number, number] {
+  if (typeof lin === "number") return [lin | 0, 0];
+  return [Number(BigInt.asIntN(32, lin)), Number(BigInt.asIntN(32, lin >> 32n))];
+}

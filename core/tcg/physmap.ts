@@ -1,0 +1,79 @@
+/**
+ * Guest physical pages as emitted code and the MMU see them: one word per 4 KiB page of the first
+ * 4 GiB, the page's offset in the shared memory with flags in the low bits; 0 where an access must be
+ * dispatched through the address space (device registers, holes, partial pages).
+ */
+import type { AddressSpace } from "../memory/address_space.ts";
+import type { GuestMemory } from "../memory/guest_memory.ts";
+
+export const Page = {
+  /** Storage is behind the page. */
+  RAM: 1,
+  /** Writes do not reach the storage. */
+  READONLY: 2,
+  /** Translations of code in this page exist: writes are watched. */
+  CODE: 4,
+  /** Writes are recorded (video RAM). */
+  DIRTY_LOG: 8,
+} as const;
+
+const PAGES = 1 << 20;
+
+export class PhysMap {
+  readonly table: Uint32Array<SharedArrayBuffer>;
+  /** Offset of the table in the shared memory. */
+  readonly offset: number;
+  /** Pages of storage that hold translated code, by storage page number. */
+  readonly #code: Uint8Array;
+
+  constructor(readonly memory: GuestMemory, readonly space: AddressSpace) {
+    this.offset = memory.alloc(PAGES * 4, 4096);
+    this.table = new Uint32Array(memory.buffer, this.offset, PAGES);
+    this.#code = new Uint8Array(memory.buffer.byteLength >> 12);
+    this.rebuild();
+  }
+
+  /** Follows a change of the address space's flat list. */
+  rebuild(): void {
+    this.table.fill(0);
+    for (const r of this.space.flat) {
+      if (r.region.kind !== "ram") continue;
+      const first = Math.ceil(r.start / 4096), end = Math.min(Math.floor(r.end / 4096), PAGES);
+      const flags = Page.RAM | (r.region.readonly ? Page.READONLY : 0) |
+        (r.region.dirtyLog ? Page.DIRTY_LOG : 0);
+      const delta = r.region.block.offset + r.region.blockOffset + r.offset - r.start;
+      if (delta & 0xfff) continue;
+      for (let p = first; p < end; p++) {
+        const host = p * 4096 + delta;
+        this.table[p] = host | flags | (this.#code[host >>> 12] ? Page.CODE : 0);
+      }
+    }
+  }
+
+  /** The word of a physical address; 0 above 4 GiB and where nothing is stored. */
+  lookup(phys: number): number {
+    return phys < 0x100000000 ? this.table[Math.floor(phys / 4096)] : 0;
+  }
+
+  /** Marks the storage page at `host` as holding translated code, or not any more. */
+  setCode(host: number, on: boolean): void {
+    const page = host >>> 12;
+    if (this.#code[page] === (on ? 1 : 0)) return;
+    this.#code[page] = on ? 1 : 0;
+    // A storage page may be seen at several physical addresses (BIOS aliases).
+    for (const r of this.space.flat) {
+      if (r.region.kind !== "ram") continue;
+      const start = r.region.block.offset + r.region.blockOffset + r.offset;
+      const at = page * 4096 - start;
+      if (at < 0 || at >= r.end - r.start) continue;
+      const p = Math.floor((r.start + at) / 4096);
+      if (p >= PAGES || this.table[p] === 0) continue;
+      if (on) this.table[p] |= Page.CODE;
+      else this.table[p] &= ~Page.CODE;
+    }
+  }
+
+  hasCode(host: number): boolean {
+    return this.#code[host >>> 12] !== 0;
+  }
+}

@@ -1,0 +1,188 @@
+/**
+ * The run-time library of emitted code: jumps through the jump cache, entry from the run loop, and the
+ * doors to TypeScript. One module per machine.
+ */
+import { I32, I64, load } from "../wasm/expr.ts";
+import { type Callee, FunctionBuilder } from "../wasm/func.ts";
+import { type MemoryLimits, ModuleBuilder } from "../wasm/module.ts";
+import { Seg } from "../x86/insn.ts";
+import * as S from "../x86/state.ts";
+import { Rec } from "../x86/state.ts";
+import { HANDLER } from "./lower.ts";
+
+/** Functions that handlers import. */
+export interface RuntimeImports {
+  /** (cpu, rec, vector, error): records an exception. */
+  readonly raise: Callee;
+  /** (cpu, rec, target RIP): goes to a computed target through the jump cache. */
+  readonly jump: Callee;
+  /** (cpu, rec, target RIP): a same-page jump that is not linked yet, or whose slice is over. */
+  readonly jumpSlow: Callee;
+  /** (cpu, rec, linear address, access) → host address, the bounce buffer, or 0 after a fault. */
+  readonly probe: Callee;
+  /** (cpu, rec): carries out the write that is in the bounce buffer. */
+  readonly commit: Callee;
+  /** (cpu, rec, helper) → non-zero when the instruction must be left. */
+  readonly helper: Callee;
+  /** (cpu, rec, helper): the helper of an instruction that ends its block. */
+  readonly helperEnd: Callee;
+}
+
+const fn = (name: string, params: Callee["type"]["params"], results: Callee["type"]["results"]) =>
+  ({ name, type: { params, results } }) as Callee;
+
+export const RUNTIME: RuntimeImports = {
+  raise: fn("raise", ["i32", "i32", "i32", "i32"], []),
+  jump: fn("jump", ["i32", "i32", "i64"], []),
+  jumpSlow: fn("jumpSlow", ["i32", "i32", "i64"], []),
+  probe: fn("probe", ["i32", "i32", "i64", "i32"], ["i32"]),
+  commit: fn("commit", ["i32", "i32"], []),
+  helper: fn("helper", ["i32", "i32", "i32"], ["i32"]),
+  helperEnd: fn("helperEnd", ["i32", "i32", "i32"], []),
+};
+
+/** Slow path in TypeScript: (cpu, rec, linear low, linear high, access) → host address. */
+const probeSlow = fn("probeSlow", ["i32", "i32", "i32", "i32", "i32"], ["i32"]);
+
+/** What TypeScript gives to the library. */
+export interface RuntimeHost {
+  probeSlow(cpu: number, rec: number, lo: number, hi: number, access: number): number;
+  commit(cpu: number, rec: number): void;
+  helper(cpu: number, rec: number, id: number): number;
+  helperEnd(cpu: number, rec: number, id: number): void;
+}
+
+/** What the library gives to TypeScript. */
+export interface RuntimeExports {
+  raise(cpu: number, rec: number, vector: number, error: number): void;
+  jump: CallableFunction;
+  jumpSlow: CallableFunction;
+  probe: CallableFunction;
+  /** Runs from a record until something needs the run loop. */
+  enter(cpu: number, rec: number): void;
+  /** Handler of records whose translation was thrown away: back to the run loop at their RIP. */
+  stale: CallableFunction;
+  /** Handler of the record that ends a block whose next instruction is in the same page. */
+  next: CallableFunction;
+  /** The same where the next instruction is in another page. */
+  nextPage: CallableFunction;
+  /** The same under single-step. */
+  nextSingle: CallableFunction;
+}
+
+function leave(f: FunctionBuilder, cpu: I32, rec: I32, rip: I64, exit: number): void {
+  f.store("i64.store", cpu, rip, S.RIP);
+  f.store("i32.store", cpu, rec, S.EXIT_REC);
+  f.store("i32.store", cpu, I32.of(exit), S.EXIT);
+  f.return();
+}
+
+/** Tag of a jump cache entry: linear address above IP in legacy modes, RIP in 64-bit mode. */
+function jumpTag(f: FunctionBuilder, cpu: I32, rip: I64): I64 {
+  const tag = f.local("i64");
+  tag.set(rip);
+  f.if(load("i32.load", cpu, S.MODE).and(2).eqz(), () => {
+    const base = load("i64.load", cpu, S.SEGS + S.SEG_SIZE * Seg.CS + S.SEG_BASE);
+    tag.set(rip.or(base.add(rip).shl(32)));
+  });
+  return tag.get();
+}
+
+/** Budget after the instructions of this block up to and including `rec`. */
+function budgetAfter(cpu: I32, rec: I32): I32 {
+  return load("i32.load", cpu, S.BUDGET).sub(load("i32.load16_u", rec, Rec.INDEX)).sub(1);
+}
+
+function dispatch(f: FunctionBuilder, cpu: I32, rec: I32): void {
+  f.tailIndirect(HANDLER, load("i32.load", rec, Rec.HANDLER), cpu, rec);
+}
+
+export function buildRuntime(limits: MemoryLimits): Uint8Array<ArrayBuffer> {
+  const m = new ModuleBuilder(limits);
+  const begin = (c: Callee) => new FunctionBuilder(c.name, c.type);
+
+  {
+    const f = begin(RUNTIME.raise);
+    const cpu = f.param(0, "i32");
+    f.store("i32.store", cpu, f.param(1, "i32"), S.EXIT_REC);
+    f.store("i32.store", cpu, f.param(2, "i32"), S.EXC_VECTOR);
+    f.store("i32.store", cpu, f.param(3, "i32"), S.EXC_ERROR);
+    f.store("i32.store", cpu, I32.of(S.Exit.EXCEPTION), S.EXIT);
+    m.add(f, undefined, "raise");
+  }
+  {
+    const f = begin(RUNTIME.jump);
+    const cpu = f.param(0, "i32"), rec = f.param(1, "i32"), rip = f.param(2, "i64");
+    const left = f.let(budgetAfter(cpu, rec));
+    f.if(left.or(load("i32.load", cpu, S.KICK)).lt_s(0), () => {
+      leave(f, cpu, rec, rip, S.Exit.BUDGET);
+    });
+    const tag = jumpTag(f, cpu, rip);
+    const entry = f.let(
+      load("i32.load", cpu, S.JC_PTR).add(
+        rip.wrap().xor(rip.shr_u(11).wrap()).and(S.JC_ENTRIES - 1).shl(4),
+      ),
+    );
+    f.if(load("i64.load", entry, 0).ne(tag), () => leave(f, cpu, rec, rip, S.Exit.LOOKUP));
+    f.store("i32.store", cpu, left, S.BUDGET);
+    dispatch(f, cpu, f.let(load("i32.load", entry, 8)));
+    m.add(f, undefined, "jump");
+  }
+  {
+    const f = begin(RUNTIME.jumpSlow);
+    const cpu = f.param(0, "i32"), rec = f.param(1, "i32"), rip = f.param(2, "i64");
+    f.if(load("i32.load", rec, Rec.LINK).ne(0), () => leave(f, cpu, rec, rip, S.Exit.BUDGET));
+    leave(f, cpu, rec, rip, S.Exit.LINK);
+    m.add(f, undefined, "jumpSlow");
+  }
+  {
+    const f = begin(RUNTIME.probe);
+    const lin = f.param(2, "i64");
+    f.tail(
+      probeSlow,
+      f.param(0, "i32"),
+      f.param(1, "i32"),
+      lin.wrap(),
+      lin.shr_u(32).wrap(),
+      f.param(3, "i32"),
+    );
+    m.add(f, undefined, "probe");
+  }
+  {
+    const f = new FunctionBuilder("enter", HANDLER);
+    dispatch(f, f.param(0, "i32"), f.param(1, "i32"));
+    m.add(f, undefined, "enter");
+  }
+  {
+    const f = new FunctionBuilder("stale", HANDLER);
+    const cpu = f.param(0, "i32"), rec = f.param(1, "i32");
+    leave(f, cpu, rec, load("i64.load", rec, Rec.IP), S.Exit.RETRY);
+    m.add(f, undefined, "stale");
+  }
+  {
+    // A block's last record carries the RIP to go on at, and as INDEX the last instruction's.
+    const f = new FunctionBuilder("next", HANDLER);
+    const cpu = f.param(0, "i32"), rec = f.param(1, "i32");
+    const left = f.let(budgetAfter(cpu, rec));
+    const link = f.let(load("i32.load", rec, Rec.LINK));
+    f.if(left.or(load("i32.load", cpu, S.KICK)).lt_s(0).or(link.eqz()), () => {
+      f.tail(RUNTIME.jumpSlow, cpu, rec, load("i64.load", rec, Rec.IP));
+    });
+    f.store("i32.store", cpu, left, S.BUDGET);
+    dispatch(f, cpu, link);
+    m.add(f, undefined, "next");
+  }
+  {
+    const f = new FunctionBuilder("nextPage", HANDLER);
+    const rec = f.param(1, "i32");
+    f.tail(RUNTIME.jump, f.param(0, "i32"), rec, load("i64.load", rec, Rec.IP));
+    m.add(f, undefined, "nextPage");
+  }
+  {
+    const f = new FunctionBuilder("nextSingle", HANDLER);
+    const cpu = f.param(0, "i32"), rec = f.param(1, "i32");
+    leave(f, cpu, rec, load("i64.load", rec, Rec.IP), S.Exit.LOOKUP);
+    m.add(f, undefined, "nextSingle");
+  }
+  return m.encode();
+}

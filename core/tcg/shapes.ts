@@ -1,0 +1,189 @@
+/**
+ * Tier 0 handlers: one WebAssembly function per instruction shape (operation, sizes, operand kinds,
+ * and what of the translation mode the semantics depend on), made the first time a shape is met.
+ */
+import { FunctionBuilder } from "../wasm/func.ts";
+import { type MemoryLimits, ModuleBuilder } from "../wasm/module.ts";
+import { helperOf } from "../x86/cpu.ts";
+import type { Insn, OpcodeRow } from "../x86/insn.ts";
+import { Emit, immediateMatters, semanticsOf } from "../x86/semantics/emit.ts";
+import { Mode, Vec } from "../x86/state.ts";
+import { dispatchNext, HANDLER, Tier0Lowering } from "./lower.ts";
+import { RUNTIME } from "./runtime.ts";
+
+/** A handler's place in the function table and what the translator must know of it. */
+export interface Shape {
+  readonly index: number;
+  /** The block ends behind an instruction of this shape. */
+  readonly ends: boolean;
+}
+
+/** Mode bits that change what semantics emit; CPL and limits are looked at when running. */
+const MODE_KEY = Mode.CODE_MASK | Mode.SS32 | Mode.FLAT | Mode.CS_FLAT | Mode.PE | Mode.VM86;
+const FPU_KEY = Mode.FPU_TRAP | Mode.SSE_UD | Mode.SSE_NM | Mode.WAIT_NM;
+
+const modeMasks = new Map<OpcodeRow, number>();
+
+/** The mode bits that semantics of a row may look at. */
+function modeMask(row: OpcodeRow): number {
+  let mask = modeMasks.get(row);
+  if (mask === undefined) {
+    mask = MODE_KEY;
+    if (row.cpuid !== undefined || /^(F|WAIT|CLTS)/.test(row.name)) mask |= FPU_KEY;
+    if (/^(J|CALL|RET|LOOP)/.test(row.name)) mask |= Mode.SINGLE;
+    modeMasks.set(row, mask);
+  }
+  return mask;
+}
+
+const rowIds = new Map<object, number>();
+function rowId(row: object): number {
+  let id = rowIds.get(row);
+  if (id === undefined) rowIds.set(row, id = rowIds.size);
+  return id;
+}
+
+/** What two instructions must have in common to share a handler. */
+export function shapeKey(i: Insn, mode: number, samePage: boolean): string {
+  let key = `${rowId(i.row)} ${mode & modeMask(i.row)} ${i.opSize} ${i.addrSize} ${i.rep}` +
+    ` ${i.cond} ${i.lock ? 1 : 0}${samePage ? 1 : 0}`;
+  for (let n = 0; n < i.operands.length; n++) {
+    const o = i.operands[n];
+    switch (o.kind) {
+      case "gpr":
+        key += ` g${o.size}${o.high ? "h" : ""}`;
+        break;
+      case "mem":
+        key += ` m${o.size},${o.seg},${o.base < 0 ? 0 : o.base === 4 ? 2 : 1},` +
+          `${o.index < 0 ? "-" : o.scale},${o.disp === 0 && o.dispHi === 0 ? 0 : 1}${
+            o.rip ? "r" : ""
+          }`;
+        break;
+      case "imm":
+        key += ` i${o.size}`;
+        break;
+      case "rel":
+      case "far":
+        key += ` ${o.kind}${o.size}`;
+        break;
+      case "xmm":
+      case "mm":
+        key += ` ${o.kind}${o.size}`;
+        break;
+      default:
+        key += ` ${o.kind}${o.size}.${o.reg}`;
+    }
+  }
+  // Semantics may look for operands that are the same register (XOR r, r), or an immediate's value.
+  const a = i.operands[0], b = i.operands[1];
+  if (
+    a !== undefined && b !== undefined && "reg" in a && "reg" in b && a.kind === b.kind &&
+    a.reg === b.reg
+  ) {
+    key += " =";
+  }
+  if (immediateMatters(i.row.name)) {
+    for (const o of i.operands) if (o.kind === "imm") key += ` #${o.value}`;
+  }
+  return key;
+}
+
+export class Shapes {
+  readonly #shapes = new Map<string, Shape>();
+  readonly #waiting: { f: FunctionBuilder; low: Tier0Lowering; index: number }[] = [];
+  readonly #helperIds = new Map<string, number>();
+  /** Helpers by number. */
+  readonly helpers: ReturnType<typeof helperOf>[] = [];
+  #next: number;
+
+  /** @param first first free index of the table */
+  constructor(
+    readonly table: WebAssembly.Table,
+    readonly limits: MemoryLimits,
+    readonly imports: WebAssembly.ModuleImports,
+    first: number,
+  ) {
+    this.#next = first;
+  }
+
+  /** Number of handlers made. */
+  get count(): number {
+    return this.#shapes.size;
+  }
+
+  helperId(name: string): number {
+    let id = this.#helperIds.get(name);
+    if (id === undefined) {
+      id = this.helpers.push(helperOf(name)) - 1;
+      this.#helperIds.set(name, id);
+    }
+    return id;
+  }
+
+  /** The handler of an instruction; {@link flush} must run before it is executed. */
+  get(i: Insn, mode: number, samePage: boolean): Shape {
+    const key = shapeKey(i, mode, samePage);
+    let s = this.#shapes.get(key);
+    if (s === undefined) this.#shapes.set(key, s = this.#make(i, mode, samePage));
+    return s;
+  }
+
+  /** The handler that raises `vector` for the instruction of its record. */
+  raising(vector: number, error: number): Shape {
+    const key = `raise ${vector} ${error}`;
+    let s = this.#shapes.get(key);
+    if (s === undefined) {
+      const f = new FunctionBuilder(key, HANDLER);
+      f.tail(
+        RUNTIME.raise,
+        f.param(0, "i32"),
+        f.param(1, "i32"),
+        f.param(0, "i32").constant(vector),
+        f.param(0, "i32").constant(error),
+      );
+      s = this.#queue(f, new Tier0Lowering(f, RUNTIME, false, false, () => 0), true);
+      this.#shapes.set(key, s);
+    }
+    return s;
+  }
+
+  #make(i: Insn, mode: number, samePage: boolean): Shape {
+    const semantics = semanticsOf(i.row.name);
+    if (semantics === undefined) return this.raising(Vec.UD, -1);
+    const f = new FunctionBuilder(i.row.syntax, HANDLER);
+    const e = new Emit(f, i, mode);
+    semantics(e);
+    if (!e.ended) dispatchNext(f);
+    const low = new Tier0Lowering(
+      f,
+      RUNTIME,
+      samePage,
+      (mode & Mode.SINGLE) !== 0,
+      (name) => this.helperId(name),
+    );
+    return this.#queue(f, low, e.ended);
+  }
+
+  #queue(f: FunctionBuilder, low: Tier0Lowering, ends: boolean): Shape {
+    const index = this.#next++;
+    this.#waiting.push({ f, low, index });
+    return { index, ends };
+  }
+
+  /** Compiles the handlers asked for since the last call and installs them. */
+  flush(): void {
+    if (this.#waiting.length === 0) return;
+    const m = new ModuleBuilder(this.limits);
+    for (const w of this.#waiting) m.add(w.f, w.low, `h${w.index}`);
+    const instance = new WebAssembly.Instance(new WebAssembly.Module(m.encode()), {
+      env: this.imports,
+    });
+    if (this.#next > this.table.length) {
+      this.table.grow(Math.max(1024, this.#next - this.table.length));
+    }
+    for (const w of this.#waiting) {
+      this.table.set(w.index, instance.exports[`h${w.index}`] as CallableFunction);
+    }
+    this.#waiting.length = 0;
+  }
+}

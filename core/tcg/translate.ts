@@ -1,0 +1,355 @@
+/**
+ * The translation cache: guest code decoded into records of tier 0, block by block, and thrown away
+ * when the bytes change. A block is straight-line code; conditional branches inside it fall through to
+ * the next record, and it ends with a jump, at its page's end, or after {@link MAX_INSNS}.
+ */
+import { log, LogItem, logMask, logRaw } from "../log.ts";
+import type { GuestMemory } from "../memory/guest_memory.ts";
+import { decode, type DecodeFault } from "../x86/decoder.ts";
+import { type Cpu, GuestFault } from "../x86/cpu.ts";
+import { type Insn, Seg } from "../x86/insn.ts";
+import { assignSlots } from "../x86/semantics/emit.ts";
+import * as S from "../x86/state.ts";
+import { Mode, Rec, Vec } from "../x86/state.ts";
+import type { CodeWatcher, Mmu } from "./mmu.ts";
+import type { PhysMap } from "./physmap.ts";
+import type { Shape, Shapes } from "./shapes.ts";
+
+const MAX_INSNS = 64;
+
+/** A translated block. */
+export interface Block {
+  /** Address of its first record. */
+  readonly rec: number;
+  readonly records: number;
+  /** Storage address of its first byte. */
+  readonly host: number;
+  readonly ip: bigint;
+  readonly mode: number;
+  /** Low 32 bits of the linear address it was translated at, for page-relative links. */
+  readonly cs: bigint;
+  /** Byte ranges of storage it was made from: one, or two when an instruction crosses a page. */
+  readonly ranges: readonly (readonly [start: number, end: number])[];
+  valid: boolean;
+  /** Next block that begins at the same storage address. */
+  next: Block | undefined;
+}
+
+/** Mode bits that a block depends on. */
+const KEY_MASK = ~Mode.CPL3;
+
+export interface TranslatorHandlers {
+  readonly stale: number;
+  readonly next: number;
+  readonly nextPage: number;
+  readonly nextSingle: number;
+}
+
+export class TranslationCache implements CodeWatcher {
+  readonly #byHost = new Map<number, Block>();
+  /** Blocks by storage page. */
+  readonly #pages = new Map<number, Set<Block>>();
+  readonly #arena: number;
+  readonly #end: number;
+  #at: number;
+  readonly #i32: Int32Array;
+  readonly #view: DataView;
+  readonly #u8: Uint8Array;
+  /** Decoded instructions of records whose helpers need them, by record address. */
+  readonly insns = new Map<number, Insn>();
+  /** MMUs whose TLBs must stop writing in place to a page that gets translations. */
+  readonly mmus: Mmu[] = [];
+  /** Counts for `info jit`. */
+  readonly stats = { blocks: 0, flushes: 0, invalidated: 0 };
+
+  constructor(
+    readonly memory: GuestMemory,
+    readonly phys: PhysMap,
+    readonly shapes: Shapes,
+    readonly handlers: TranslatorHandlers,
+    arenaBytes: number,
+  ) {
+    this.#arena = memory.alloc(arenaBytes, 64);
+    this.#end = this.#arena + arenaBytes;
+    this.#at = this.#arena;
+    this.#i32 = new Int32Array(memory.buffer);
+    this.#view = memory.view;
+    this.#u8 = memory.u8;
+  }
+
+  /** The translation of what `cpu` executes next, made if there is none. Throws {@link GuestFault}. */
+  lookup(cpu: Cpu, mmu: Mmu): Block {
+    const ip = cpu.rip, mode = cpu.mode;
+    const long = (mode & 3) === 2;
+    let lo: number, hi = 0;
+    if (long) {
+      lo = Number(BigInt.asIntN(32, ip));
+      hi = Number(BigInt.asIntN(32, ip >> 32n));
+    } else {
+      const eip = Number(ip & 0xffffffffn);
+      if (!(mode & Mode.CS_FLAT) && eip > cpu.segLimit(Seg.CS)) throw new GuestFault(Vec.GP, 0);
+      lo = (eip + cpu.segBase32(Seg.CS)) | 0;
+    }
+    const phys = mmu.translate(lo, hi, "exec", cpu.cpl === 3);
+    const word = this.phys.lookup(phys);
+    if (word === 0) return this.#outsideRam(cpu, mmu, lo, hi);
+    const host = (word & ~0xfff) + (lo & 0xfff);
+    const cs = cpu.segBase(Seg.CS);
+    for (let b = this.#byHost.get(host); b !== undefined; b = b.next) {
+      if (b.ip === ip && b.mode === (mode & KEY_MASK) && b.cs === cs) {
+        return b;
+      }
+    }
+    return this.#translate(cpu, mmu, host, lo, hi);
+  }
+
+  #outsideRam(cpu: Cpu, mmu: Mmu, lo: number, hi: number): Block {
+    // Code in device registers: copy what is there now and forget the block after it ran.
+    const scratch = this.memory.u8.subarray(cpu.base + S.LIB, cpu.base + S.LIB + 32);
+    const phys = mmu.translate(lo, hi, "exec", cpu.cpl === 3);
+    for (let i = 0; i < 16; i++) scratch[i] = this.phys.space.read(phys + i, 1);
+    return this.#translate(cpu, mmu, cpu.base + S.LIB, lo, hi, true);
+  }
+
+  #translate(cpu: Cpu, mmu: Mmu, host: number, lo: number, hi: number, once = false): Block {
+    if (this.#at + (MAX_INSNS + 2) * Rec.SIZE > this.#end) this.flush();
+    const mode = cpu.mode & KEY_MASK;
+    const single = once || (mode & Mode.SINGLE) !== 0;
+    const long = (mode & 3) === 2;
+    const bits = (16 << (mode & 3)) as 16 | 32 | 64;
+    const decodeMode = { bits };
+    const limit = long || mode & Mode.CS_FLAT ? Infinity : cpu.segLimit(Seg.CS);
+    const pageEnd = once ? host + 16 : (host & ~0xfff) + 4096;
+    const startIp = cpu.rip;
+    const ranges: [number, number][] = [[host, host]];
+    const first = this.#at;
+    const i32 = this.#i32;
+    let rec = first, at = host, count = 0, ip = startIp, ended = false;
+    // Only the low half of IP matters for in-page arithmetic outside 64-bit mode.
+    const ipMask = long ? 0xffffffffffffffffn : 0xffffffffn;
+    const asm = (logMask & LogItem.in_asm) !== 0;
+    if (asm) logRaw("----------------\nIN: \n");
+
+    while (!ended) {
+      let insn: Insn | DecodeFault = decode(this.#u8, at, pageEnd - at, decodeMode);
+      let shape: Shape | undefined;
+      let length = 0;
+      if (insn === "short") {
+        if (count > 0 && !once) break; // the next block begins with the crossing instruction
+        const crossing = this.#decodeCrossing(cpu, mmu, at, pageEnd, lo, hi, decodeMode);
+        insn = crossing.insn;
+        if (crossing.host >= 0 && typeof insn === "object") {
+          ranges.push([crossing.host, crossing.host + insn.length - (pageEnd - at)]);
+        }
+      }
+      if (typeof insn === "string") {
+        if (insn === "short") throw new GuestFault(Vec.GP, 0);
+        shape = insn === "invalid"
+          ? this.shapes.raising(Vec.UD, -1)
+          : this.shapes.raising(Vec.GP, 0);
+        length = 1;
+      } else {
+        length = insn.length;
+        if (Number(ip & 0xffffffffn) + length - 1 > limit) {
+          if (count > 0) break;
+          shape = this.shapes.raising(Vec.GP, 0);
+        } else if (!allowed(insn, mode, cpu)) shape = this.shapes.raising(Vec.UD, -1);
+      }
+      const i = typeof insn === "string" ? undefined : insn;
+      const next = (ip + BigInt(length)) & ipMask;
+      let target = 0n, samePage = false;
+      const rel = i?.operands.find((o) => o.kind === "rel");
+      if (i !== undefined && rel !== undefined) {
+        const mask = long ? 0xffffffffffffffffn : i.opSize === 16 ? 0xffffn : 0xffffffffn;
+        target = (next + BigInt(rel.value as number)) & mask;
+        const delta = Number(BigInt.asIntN(64, target - startIp));
+        const off = (host & 0xfff) + delta;
+        samePage = !once && off >= 0 && off < 4096;
+      }
+      shape ??= this.shapes.get(i!, mode, samePage);
+      this.#record(rec, shape, i, ip, length, count, target, rel !== undefined);
+      if (asm) this.#logInsn(i, ip, at);
+      rec += Rec.SIZE;
+      count++;
+      at += length;
+      ip = next;
+      ended = shape.ends;
+      if (single || count >= MAX_INSNS || at >= pageEnd) break;
+    }
+
+    if (!ended) {
+      const handler = single
+        ? this.handlers.nextSingle
+        : at >= pageEnd
+        ? this.handlers.nextPage
+        : this.handlers.next;
+      const w = rec >> 2;
+      i32.fill(0, w, w + Rec.SIZE / 4);
+      i32[w] = handler;
+      this.#view.setUint16(rec + Rec.INDEX, Math.max(count - 1, 0), true);
+      this.#view.setBigUint64(rec + Rec.IP, ip, true);
+      rec += Rec.SIZE;
+    }
+    this.#at = rec;
+    ranges[0][1] = Math.min(at, pageEnd);
+    this.shapes.flush();
+
+    const block: Block = {
+      rec: first,
+      records: (rec - first) / Rec.SIZE,
+      host,
+      ip: startIp,
+      mode,
+      cs: cpu.segBase(Seg.CS),
+      ranges,
+      valid: true,
+      next: undefined,
+    };
+    this.stats.blocks++;
+    if (once) return block;
+    block.next = this.#byHost.get(host);
+    this.#byHost.set(host, block);
+    for (const [start] of ranges) this.#watch(start, block);
+    return block;
+  }
+
+  #watch(start: number, block: Block): void {
+    const page = start >>> 12;
+    let set = this.#pages.get(page);
+    if (set === undefined) {
+      this.#pages.set(page, set = new Set());
+      this.phys.setCode(start, true);
+      for (const m of this.mmus) m.watchCode(start);
+    }
+    set.add(block);
+  }
+
+  readonly #window = new Uint8Array(32);
+
+  /** Decodes an instruction whose bytes go on in the next page. */
+  #decodeCrossing(
+    cpu: Cpu,
+    mmu: Mmu,
+    at: number,
+    pageEnd: number,
+    lo: number,
+    hi: number,
+    mode: { bits: 16 | 32 | 64 },
+  ): { insn: Insn | DecodeFault; host: number } {
+    const here = pageEnd - at, w = this.#window;
+    w.set(this.#u8.subarray(at, pageEnd));
+    const next = ((lo & ~0xfff) + 4096) | 0;
+    const phys = mmu.translate(next, next === 0 ? hi + 1 : hi, "exec", cpu.cpl === 3);
+    const word = this.phys.lookup(phys);
+    let host = -1;
+    if (word !== 0) {
+      host = word & ~0xfff;
+      w.set(this.#u8.subarray(host, host + 16), here);
+    } else for (let i = 0; i < 16; i++) w[here + i] = this.phys.space.read(phys + i, 1);
+    return { insn: decode(w, 0, here + 16, mode), host };
+  }
+
+  #record(
+    rec: number,
+    shape: Shape,
+    i: Insn | undefined,
+    ip: bigint,
+    length: number,
+    index: number,
+    target: bigint,
+    isJump: boolean,
+  ): void {
+    const w = rec >> 2, i32 = this.#i32, v = this.#view;
+    i32.fill(0, w, w + Rec.SIZE / 4);
+    i32[w] = shape.index;
+    v.setUint8(rec + Rec.LENGTH, length);
+    v.setUint16(rec + Rec.INDEX, index, true);
+    v.setBigUint64(rec + Rec.IP, ip, true);
+    this.insns.delete(rec);
+    if (i === undefined) return;
+    this.insns.set(rec, i);
+    const slots = assignSlots(i);
+    for (let n = 0; n < slots.offsets.length; n++) {
+      v.setUint16(rec + Rec.SLOTS + 2 * n, slots.offsets[n], true);
+    }
+    if (isJump) v.setBigUint64(rec + Rec.IMM, target, true);
+    for (const o of i.operands) {
+      if (o.kind === "imm" && !isJump) {
+        i32[(rec + Rec.IMM) >> 2] = o.value;
+        i32[(rec + Rec.IMM + 4) >> 2] = o.valueHi;
+        isJump = true; // a second immediate (ENTER, EXTRQ) is its helper's business
+      } else if (o.kind === "mem") i32[(rec + Rec.DISP) >> 2] = o.disp;
+    }
+  }
+
+  #logInsn(i: Insn | undefined, ip: bigint, at: number): void {
+    const hex = ip.toString(16).padStart(8, "0");
+    const bytes = i === undefined ? [] : [...this.#u8.subarray(at, at + i.length)];
+    logRaw(
+      `0x${hex}:  ${bytes.map((b) => b.toString(16).padStart(2, "0")).join(" ").padEnd(24)} ${
+        i?.row.syntax ?? "(bad)"
+      }\n`,
+    );
+  }
+
+  /** Puts the translation of a jump's target into the jump. */
+  link(rec: number, target: Block): void {
+    if (target.valid) this.#i32[(rec + Rec.LINK) >> 2] = target.rec;
+  }
+
+  invalidate(host: number, length: number): void {
+    const first = host >>> 12, last = (host + length - 1) >>> 12;
+    for (let page = first; page <= last; page++) {
+      const set = this.#pages.get(page);
+      if (set === undefined) continue;
+      for (const b of set) {
+        if (b.ranges.some(([s, e]) => host < e && s < host + length)) this.#drop(b);
+      }
+    }
+  }
+
+  #drop(b: Block): void {
+    b.valid = false;
+    this.stats.invalidated++;
+    // Whoever is inside the block or jumps to it comes back to the run loop at the right RIP.
+    for (let n = 0; n < b.records; n++) {
+      this.#i32[(b.rec + n * Rec.SIZE) >> 2] = this.handlers.stale;
+    }
+    let p = this.#byHost.get(b.host);
+    if (p === b) {
+      if (b.next) this.#byHost.set(b.host, b.next);
+      else this.#byHost.delete(b.host);
+    } else {
+      while (p !== undefined && p.next !== b) p = p.next;
+      if (p !== undefined) p.next = b.next;
+    }
+    for (const [start] of b.ranges) {
+      const page = start >>> 12, set = this.#pages.get(page);
+      if (set === undefined) continue;
+      set.delete(b);
+      if (set.size === 0) {
+        this.#pages.delete(page);
+        this.phys.setCode(start, false);
+      }
+    }
+  }
+
+  /** Throws all translations away. Call between blocks only. */
+  flush(): void {
+    log("exec", "translation cache flushed");
+    this.stats.flushes++;
+    for (const page of this.#pages.keys()) this.phys.setCode(page * 4096, false);
+    this.#pages.clear();
+    this.#byHost.clear();
+    this.insns.clear();
+    this.#at = this.#arena;
+    for (const m of this.mmus) m.cpu.flushJumpCaches();
+  }
+}
+
+/** Whether the instruction exists in this mode and on this CPU model. */
+function allowed(i: Insn, mode: number, cpu: Cpu): boolean {
+  if (i.row.protectedOnly && (!(mode & Mode.PE) || mode & Mode.VM86)) return false;
+  if (i.row.cpuid !== undefined && !cpu.env.model.has(i.row.cpuid)) return false;
+  return true;
+}
