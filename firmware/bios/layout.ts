@@ -63,11 +63,11 @@ export const Ebda = {
 } as const;
 
 /**
- * The BIOS's own variables: 4 KiB of shadow RAM that stays writable (PAM region EC000h–EFFFFh).
+ * The BIOS's own variables: 16 KiB of shadow RAM that stays writable (PAM region EC000h–EFFFFh).
  * Offsets are from {@link PRIVATE_BASE}.
  */
-export const PRIVATE_SEGMENT = 0xef00;
-export const PRIVATE_BASE = 0xef000;
+export const PRIVATE_SEGMENT = 0xec00;
+export const PRIVATE_BASE = 0xec000;
 export const Private = {
   /** dword: APs that have reached the trampoline. */
   apCount: 0x00,
@@ -80,32 +80,60 @@ export const Private = {
   videoVector: 0x180,
   /** word: serial port that mirrors the console, 0 for none. */
   serconPort: 0x184,
-  /** Two bytes: cursor column and row as the terminal knows them. */
+  /** Bytes: the terminal's cursor column and row, its colours, escape sequence being received. */
   serconColumn: 0x186,
   serconRow: 0x187,
   serconAttr: 0x188,
-  /** Escape sequence being received: length, then bytes. */
   serconInput: 0x18a,
-  /** byte: F12/Esc was pressed while the boot menu could be asked for. */
-  bootMenuKey: 0x192,
-  /** byte: next entry of the boot list. */
-  bootIndex: 0x193,
-  bootCount: 0x194,
-  /** byte: drive number of the CD emulation, its state; see eltorito.ts. */
-  cdEmulation: 0x1a0,
-  /** Physical Region Descriptor and one bounce sector are at fixed places. */
-  prd: 0x1e0,
-  /** INT 13h packet and buffers of the boot code. */
-  bootPacket: 0x1f0,
-  /** Free: a sector buffer for the boot code (2 KiB). */
-  sector: 0x800,
+  /** dword: first free byte of the F segment's table space. */
+  tablesFree: 0x194,
+  /** dwords: first free byte, and end, of the block reserved at the top of low RAM. */
+  highFree: 0x198,
+  highEnd: 0x19c,
+  /** dword: RSDP, 0 when there is none. */
+  rsdp: 0x1a0,
+  /** byte: last PCI bus. */
+  lastBus: 0x1a4,
+  /** byte: a key for the boot menu was pressed. */
+  menuKey: 0x1a5,
+  /** byte: next entry of the boot list; byte: its length. */
+  bootIndex: 0x1a6,
+  bootCount: 0x1a7,
+  /** dword: where POST stands in a list (option ROMs, drives). */
+  cursor: 0x1a8,
+  /** dword: next address for an option ROM. */
+  romNext: 0x1ac,
+  /** dword: tick count of a deadline. */
+  deadline: 0x1b0,
+  /** word: number of INT 15h/E820h entries. */
+  e820Count: 0x1b4,
+  /** byte: disk drives, CD drives, floppy drives in the drive table. */
+  driveCount: 0x1b6,
+  /** El Torito emulation: see eltorito.ts. */
+  emulation: 0x1c0,
+  emulationSize: 0x20,
+  /** fw_cfg DMA descriptor (16 bytes). */
+  fwCfgDma: 0x1e0,
+  /** Physical region descriptors of the IDE bus master (8 bytes each). */
+  prd: 0x1f0,
+  prdMax: 34,
+  /** INT 13h packet of the boot code. */
+  packet: 0x300,
   /** Drive table: see drives.ts. */
-  drives: 0x200,
+  drives: 0x400,
   driveSize: 0x20,
-  driveMax: 24,
-  /** Boot list: 16 entries × 12 bytes; see boot.ts. */
-  bootList: 0x500,
-  bootListMax: 24,
+  driveMax: 16,
+  /** Boot list: see boot.ts. */
+  bootList: 0x600,
+  bootEntry: 0x40,
+  bootMax: 24,
+  /** E820 entries, 20 bytes each. */
+  e820: 0xc00,
+  e820Max: 48,
+  /** 2 KiB buffers: drivers' and the boot code's. */
+  bounce: 0x1000,
+  sector: 0x1800,
+  end: 0x4000,
 } as const;
 
 /** Size of the ROM image; it ends at 1 MiB and at 4 GiB. */
