@@ -6,6 +6,7 @@
 import type { GuestMemory } from "./memory/guest_memory.ts";
 import type { AddressSpace } from "./memory/address_space.ts";
 import type { Clock } from "./clock.ts";
+import type { Device } from "./device.ts";
 
 /** A segment register, fields as `struct kvm_segment`. */
 export interface Segment {
@@ -139,6 +140,12 @@ export interface Vcpu {
    * Halted: returns `hlt` at once unless an event is pending.
    */
   run(budget: number): VmExit;
+  /**
+   * Where the vCPU can run in a thread of its own: runs there until an exit, with accesses dispatched
+   * on the calling thread between turns of the event loop. A halted vCPU waits inside, so `hlt` does
+   * not come back; `kick()` ends it with `interrupted`. One call at a time, not mixed with `run`.
+   */
+  runAsync?(): Promise<VmExit>;
   /** Makes a running `run` return `interrupted` soon. Any thread, any time. */
   kick(): void;
   /** Instructions retired since creation (tcg), for `-icount`. */
@@ -191,7 +198,31 @@ export interface Vm {
   createVcpu(opts: VcpuOptions): Vcpu;
   /** A20 gate: when low, bit 20 of every physical address from the CPU is 0. */
   setA20(enabled: boolean): void;
+  /** Interrupt controllers inside the accelerator, when {@link VmOptions.kernelIrqchip} asks. */
+  readonly irqchip?: KernelIrqchip;
+  /**
+   * Reports and forgets the pages of `dirtyLog` regions that the guest has written since the last
+   * call: `page` gets their offset in the shared memory. Absent: the dirty log is kept elsewhere.
+   */
+  dirtyPages?(page: (offset: number) => void): void;
   close(): void;
+}
+
+/**
+ * KVM's own interrupt controllers. `on`: PIC pair, IOAPIC, PIT and a LAPIC per vCPU are KVM's, and
+ * the board has none of its own. `split`: the LAPICs are KVM's; the board's IOAPIC sends messages
+ * here, its PIC drives `setIntr` of the first vCPU. INIT, SIPI and HLT then stay inside KVM.
+ */
+export interface KernelIrqchip extends Device {
+  readonly mode: "on" | "split";
+  /** `on`: level of a global system interrupt; 0–15 reach PIC and IOAPIC, 16–23 the IOAPIC. */
+  setIrqLine(gsi: number, level: boolean): void;
+  /** Delivers a message-signalled interrupt (address 0xfeexxxxx); false when no vCPU takes it. */
+  signalMsi(address: number, data: number): boolean;
+  /** `split`: what an IOAPIC pin sends (undefined: masked), so that KVM reports its EOIs. */
+  setRoute(pin: number, message: { address: number; data: number } | undefined): void;
+  /** `split`: called with the vector of a level-triggered interrupt that a vCPU has ended. */
+  onEoi: (vector: number) => void;
 }
 
 export interface VcpuOptions {
@@ -234,6 +265,8 @@ export interface VmOptions {
   /** I/O ports. */
   readonly io: AddressSpace;
   readonly clock: Clock;
+  /** Default `off`: all interrupt controllers are the board's. Only kvm has others. */
+  readonly kernelIrqchip?: "off" | "split" | "on";
 }
 
 export interface Accelerator {

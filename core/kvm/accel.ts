@@ -18,17 +18,37 @@ const required = [
   "MP_STATE",
   "SET_IDENTITY_MAP_ADDR",
   "VCPU_EVENTS",
+  "DEBUGREGS",
+  "XSAVE",
   "IMMEDIATE_EXIT",
 ] as const;
 
+const UPGRADE = "Please upgrade to at least kernel 2.6.29 or recent kvm-kmod\n" +
+  "(see http://sourceforge.net/projects/kvm).";
+
+/**
+ * KVM cannot be used. QEMU prints two things: {@link detail} as it is, then the message behind the
+ * program's name (and behind `-accel kvm: ` when that option asked), as in
+ *
+ *     Could not access KVM kernel module: No such file or directory
+ *     qemu-system-x86_64: failed to initialize kvm: No such file or directory
+ */
+export class KvmUnavailable extends UserError {
+  override name = "KvmUnavailable";
+  /** @param reason of the failure, as strerror words it */
+  constructor(readonly detail: string, reason: string) {
+    super(`failed to initialize kvm: ${reason}`);
+  }
+}
+
 export interface KvmOptions {
-  /** The device; `-accel kvm,device=`. */
+  /** Default `/dev/kvm`. */
   readonly device?: string;
   /** Cores, threads and sockets as `-smp` gives them, for CPUID. Default: one of each. */
   readonly topology?: { cores: number; threads: number; sockets: number };
 }
 
-/** An open `/dev/kvm`. */
+/** An open `/dev/kvm` with one VM created: from here on only resources can run out. */
 export class KvmAccelerator implements Accelerator {
   readonly name = "kvm";
   readonly libc: Libc;
@@ -40,39 +60,38 @@ export class KvmAccelerator implements Accelerator {
   readonly msrIndexes: readonly number[];
   /** Size of one mapped `struct kvm_run` with its data pages. */
   readonly runSize: number;
+  /** Made early, so that a host that refuses is found out while there is a choice. */
+  #vmFd: number | undefined;
 
-  /** Throws {@link UserError} in QEMU's words when KVM cannot be used. */
+  /** Throws {@link KvmUnavailable} in QEMU's words when KVM cannot be used. */
   constructor(options: KvmOptions = {}) {
     this.topology = options.topology ?? { cores: 1, threads: 1, sockets: 1 };
-    const libc = this.libc = Libc.load(), device = options.device ?? "/dev/kvm";
-    this.fd = libc.open(device);
+    const libc = this.libc = loadLibc();
+    this.fd = libc.open(options.device ?? "/dev/kvm");
     if (this.fd < 0) {
       const words = libc.strerror(-this.fd);
-      throw failed(`Could not access KVM kernel module: ${words}`, words);
+      throw new KvmUnavailable(`Could not access KVM kernel module: ${words}`, words);
     }
     try {
-      const version = libc.ioctl(this.fd, Req.GET_API_VERSION);
-      if (version < API_VERSION) {
-        const words = libc.strerror(version < 0 ? -version : Errno.EINVAL);
-        throw failed("kvm version too old", words);
-      }
-      if (version > API_VERSION) {
-        throw failed("kvm version not supported", libc.strerror(Errno.EINVAL));
-      }
-      for (const name of required) {
-        if (this.extension(Cap[name]) > 0) continue;
-        throw failed(
-          `kvm does not support KVM_CAP_${name}\nPlease upgrade to at least kernel 2.6.29 or recent ` +
-            "kvm-kmod (see http://sourceforge.net/projects/kvm).",
-          libc.strerror(Errno.EINVAL),
-        );
-      }
+      this.#check();
       this.runSize = libc.ioctl(this.fd, Req.GET_VCPU_MMAP_SIZE);
       this.supportedCpuid = this.#cpuid();
       this.msrIndexes = this.#msrs();
+      this.#vmFd = this.#createVmFd();
     } catch (e) {
       libc.close(this.fd);
       throw e;
+    }
+  }
+
+  #check(): void {
+    const version = this.libc.ioctl(this.fd, Req.GET_API_VERSION);
+    const words = this.libc.strerror(version < 0 ? -version : Errno.EINVAL);
+    if (version < API_VERSION) throw new KvmUnavailable("kvm version too old", words);
+    if (version > API_VERSION) throw new KvmUnavailable("kvm version not supported", words);
+    for (const name of required) {
+      if (this.extension(Cap[name]) > 0) continue;
+      throw new KvmUnavailable(`kvm does not support KVM_CAP_${name}\n${UPGRADE}`, words);
     }
   }
 
@@ -82,10 +101,22 @@ export class KvmAccelerator implements Accelerator {
   }
 
   createVm(opts: VmOptions): Vm {
-    return new KvmVm(this, opts);
+    const fd = this.#vmFd ?? this.#createVmFd();
+    this.#vmFd = undefined;
+    return new KvmVm(this, fd, opts);
+  }
+
+  #createVmFd(): number {
+    let fd: number;
+    do fd = this.libc.ioctl(this.fd, Req.CREATE_VM); while (fd === -Errno.EINTR);
+    if (fd >= 0) return fd;
+    const words = this.libc.strerror(-fd);
+    throw new KvmUnavailable(`ioctl(KVM_CREATE_VM) failed: ${-fd} ${words}`, words);
   }
 
   close(): void {
+    if (this.#vmFd !== undefined) this.libc.close(this.#vmFd);
+    this.#vmFd = undefined;
     this.libc.close(this.fd);
   }
 
@@ -93,22 +124,26 @@ export class KvmAccelerator implements Accelerator {
     const bytes = new Uint8Array(8 + 40 * 256);
     new DataView(bytes.buffer).setUint32(0, 256, true);
     const r = this.libc.ioctlBuffer(this.fd, Req.GET_SUPPORTED_CPUID, bytes);
-    if (r < 0) throw failed("KVM_GET_SUPPORTED_CPUID failed", this.libc.strerror(-r));
-    return parseCpuid2(bytes);
+    if (r >= 0) return parseCpuid2(bytes);
+    const words = this.libc.strerror(-r);
+    throw new KvmUnavailable(`KVM_GET_SUPPORTED_CPUID failed: ${words}`, words);
   }
 
   #msrs(): number[] {
     const words = new Uint32Array(1 + 2048);
     words[0] = words.length - 1;
-    const r = this.libc.ioctlBuffer(
-      this.fd,
-      Req.GET_MSR_INDEX_LIST,
-      new Uint8Array(words.buffer),
-    );
+    const bytes = new Uint8Array(words.buffer);
+    const r = this.libc.ioctlBuffer(this.fd, Req.GET_MSR_INDEX_LIST, bytes);
     return r < 0 ? [] : [...words.subarray(1, 1 + words[0])];
   }
 }
 
-function failed(message: string, reason: string): UserError {
-  return new UserError(message, 1, `failed to initialize kvm: ${reason}`);
+/** Not Linux on x86-64, or no permission for FFI: as if there were no module to talk to. */
+function loadLibc(): Libc {
+  try {
+    return Libc.load();
+  } catch (e) {
+    const words = (e as Error).message;
+    throw new KvmUnavailable(`Could not access KVM kernel module: ${words}`, words);
+  }
 }

@@ -12,6 +12,16 @@ export interface CpuidEntry {
   edx: number;
 }
 
+export const NO_ENTRY: CpuidEntry = {
+  leaf: 0,
+  subleaf: 0,
+  indexed: false,
+  eax: 0,
+  ebx: 0,
+  ecx: 0,
+  edx: 0,
+};
+
 type Reg = "eax" | "ebx" | "ecx" | "edx";
 
 const HEADER = 8, ENTRY = 40;

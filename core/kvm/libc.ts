@@ -2,7 +2,6 @@
  * The few libc functions KVM needs, through Deno FFI, with errno. Linux x86-64; glibc and musl.
  * Each thread that uses it loads its own copy, since errno is per thread.
  */
-import { UserError } from "../errors.ts";
 
 const symbols = {
   open: { parameters: ["buffer", "i32", "i32"], result: "i32" },
@@ -47,12 +46,16 @@ const SIG_BLOCK = 0;
 const CLOCK_MONOTONIC = 1;
 const SIGEV_THREAD_ID = 4;
 
+/** The real-time signal that ends KVM_RUN. Above what glibc and musl keep for themselves. */
+export const KICK_SIGNAL = 40;
+
 export class Libc {
   readonly c: Lib["symbols"];
   readonly #errno: Deno.UnsafePointerView;
   readonly tid: number;
 
-  private constructor(lib: Lib) {
+  /** @param name under which it was found */
+  private constructor(lib: Lib, readonly name: string) {
     this.c = lib.symbols;
     this.#errno = new Deno.UnsafePointerView(this.c.__errno_location()!);
     this.tid = Number(this.c.syscall(SYS_gettid, 0n, 0n, 0n));
@@ -60,26 +63,24 @@ export class Libc {
 
   static #loaded: Libc | undefined;
 
-  /** Loads libc. Throws {@link UserError} where there is none that fits, or FFI is not allowed. */
+  /** Loads libc, once per thread. Throws where there is none that fits, or FFI is not allowed. */
   static load(): Libc {
     if (Libc.#loaded) return Libc.#loaded;
     if (Deno.build.os !== "linux" || Deno.build.arch !== "x86_64") {
-      throw new UserError("invalid accelerator kvm");
+      throw new Error("Function not implemented"); // ENOSYS
     }
     let last: unknown;
     for (const name of ["libc.so.6", "libc.musl-x86_64.so.1", "libc.so"]) {
       try {
-        return Libc.#loaded = new Libc(Deno.dlopen(name, symbols));
+        return Libc.#loaded = new Libc(Deno.dlopen(name, symbols), name);
       } catch (e) {
         if (e instanceof Deno.errors.NotCapable) {
-          throw new UserError(
-            "Could not access KVM kernel module: Permission denied (--allow-ffi)",
-          );
+          throw new Error("Permission denied (run with --allow-ffi)");
         }
         last = e;
       }
     }
-    throw new UserError(`Could not load libc: ${(last as Error).message}`);
+    throw last;
   }
 
   /** errno of this thread's last failed call. */

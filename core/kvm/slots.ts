@@ -60,13 +60,16 @@ export class Slots {
   readonly #log = new Struct(16);
   readonly #host: bigint;
   #a20 = true;
+  #closed = false;
 
+  /** @param stopVcpus gets every vCPU out of the guest, before a slot goes away under it */
   constructor(
     private readonly libc: Libc,
     private readonly vmFd: number,
     memory: GuestMemory,
     private readonly space: AddressSpace,
     private readonly limit: number,
+    private readonly stopVcpus: () => void,
   ) {
     this.#host = Deno.UnsafePointer.value(Deno.UnsafePointer.of(memory.u8));
     space.onMapChange(() => this.update());
@@ -85,10 +88,13 @@ export class Slots {
 
   /** Makes the slots equal to the flat list: first all removals, since KVM refuses overlaps. */
   update(): void {
+    if (this.#closed) return;
     let wanted = this.space.flat.map(toSlot).filter((w) => w !== undefined);
     if (!this.#a20) wanted = withA20Low(wanted);
     const added = wanted.filter((w) => !this.#live.some((s) => same(s, w)));
-    for (let i = this.#live.length - 1; i >= 0; i--) {
+    const gone = this.#live.some((s) => !wanted.some((w) => same(s, w)));
+    if (gone) this.stopVcpus();
+    for (let i = this.#live.length - 1; gone && i >= 0; i--) {
       const s = this.#live[i];
       if (wanted.some((w) => same(s, w))) continue;
       this.#set(s, 0);
@@ -102,6 +108,11 @@ export class Slots {
       this.#set(s, w.end - w.start);
       this.#live.push(s);
     }
+  }
+
+  /** From here on the address space may change without KVM. */
+  close(): void {
+    this.#closed = true;
   }
 
   #set(s: Slot, size: number): void {

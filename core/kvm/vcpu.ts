@@ -1,60 +1,25 @@
 /**
- * One KVM vCPU run on the calling thread, with its interrupt controller in user space. A timer
- * signal, blocked in the thread and let through inside KVM_RUN only, bounds each run.
+ * One KVM vCPU: run either on the calling thread, bounded by a timer signal, or in a thread of its
+ * own. Interrupts come from user space, or from KVM's LAPIC (kernel-irqchip).
  */
-import type {
-  DebugRegs,
-  ExitCounts,
-  Fpu,
-  InterruptSource,
-  MpState,
-  Regs,
-  Sregs,
-  Vcpu,
-  VcpuOptions,
-  VmExit,
-} from "../accel.ts";
+import type { ExitCounts, InterruptSource, MpState, Vcpu, VcpuOptions, VmExit } from "../accel.ts";
+import { setImmediate } from "node:timers";
 import { log } from "../log.ts";
-import { Exit, exitNames, GuestDbg, Req, Run } from "./abi.ts";
-import { buildCpuid, type CpuidEntry, encodeCpuid2, parseCpuid2 } from "./cpuid.ts";
+import { Exit, exitNames, GuestDbg, mpStates, Req, Run } from "./abi.ts";
+import { buildCpuid, type CpuidEntry, encodeCpuid2, NO_ENTRY, parseCpuid2 } from "./cpuid.ts";
 import { dispatchIo, dispatchMmio, internalErrorText } from "./dispatch.ts";
-import { Errno, type Libc, signalSet, type ThreadTimer } from "./libc.ts";
-import { MsrBank } from "./msrs.ts";
-import {
-  readDebugRegs,
-  readFpu,
-  readRegs,
-  readSregs,
-  resetFpu,
-  resetRegs,
-  resetSregs,
-  Size,
-  SREGS_INTERRUPT_BITMAP,
-  startupSegment,
-  Struct,
-  writeDebugRegs,
-  writeFpu,
-  writeRegs,
-  writeSregs,
-} from "./structs.ts";
+import { Errno, KICK_SIGNAL, signalSet, type ThreadTimer } from "./libc.ts";
+import { resetFpu, resetRegs, resetSregs, Size, startupSegment, Struct } from "./structs.ts";
+import { VcpuThread } from "./thread.ts";
+import { VcpuRegisters } from "./vcpu_regs.ts";
 import type { KvmVm } from "./vm.ts";
 import { walk } from "./walk.ts";
 
-/** The real-time signal that ends KVM_RUN. Above what glibc and musl keep for themselves. */
-export const KICK_SIGNAL = 40;
 /** The longest stay in one `run`, in ns. */
 const SLICE_NS = 2_000_000;
-const RFLAGS_IF = 0x200n;
+/** How long `runAsync` handles exits before it lets the event loop do other things, in ms. */
+const TURN_MS = 1;
 const APIC_BASE_DEFAULT = 0xfee00800n, APIC_BASE_BSP = 0x100n;
-const NO_ENTRY: CpuidEntry = {
-  leaf: 0,
-  subleaf: 0,
-  indexed: false,
-  eax: 0,
-  ebx: 0,
-  ecx: 0,
-  edx: 0,
-};
 const INTERRUPTED: VmExit = { reason: "interrupted" };
 const HLT: VmExit = { reason: "hlt" };
 const SHUTDOWN: VmExit = { reason: "shutdown" };
@@ -65,8 +30,10 @@ export interface KvmEvents {
   xsave: Uint8Array;
   xcrs: Uint8Array;
   msrs: [number, bigint][];
+  /** KVM's LAPIC registers, with kernel-irqchip. */
+  lapic: Uint8Array | undefined;
   mpState: MpState;
-  tpr: bigint;
+  nmiPending: boolean;
 }
 
 const enum IoPending {
@@ -79,27 +46,24 @@ const enum IoPending {
   Retire,
 }
 
-export class KvmVcpu implements Vcpu {
+export class KvmVcpu extends VcpuRegisters implements Vcpu {
   readonly index: number;
   readonly apicId: number;
   readonly instructions = 0;
   interruptSource: InterruptSource | undefined;
-  readonly fd: number;
   readonly cpuidEntries: readonly CpuidEntry[];
-  readonly #libc: Libc;
   readonly #bsp: boolean;
+  /** KVM keeps LAPIC, multiprocessing state and halting to itself. */
+  readonly #kernelLapic: boolean;
   readonly #pointer: Deno.PointerObject;
-  /** The mapped `struct kvm_run`. */
-  readonly runPage: DataView<ArrayBuffer>;
   readonly #timer: ThreadTimer;
   readonly #kickSet = signalSet(KICK_SIGNAL);
   readonly #counts = new Float64Array(exitNames.length);
-  readonly #msrs: MsrBank;
-  readonly #regs = new Struct(Size.REGS);
-  readonly #sregs = new Struct(Size.SREGS);
-  readonly #fpu = new Struct(Size.FPU);
-  readonly #debug = new Struct(Size.DEBUGREGS);
   readonly #word = new Struct(4);
+  readonly #initialLapic: Uint8Array<ArrayBuffer> | undefined;
+  #thread: VcpuThread | undefined;
+  /** Ends the wait of a halted vCPU in runAsync. */
+  #wake: (() => void) | undefined;
   #intr = false;
   #kicked = false;
   #nmiPending = false;
@@ -108,36 +72,43 @@ export class KvmVcpu implements Vcpu {
   /** Completing an instruction produced another exit, not yet looked at. */
   #exitWaiting = false;
   #closed = false;
+  /** Inside `run` or `runAsync`. */
+  #busy = false;
+  #apicBaseLow = 0;
+  #apicBaseHigh = 0;
 
   constructor(private readonly vm: KvmVm, opts: VcpuOptions) {
     const { libc, accel } = vm;
-    this.#libc = libc;
+    const fd = libc.ioctl(vm.fd, Req.CREATE_VCPU, opts.apicId);
+    if (fd < 0) {
+      throw new Error(
+        `kvm_init_vcpu: kvm_create_vcpu failed (${opts.index}): ${libc.strerror(-fd)}`,
+      );
+    }
+    const { pointer, buffer } = libc.map(fd, accel.runSize);
+    super(libc, fd, new DataView(buffer), accel.msrIndexes);
+    this.#pointer = pointer;
     this.index = opts.index;
     this.apicId = opts.apicId;
     this.#bsp = opts.bsp;
-    this.fd = libc.ioctl(vm.fd, Req.CREATE_VCPU, opts.apicId);
-    if (this.fd < 0) {
-      throw new Error(
-        `kvm_init_vcpu: kvm_create_vcpu failed (${opts.index}): ${libc.strerror(-this.fd)}`,
-      );
-    }
-    const { pointer, buffer } = libc.map(this.fd, accel.runSize);
-    this.#pointer = pointer;
-    this.runPage = new DataView(buffer);
+    this.#kernelLapic = vm.irqchip !== undefined;
     libc.blockSignal(KICK_SIGNAL);
     const mask = new Struct(12); // kvm_signal_mask: length, then an empty set
     mask.view.setUint32(0, 8, true);
-    libc.ioctlBuffer(this.fd, Req.SET_SIGNAL_MASK, mask.u8);
+    this.must(Req.SET_SIGNAL_MASK, mask.u8, "KVM_SET_SIGNAL_MASK");
     this.#timer = libc.threadTimer(KICK_SIGNAL);
     const wanted = buildCpuid(opts.model, accel.supportedCpuid, {
       apicId: opts.apicId,
       ...accel.topology,
       osxsave: false,
       apicEnabled: true,
-    }, false);
-    this.#must(Req.SET_CPUID2, encodeCpuid2(wanted), "KVM_SET_CPUID2");
+    }, this.#kernelLapic);
+    this.must(Req.SET_CPUID2, encodeCpuid2(wanted), "KVM_SET_CPUID2");
     this.cpuidEntries = this.#readCpuid() ?? wanted;
-    this.#msrs = new MsrBank(libc, this.fd, accel.msrIndexes);
+    if (this.#kernelLapic) {
+      this.#initialLapic = new Uint8Array(Size.LAPIC);
+      this.must(Req.GET_LAPIC, this.#initialLapic, "KVM_GET_LAPIC");
+    }
     this.reset();
   }
 
@@ -148,50 +119,108 @@ export class KvmVcpu implements Vcpu {
   }
 
   run(_budget: number): VmExit {
-    if (this.#mp === "uninitialized" || this.#mp === "init-received") return HLT;
-    const run = this.runPage;
-    if (this.#mp === "halted") {
-      const wake = this.#nmiPending || (this.#intr && run.getUint8(Run.IF_FLAG) !== 0);
-      if (!wake) return HLT;
-      this.#mp = "runnable";
-    }
     this.#timer.arm(SLICE_NS);
+    this.#busy = true;
+    try {
+      return this.#runHere();
+    } finally {
+      this.#leave();
+    }
+  }
+
+  #runHere(): VmExit {
     for (;;) {
-      if (this.#kicked) {
+      if (this.#kicked || this.#closed) {
         this.#kicked = false;
         return INTERRUPTED;
       }
-      if (this.#mp !== "runnable") return HLT;
+      if (this.#asleep()) return HLT;
       if (this.#exitWaiting) this.#exitWaiting = false;
       else {
         this.#beforeRun();
-        const r = this.#libc.ioctl(this.fd, Req.RUN);
-        this.#io = IoPending.None;
-        this.#afterRun();
-        if (r < 0) {
-          if (r !== -Errno.EINTR && r !== -Errno.EAGAIN) {
-            return {
-              reason: "internal-error",
-              message: `error: kvm run failed ${this.#libc.strerror(-r)}\n`,
-            };
-          }
-          this.#libc.eatSignal(this.#kickSet);
-          this.#counts[Exit.INTR]++;
-          this.#kicked = false;
-          return INTERRUPTED;
-        }
+        const r = this.libc.ioctl(this.fd, Req.RUN);
+        if (r === -Errno.EINTR) this.libc.eatSignal(this.#kickSet);
+        const failure = this.#afterRun(r);
+        if (failure !== undefined) return failure;
       }
-      const exit = this.#handle(run.getUint32(Run.EXIT_REASON, true));
+      const exit = this.#handle(this.runPage.getUint32(Run.EXIT_REASON, true));
       if (exit !== undefined) return exit;
     }
+  }
+
+  async runAsync(): Promise<VmExit> {
+    this.#busy = true;
+    try {
+      if (this.#thread === undefined) {
+        this.#thread = new VcpuThread(this.libc, this.fd);
+        await this.#thread.ready();
+      }
+      return await this.#runThere(this.#thread);
+    } finally {
+      this.#leave();
+    }
+  }
+
+  async #runThere(thread: VcpuThread): Promise<VmExit> {
+    let turn = performance.now();
+    for (;;) {
+      if (this.#kicked || this.#closed) {
+        this.#kicked = false;
+        return INTERRUPTED;
+      }
+      if (this.#asleep()) {
+        await new Promise<void>((resolve) => this.#wake = resolve);
+        turn = performance.now();
+        continue;
+      }
+      if (this.#exitWaiting) this.#exitWaiting = false;
+      else {
+        this.#beforeRun();
+        thread.resume();
+        const ended = thread.wait();
+        if (ended !== false) {
+          await ended;
+          turn = performance.now();
+        }
+        if (this.#closed) return INTERRUPTED;
+        if (!thread.running) continue; // a reset or INIT has taken the exit away
+        const failure = this.#afterRun(thread.collect());
+        if (failure === INTERRUPTED) continue; // only `kick` ends runAsync
+        if (failure !== undefined) return failure;
+      }
+      const exit = this.#handle(this.runPage.getUint32(Run.EXIT_REASON, true));
+      if (exit !== undefined && exit !== HLT && exit !== INTERRUPTED) return exit;
+      if (performance.now() - turn > TURN_MS) {
+        await new Promise<void>((resolve) => setImmediate(resolve));
+        turn = performance.now();
+      }
+    }
+  }
+
+  /** Waiting for SIPI, or halted with nothing pending. */
+  #asleep(): boolean {
+    if (this.#kernelLapic || this.#mp === "runnable") return false;
+    if (this.#mp !== "halted") return true;
+    const wake = this.#nmiPending || (this.#intr && this.runPage.getUint8(Run.IF_FLAG) !== 0);
+    if (wake) this.#mp = "runnable";
+    return !wake;
+  }
+
+  /** Something for the vCPU to look at: wakes it, or gets it out of the guest. */
+  #attention(): void {
+    this.#thread?.interrupt();
+    const wake = this.#wake;
+    this.#wake = undefined;
+    wake?.();
   }
 
   /** Offers the pending interrupt, or asks KVM to exit when the guest can take it. */
   #beforeRun(): void {
     const run = this.runPage;
+    this.#io = IoPending.None;
     if (this.#nmiPending) {
       this.#nmiPending = false;
-      this.#libc.ioctl(this.fd, Req.NMI);
+      this.libc.ioctl(this.fd, Req.NMI);
     }
     const source = this.interruptSource;
     if (source === undefined) return;
@@ -202,27 +231,37 @@ export class KvmVcpu implements Vcpu {
       const vector = source.acknowledge();
       if (vector >= 0) {
         this.#word.view.setUint32(0, vector, true);
-        this.#libc.ioctlBuffer(this.fd, Req.INTERRUPT, this.#word.u8);
+        this.libc.ioctlBuffer(this.fd, Req.INTERRUPT, this.#word.u8);
       }
     }
     run.setUint8(Run.REQUEST_INTERRUPT_WINDOW, this.#intr ? 1 : 0);
     run.setUint8(Run.CR8, source.tpr);
   }
 
-  #afterRun(): void {
-    const source = this.interruptSource;
-    if (source === undefined) return;
-    const run = this.runPage, tpr = run.getUint8(Run.CR8);
-    if (tpr !== source.tpr) source.setTpr(tpr);
-    const low = run.getUint32(Run.APIC_BASE, true), high = run.getUint32(Run.APIC_BASE + 4, true);
-    if (low !== this.#apicBaseLow || high !== this.#apicBaseHigh) {
-      this.#apicBaseLow = low;
-      this.#apicBaseHigh = high;
-      source.setApicBase(run.getBigUint64(Run.APIC_BASE, true));
+  /** @param r what KVM_RUN gave; the exit to return when it was not an exit to handle */
+  #afterRun(r: number): VmExit | undefined {
+    const source = this.interruptSource, run = this.runPage;
+    if (source !== undefined && !this.#kernelLapic) {
+      const tpr = run.getUint8(Run.CR8);
+      if (tpr !== source.tpr) source.setTpr(tpr);
+      const low = run.getUint32(Run.APIC_BASE, true);
+      const high = run.getUint32(Run.APIC_BASE + 4, true);
+      if (low !== this.#apicBaseLow || high !== this.#apicBaseHigh) {
+        this.#apicBaseLow = low;
+        this.#apicBaseHigh = high;
+        source.setApicBase(run.getBigUint64(Run.APIC_BASE, true));
+      }
     }
+    if (r >= 0) return undefined;
+    if (r === -Errno.EINTR || r === -Errno.EAGAIN) {
+      this.#counts[Exit.INTR]++;
+      return INTERRUPTED;
+    }
+    return {
+      reason: "internal-error",
+      message: `error: kvm run failed ${this.libc.strerror(-r)}\n`,
+    };
   }
-  #apicBaseLow = 0;
-  #apicBaseHigh = 0;
 
   #handle(reason: number): VmExit | undefined {
     const run = this.runPage;
@@ -245,11 +284,11 @@ export class KvmVcpu implements Vcpu {
         return undefined;
       case Exit.HLT:
         this.#mp = "halted";
-        if (this.#nmiPending || (this.#intr && run.getUint8(Run.IF_FLAG) !== 0)) {
-          this.#mp = "runnable";
-          return undefined;
-        }
-        return HLT;
+        return this.#asleep() ? HLT : undefined;
+      case Exit.IOAPIC_EOI:
+        this.vm.irqchip?.onEoi(run.getUint8(Run.EOI_VECTOR));
+        return undefined;
+      case Exit.TPR_ACCESS:
       case Exit.IRQ_WINDOW_OPEN:
       case Exit.SET_TPR:
         return undefined;
@@ -289,67 +328,104 @@ export class KvmVcpu implements Vcpu {
    * Makes the register state that of an instruction boundary. After a port or memory exit the
    * instruction retires at the next KVM_RUN; with `immediate_exit` that is all that run does. While
    * a device is still being read there is no result yet, and the state stays that of the
-   * instruction's start.
+   * instruction's start. A vCPU in its thread is stopped first; it goes on by itself afterwards.
    */
-  #settle(): void {
+  protected settle(): void {
+    const thread = this.#thread;
+    if (thread?.running) thread.stop();
     if (this.#io !== IoPending.Write && this.#io !== IoPending.Retire) return;
     this.#io = IoPending.None;
     this.runPage.setUint8(Run.IMMEDIATE_EXIT, 1);
-    const r = this.#libc.ioctl(this.fd, Req.RUN);
+    let r: number;
+    if (thread === undefined) r = this.libc.ioctl(this.fd, Req.RUN);
+    else {
+      thread.resume();
+      thread.stop();
+      r = thread.collect();
+    }
     this.runPage.setUint8(Run.IMMEDIATE_EXIT, 0);
     if (r >= 0) this.#exitWaiting = true;
   }
 
+  /**
+   * For RESET and INIT: an exit nobody has looked at yet is dropped, its instruction retired. What it
+   * would have read or written is lost, as it may be with an event between two instructions.
+   */
+  #abandon(): void {
+    const thread = this.#thread;
+    if (thread?.running) {
+      thread.stop();
+      thread.collect();
+      this.#io = IoPending.Retire;
+    }
+    for (let i = 0; i < 1000; i++) {
+      this.settle();
+      if (!this.#exitWaiting) return;
+      this.#exitWaiting = false;
+      this.#io = IoPending.Retire;
+    }
+  }
+
+  /** Gets the vCPU's thread out of the guest until the event loop next comes to it. */
+  stop(): void {
+    this.#thread?.stop();
+  }
+
   kick(): void {
-    this.#kicked = true; // the caller is on the vCPU's own thread: it is not inside KVM_RUN
+    this.#kicked = true;
+    this.#attention();
   }
 
   setIntr(level: boolean): void {
+    if (level === this.#intr) return;
     this.#intr = level;
+    if (level) this.#attention();
   }
 
   nmi(): void {
     this.#nmiPending = true;
+    this.#attention();
   }
 
   smi(): void {
-    if (this.#libc.ioctl(this.fd, Req.SMI) < 0) log("unimp", "kvm: this host has no SMM");
+    this.settle();
+    if (this.libc.ioctl(this.fd, Req.SMI) < 0) log("unimp", "kvm: this host has no SMM");
+    this.#attention();
   }
 
   init(): void {
+    this.#abandon();
     const fpu = this.getFpu();
     this.#resetRegisters();
     this.setFpu(fpu);
-    this.#mp = this.#bsp ? "runnable" : "init-received";
+    this.mpState = this.#bsp ? "runnable" : "init-received";
   }
 
   sipi(vector: number): void {
-    if (this.#mp !== "init-received" && this.#mp !== "uninitialized") return;
+    const state = this.mpState;
+    if (state !== "init-received" && state !== "uninitialized") return;
     this.setSregs({ cs: startupSegment(vector & 0xff) });
     this.setRegs({ rip: 0n });
-    this.#mp = "runnable";
+    this.mpState = "runnable";
   }
 
   reset(): void {
     this.#resetRegisters();
     this.setFpu(resetFpu());
-    this.#msrs.reset();
-    this.#mp = this.#bsp ? "runnable" : "uninitialized";
+    this.msrs.reset();
+    if (this.#initialLapic) this.must(Req.SET_LAPIC, this.#initialLapic, "KVM_SET_LAPIC");
+    this.mpState = this.#bsp ? "runnable" : "uninitialized";
   }
 
   /** What RESET and INIT have in common (SDM vol. 3A, table 10-1). */
   #resetRegisters(): void {
-    this.#settle();
-    this.#exitWaiting = false;
+    this.#abandon();
     this.#nmiPending = false;
-    const events = new Struct(Size.VCPU_EVENTS);
-    this.#libc.ioctlBuffer(this.fd, Req.SET_VCPU_EVENTS, events.u8);
-    this.#must(Req.GET_SREGS, this.#sregs.u8, "KVM_GET_SREGS");
-    this.#sregs.u8.fill(0, SREGS_INTERRUPT_BITMAP);
+    const events = new Uint8Array(Size.VCPU_EVENTS);
+    this.libc.ioctlBuffer(this.fd, Req.SET_VCPU_EVENTS, events);
     const apicBase = this.interruptSource?.apicBase ??
-      (APIC_BASE_DEFAULT | 0xfee00000n | (this.#bsp ? APIC_BASE_BSP : 0n));
-    writeSregs(this.#sregs, { ...resetSregs(), apicBase, cr8: 0n });
-    this.#must(Req.SET_SREGS, this.#sregs.u8, "KVM_SET_SREGS");
+      (APIC_BASE_DEFAULT | (this.#bsp ? APIC_BASE_BSP : 0n));
+    this.writeSregs({ ...resetSregs(), apicBase, cr8: 0n }, true);
     this.#apicBaseLow = Number(apicBase & 0xffffffffn);
     this.#apicBaseHigh = Number(apicBase >> 32n);
     this.setRegs(resetRegs(this.cpuid(1, 0).eax));
@@ -359,113 +435,56 @@ export class KvmVcpu implements Vcpu {
   /** The table as KVM has amended it, where it tells. */
   #readCpuid(): CpuidEntry[] | undefined {
     const bytes = encodeCpuid2(new Array(256).fill(NO_ENTRY));
-    const r = this.#libc.ioctlBuffer(this.fd, Req.GET_CPUID2, bytes);
+    const r = this.libc.ioctlBuffer(this.fd, Req.GET_CPUID2, bytes);
     return r < 0 ? undefined : parseCpuid2(bytes);
   }
 
-  getRegs(): Regs {
-    this.#settle();
-    this.#must(Req.GET_REGS, this.#regs.u8, "KVM_GET_REGS");
-    return readRegs(this.#regs);
-  }
-
-  setRegs(r: Partial<Regs>): void {
-    this.#settle();
-    this.#must(Req.GET_REGS, this.#regs.u8, "KVM_GET_REGS");
-    writeRegs(this.#regs, r);
-    this.#must(Req.SET_REGS, this.#regs.u8, "KVM_SET_REGS");
-    this.#distrustWindow(this.#regs.u64(136));
-  }
-
-  /** After a change from outside KVM must say anew whether the guest can take an interrupt. */
-  #distrustWindow(rflags: bigint): void {
-    this.runPage.setUint8(Run.READY_FOR_INTERRUPT_INJECTION, 0);
-    this.runPage.setUint8(Run.IF_FLAG, (rflags & RFLAGS_IF) !== 0n ? 1 : 0);
-  }
-
-  getSregs(): Sregs {
-    this.#settle();
-    this.#must(Req.GET_SREGS, this.#sregs.u8, "KVM_GET_SREGS");
-    return readSregs(this.#sregs);
-  }
-
-  setSregs(s: Partial<Sregs>): void {
-    this.#settle();
-    this.#must(Req.GET_SREGS, this.#sregs.u8, "KVM_GET_SREGS");
-    writeSregs(this.#sregs, s);
-    this.#must(Req.SET_SREGS, this.#sregs.u8, "KVM_SET_SREGS");
-  }
-
-  getFpu(): Fpu {
-    this.#settle();
-    this.#must(Req.GET_FPU, this.#fpu.u8, "KVM_GET_FPU");
-    return readFpu(this.#fpu);
-  }
-
-  setFpu(f: Partial<Fpu>): void {
-    this.#settle();
-    this.#must(Req.GET_FPU, this.#fpu.u8, "KVM_GET_FPU");
-    writeFpu(this.#fpu, f);
-    this.#must(Req.SET_FPU, this.#fpu.u8, "KVM_SET_FPU");
-  }
-
-  getDebugRegs(): DebugRegs {
-    this.#settle();
-    this.#must(Req.GET_DEBUGREGS, this.#debug.u8, "KVM_GET_DEBUGREGS");
-    return readDebugRegs(this.#debug);
-  }
-
-  setDebugRegs(d: DebugRegs): void {
-    this.#settle();
-    this.#debug.u8.fill(0);
-    writeDebugRegs(this.#debug, d);
-    this.#must(Req.SET_DEBUGREGS, this.#debug.u8, "KVM_SET_DEBUGREGS");
-  }
-
-  getMsr(index: number): bigint | undefined {
-    this.#settle();
-    return this.#msrs.get(index);
-  }
-
-  setMsr(index: number, value: bigint): boolean {
-    this.#settle();
-    return this.#msrs.set(index, value);
-  }
-
   get mpState(): MpState {
-    return this.#mp;
+    if (!this.#kernelLapic) return this.#mp;
+    this.settle();
+    const r = this.libc.ioctlBuffer(this.fd, Req.GET_MP_STATE, this.#word.u8);
+    return r < 0 ? "runnable" : mpStates[this.#word.view.getUint32(0, true)] ?? "runnable";
   }
 
   set mpState(state: MpState) {
     this.#mp = state;
+    if (this.#kernelLapic) {
+      this.settle();
+      this.#word.view.setUint32(0, mpStates.indexOf(state), true);
+      this.must(Req.SET_MP_STATE, this.#word.u8, "KVM_SET_MP_STATE");
+    }
+    this.#attention();
   }
 
   saveEvents(): KvmEvents {
-    this.#settle();
-    const events = new Struct(Size.VCPU_EVENTS), xsave = new Struct(Size.XSAVE);
-    const xcrs = new Struct(Size.XCRS);
-    this.#must(Req.GET_VCPU_EVENTS, events.u8, "KVM_GET_VCPU_EVENTS");
-    this.#must(Req.GET_XSAVE, xsave.u8, "KVM_GET_XSAVE");
-    this.#libc.ioctlBuffer(this.fd, Req.GET_XCRS, xcrs.u8);
-    return {
-      events: events.u8,
-      xsave: xsave.u8,
-      xcrs: xcrs.u8,
-      msrs: this.#msrs.save(),
-      mpState: this.#mp,
-      tpr: BigInt(this.runPage.getUint8(Run.CR8)),
+    const mpState = this.mpState; // first: reading it makes KVM deliver a pending INIT or SIPI
+    this.settle();
+    const group = (size: number, request: number, name: string) => {
+      const bytes = new Uint8Array(size);
+      this.must(request, bytes, name);
+      return bytes;
     };
+    const xsave = group(Size.XSAVE, Req.GET_XSAVE, "KVM_GET_XSAVE");
+    const xcrs = group(Size.XCRS, Req.GET_XCRS, "KVM_GET_XCRS");
+    const msrs = this.msrs.save();
+    const lapic = this.#kernelLapic ? group(Size.LAPIC, Req.GET_LAPIC, "KVM_GET_LAPIC") : undefined;
+    const events = group(Size.VCPU_EVENTS, Req.GET_VCPU_EVENTS, "KVM_GET_VCPU_EVENTS");
+    return { events, xsave, xcrs, msrs, lapic, mpState, nmiPending: this.#nmiPending };
   }
 
   loadEvents(state: unknown): void {
-    this.#settle();
+    this.settle();
     const s = state as KvmEvents;
-    this.#libc.ioctlBuffer(this.fd, Req.SET_XCRS, new Uint8Array(s.xcrs));
-    this.#must(Req.SET_XSAVE, new Uint8Array(s.xsave), "KVM_SET_XSAVE");
-    this.#msrs.load(s.msrs);
-    this.#mp = s.mpState;
-    this.#must(Req.SET_VCPU_EVENTS, new Uint8Array(s.events), "KVM_SET_VCPU_EVENTS");
-    this.#distrustWindow(this.getRegs().rflags);
+    this.must(Req.SET_XCRS, new Uint8Array(s.xcrs), "KVM_SET_XCRS");
+    this.must(Req.SET_XSAVE, new Uint8Array(s.xsave), "KVM_SET_XSAVE");
+    this.msrs.load(s.msrs);
+    if (s.lapic && this.#kernelLapic) {
+      this.must(Req.SET_LAPIC, new Uint8Array(s.lapic), "KVM_SET_LAPIC");
+    }
+    this.#nmiPending = s.nmiPending;
+    this.mpState = s.mpState;
+    this.must(Req.SET_VCPU_EVENTS, new Uint8Array(s.events), "KVM_SET_VCPU_EVENTS");
+    this.distrustWindow(this.getRegs().rflags);
   }
 
   translate(linear: bigint): number | undefined {
@@ -481,7 +500,7 @@ export class KvmVcpu implements Vcpu {
   }
 
   setGuestDebug(d: { step: boolean; breakpoints: bigint[] }): void {
-    this.#settle();
+    this.settle();
     const s = new Struct(Size.GUEST_DEBUG);
     let control = 0, dr7 = 0x400;
     if (d.step || d.breakpoints.length > 0) control |= GuestDbg.ENABLE;
@@ -493,19 +512,26 @@ export class KvmVcpu implements Vcpu {
     });
     s.view.setUint32(0, control, true);
     s.setU64(8 + 8 * 7, BigInt(dr7));
-    this.#must(Req.SET_GUEST_DEBUG, s.u8, "KVM_SET_GUEST_DEBUG");
+    this.must(Req.SET_GUEST_DEBUG, s.u8, "KVM_SET_GUEST_DEBUG");
   }
 
   close(): void {
     if (this.#closed) return;
     this.#closed = true;
-    this.#timer.close();
-    this.#libc.unmap(this.#pointer, this.vm.accel.runSize);
-    this.#libc.close(this.fd);
+    this.#thread?.close();
+    this.#attention();
+    if (!this.#busy) this.#release();
   }
 
-  #must(request: number, arg: Uint8Array<ArrayBuffer>, name: string): void {
-    const r = this.#libc.ioctlBuffer(this.fd, request, arg);
-    if (r < 0) throw new Error(`${name} failed: ${this.#libc.strerror(-r)}`);
+  /** A device may close the machine from inside `run`: the mapping goes when `run` is left. */
+  #leave(): void {
+    this.#busy = false;
+    if (this.#closed) this.#release();
+  }
+
+  #release(): void {
+    this.#timer.close();
+    this.libc.unmap(this.#pointer, this.vm.accel.runSize);
+    this.libc.close(this.fd);
   }
 }

@@ -1,38 +1,42 @@
-/** A KVM virtual machine: its memory slots and vCPUs. */
-import type { AddressSpace } from "../memory/address_space.ts";
+/** A KVM virtual machine: its memory slots, vCPUs, and KVM's interrupt controllers if wanted. */
 import type { Vcpu, VcpuOptions, Vm, VmOptions } from "../accel.ts";
+import type { AddressSpace } from "../memory/address_space.ts";
 import { Cap, Req } from "./abi.ts";
 import type { KvmAccelerator } from "./accel.ts";
-import { Errno, type Libc } from "./libc.ts";
+import { KvmIrqchip } from "./irqchip.ts";
+import type { Libc } from "./libc.ts";
 import { Slots } from "./slots.ts";
+import { Size, Struct } from "./structs.ts";
 import { KvmVcpu } from "./vcpu.ts";
 
-/** Where Intel hosts without unrestricted guest keep a page table and a TSS: above 16 MiB of ROM. */
+/** Where Intel hosts without unrestricted guest keep a page table and a TSS: below 16 MiB of ROM. */
 const IDENTITY_MAP = 0xfeffc000;
 const TSS = IDENTITY_MAP + 0x1000;
 
 export class KvmVm implements Vm {
   readonly libc: Libc;
-  readonly fd: number;
   readonly mem: AddressSpace;
   readonly io: AddressSpace;
   readonly slots: Slots;
-  readonly vcpus: Vcpu[] = [];
+  readonly vcpus: KvmVcpu[] = [];
+  readonly irqchip: KvmIrqchip | undefined;
+  #closed = false;
 
-  constructor(readonly accel: KvmAccelerator, opts: VmOptions) {
+  /** @param fd from KVM_CREATE_VM; closed by {@link close} */
+  constructor(readonly accel: KvmAccelerator, readonly fd: number, opts: VmOptions) {
     const libc = this.libc = accel.libc;
     this.mem = opts.mem;
     this.io = opts.io;
-    let fd: number;
-    do fd = libc.ioctl(accel.fd, Req.CREATE_VM); while (fd === -Errno.EINTR);
-    if (fd < 0) throw new Error(`ioctl(KVM_CREATE_VM) failed: ${-fd} ${libc.strerror(-fd)}`);
-    this.fd = fd;
-    const identity = new Uint8Array(8);
-    new DataView(identity.buffer).setUint32(0, IDENTITY_MAP, true);
-    libc.ioctlBuffer(fd, Req.SET_IDENTITY_MAP_ADDR, identity);
+    const identity = new Struct(8);
+    identity.setU64(0, BigInt(IDENTITY_MAP));
+    libc.ioctlBuffer(fd, Req.SET_IDENTITY_MAP_ADDR, identity.u8);
     libc.ioctl(fd, Req.SET_TSS_ADDR, TSS);
+    const chip = opts.kernelIrqchip ?? "off";
+    this.irqchip = chip === "off" ? undefined : new KvmIrqchip(libc, fd, chip);
     const limit = accel.extension(Cap.NR_MEMSLOTS) || 32;
-    this.slots = new Slots(libc, fd, opts.memory, opts.mem, limit);
+    this.slots = new Slots(libc, fd, opts.memory, opts.mem, limit, () => {
+      for (const v of this.vcpus) v.stop();
+    });
   }
 
   createVcpu(opts: VcpuOptions): Vcpu {
@@ -46,10 +50,29 @@ export class KvmVm implements Vm {
     this.slots.setA20(enabled);
   }
 
-  /** Closes the VM and its vCPUs. */
+  dirtyPages(page: (offset: number) => void): void {
+    this.slots.dirtyPages(page);
+  }
+
+  /** The guest's kvmclock in ns, to be put back by {@link setClock} after a pause or a load. */
+  getClock(): bigint {
+    const s = new Struct(Size.CLOCK);
+    this.libc.ioctlBuffer(this.fd, Req.GET_CLOCK, s.u8);
+    return s.u64(0);
+  }
+
+  setClock(ns: bigint): void {
+    const s = new Struct(Size.CLOCK);
+    s.setU64(0, ns);
+    this.libc.ioctlBuffer(this.fd, Req.SET_CLOCK, s.u8);
+  }
+
+  /** Closes the VM and its vCPUs; a `run` in progress ends with `interrupted`. */
   close(): void {
-    for (const v of this.vcpus) (v as KvmVcpu).close();
-    this.vcpus.length = 0;
+    if (this.#closed) return;
+    this.#closed = true;
+    this.slots.close();
+    for (const v of this.vcpus) v.close();
     this.libc.close(this.fd);
   }
 }

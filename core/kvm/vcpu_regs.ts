@@ -1,0 +1,128 @@
+/**
+ * The register groups of a KVM vCPU. Every access first calls {@link VcpuRegisters.settle}: KVM
+ * finishes a port or memory instruction only at the next KVM_RUN.
+ */
+import type { DebugRegs, Fpu, Regs, Sregs } from "../accel.ts";
+import { Req, Run } from "./abi.ts";
+import type { Libc } from "./libc.ts";
+import { MsrBank } from "./msrs.ts";
+import {
+  readDebugRegs,
+  readFpu,
+  readRegs,
+  readSregs,
+  Size,
+  SREGS_INTERRUPT_BITMAP,
+  Struct,
+  writeDebugRegs,
+  writeFpu,
+  writeRegs,
+  writeSregs,
+} from "./structs.ts";
+
+const RFLAGS = 136, RFLAGS_IF = 0x200n;
+
+export abstract class VcpuRegisters {
+  protected readonly msrs: MsrBank;
+  readonly #regs = new Struct(Size.REGS);
+  readonly #sregs = new Struct(Size.SREGS);
+  readonly #fpu = new Struct(Size.FPU);
+  readonly #debug = new Struct(Size.DEBUGREGS);
+
+  /**
+   * @param fd of the vCPU
+   * @param runPage its mapped `struct kvm_run`
+   */
+  constructor(
+    protected readonly libc: Libc,
+    readonly fd: number,
+    protected readonly runPage: DataView<ArrayBuffer>,
+    msrIndexes: readonly number[],
+  ) {
+    this.msrs = new MsrBank(libc, fd, msrIndexes);
+  }
+
+  /** Makes the register state that of an instruction boundary, with nobody inside KVM_RUN. */
+  protected abstract settle(): void;
+
+  /** An ioctl that only a broken host refuses. */
+  protected must(request: number, arg: Uint8Array<ArrayBuffer>, name: string): void {
+    const r = this.libc.ioctlBuffer(this.fd, request, arg);
+    if (r < 0) throw new Error(`${name} failed: ${this.libc.strerror(-r)}`);
+  }
+
+  getRegs(): Regs {
+    this.settle();
+    this.must(Req.GET_REGS, this.#regs.u8, "KVM_GET_REGS");
+    return readRegs(this.#regs);
+  }
+
+  setRegs(r: Partial<Regs>): void {
+    this.settle();
+    this.must(Req.GET_REGS, this.#regs.u8, "KVM_GET_REGS");
+    writeRegs(this.#regs, r);
+    this.must(Req.SET_REGS, this.#regs.u8, "KVM_SET_REGS");
+    this.distrustWindow(this.#regs.u64(RFLAGS));
+  }
+
+  /** After a change from outside KVM must say anew whether the guest can take an interrupt. */
+  protected distrustWindow(rflags: bigint): void {
+    this.runPage.setUint8(Run.READY_FOR_INTERRUPT_INJECTION, 0);
+    this.runPage.setUint8(Run.IF_FLAG, (rflags & RFLAGS_IF) !== 0n ? 1 : 0);
+  }
+
+  getSregs(): Sregs {
+    this.settle();
+    this.must(Req.GET_SREGS, this.#sregs.u8, "KVM_GET_SREGS");
+    return readSregs(this.#sregs);
+  }
+
+  setSregs(s: Partial<Sregs>): void {
+    this.writeSregs(s, false);
+  }
+
+  /** @param dropInterrupt forgets a vector that was given to KVM and is not delivered yet */
+  protected writeSregs(s: Partial<Sregs>, dropInterrupt: boolean): void {
+    this.settle();
+    this.must(Req.GET_SREGS, this.#sregs.u8, "KVM_GET_SREGS");
+    if (dropInterrupt) this.#sregs.u8.fill(0, SREGS_INTERRUPT_BITMAP);
+    writeSregs(this.#sregs, s);
+    this.must(Req.SET_SREGS, this.#sregs.u8, "KVM_SET_SREGS");
+  }
+
+  getFpu(): Fpu {
+    this.settle();
+    this.must(Req.GET_FPU, this.#fpu.u8, "KVM_GET_FPU");
+    return readFpu(this.#fpu);
+  }
+
+  setFpu(f: Partial<Fpu>): void {
+    this.settle();
+    this.must(Req.GET_FPU, this.#fpu.u8, "KVM_GET_FPU");
+    writeFpu(this.#fpu, f);
+    this.must(Req.SET_FPU, this.#fpu.u8, "KVM_SET_FPU");
+  }
+
+  getDebugRegs(): DebugRegs {
+    this.settle();
+    this.must(Req.GET_DEBUGREGS, this.#debug.u8, "KVM_GET_DEBUGREGS");
+    return readDebugRegs(this.#debug);
+  }
+
+  setDebugRegs(d: DebugRegs): void {
+    this.settle();
+    this.#debug.u8.fill(0);
+    writeDebugRegs(this.#debug, d);
+    this.must(Req.SET_DEBUGREGS, this.#debug.u8, "KVM_SET_DEBUGREGS");
+  }
+
+  getMsr(index: number): bigint | undefined {
+    this.settle();
+    return this.msrs.get(index);
+  }
+
+  setMsr(index: number, value: bigint): boolean {
+    this.settle();
+    return this.msrs.set(index, value);
+  }
+}
