@@ -3,7 +3,6 @@
  * own. Interrupts come from user space, or from KVM's LAPIC (kernel-irqchip).
  */
 import type { ExitCounts, InterruptSource, MpState, Vcpu, VcpuOptions, VmExit } from "../accel.ts";
-import { setImmediate } from "node:timers";
 import { log } from "../log.ts";
 import { Exit, exitNames, GuestDbg, mpStates, Req, Run } from "./abi.ts";
 import { buildCpuid, type CpuidEntry, encodeCpuid2, NO_ENTRY, parseCpuid2 } from "./cpuid.ts";
@@ -11,6 +10,7 @@ import { dispatchIo, dispatchMmio, internalErrorText } from "./dispatch.ts";
 import { Errno, KICK_SIGNAL, signalSet, type ThreadTimer } from "./libc.ts";
 import { resetFpu, resetRegs, resetSregs, Size, startupSegment, Struct } from "./structs.ts";
 import { VcpuThread } from "./thread.ts";
+import { eventLoopTurn } from "./turn.ts";
 import { VcpuRegisters } from "./vcpu_regs.ts";
 import type { KvmVm } from "./vm.ts";
 import { walk } from "./walk.ts";
@@ -191,7 +191,7 @@ export class KvmVcpu extends VcpuRegisters implements Vcpu {
       const exit = this.#handle(this.runPage.getUint32(Run.EXIT_REASON, true));
       if (exit !== undefined && exit !== HLT && exit !== INTERRUPTED) return exit;
       if (performance.now() - turn > TURN_MS) {
-        await new Promise<void>((resolve) => setImmediate(resolve));
+        await eventLoopTurn();
         turn = performance.now();
       }
     }

@@ -2,7 +2,15 @@
  * A bench for guest code: RAM, a physical and a port address space and vCPUs on any accelerator,
  * by default KVM. Load a flat binary, run it until an exit or a port write, look at the result.
  */
-import type { Accelerator, CpuModel, Segment, Vcpu, Vm, VmExit } from "../../core/accel.ts";
+import type {
+  Accelerator,
+  CpuModel,
+  InterruptSource,
+  Segment,
+  Vcpu,
+  Vm,
+  VmExit,
+} from "../../core/accel.ts";
 import { ManualClock } from "../../core/clock.ts";
 import { KvmAccelerator } from "../../core/kvm/accel.ts";
 import { hostModel } from "../../core/kvm/cpuid.ts";
@@ -155,9 +163,44 @@ export class Bench {
     }
   }
 
+  #closed = false;
   close(): void {
+    if (this.#closed) return;
+    this.#closed = true;
     this.vm.close();
     if (this.accel instanceof KvmAccelerator) this.accel.close();
+  }
+}
+
+/** A controller that has a queue of vectors and drives INTR while it is not empty. */
+export class Vectors implements InterruptSource {
+  readonly queue: number[] = [];
+  tpr = 0;
+  apicBase = 0xfee00900n;
+  constructor(private readonly vcpu: Vcpu) {
+    vcpu.interruptSource = this;
+  }
+  raise(vector: number): void {
+    this.queue.push(vector);
+    this.vcpu.setIntr(true);
+  }
+  acknowledge(): number {
+    const v = this.queue.shift() ?? -1;
+    this.vcpu.setIntr(this.queue.length > 0);
+    return v;
+  }
+  setTpr(value: number): void {
+    this.tpr = value;
+  }
+  setApicBase(value: bigint): boolean {
+    this.apicBase = value;
+    return true;
+  }
+  readMsr(): bigint | undefined {
+    return undefined;
+  }
+  writeMsr(): boolean {
+    return false;
   }
 }
 

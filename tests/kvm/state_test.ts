@@ -1,40 +1,7 @@
 /** Interrupts, events, registers and the memory map, changed from outside while a guest runs. */
 import { assert, assertEquals } from "@std/assert";
-import type { InterruptSource } from "../../core/accel.ts";
 import { ramRegion } from "../../core/memory/region.ts";
-import { type Bench, hex, kvmTest, withBench } from "./harness.ts";
-
-/** A controller that has a queue of vectors and drives INTR while it is not empty. */
-class Vectors implements InterruptSource {
-  readonly queue: number[] = [];
-  tpr = 0;
-  apicBase = 0xfee00900n;
-  constructor(private readonly b: Bench) {
-    b.vcpu.interruptSource = this;
-  }
-  raise(vector: number): void {
-    this.queue.push(vector);
-    this.b.vcpu.setIntr(true);
-  }
-  acknowledge(): number {
-    const v = this.queue.shift() ?? -1;
-    this.b.vcpu.setIntr(this.queue.length > 0);
-    return v;
-  }
-  setTpr(value: number): void {
-    this.tpr = value;
-  }
-  setApicBase(value: bigint): boolean {
-    this.apicBase = value;
-    return true;
-  }
-  readMsr(): bigint | undefined {
-    return undefined;
-  }
-  writeMsr(): boolean {
-    return false;
-  }
-}
+import { type Bench, hex, kvmTest, Vectors, withBench } from "./harness.ts";
 
 /** Real-mode handler for `vector` at 0:address. */
 function vector(b: Bench, n: number, address: number, code: string): void {
@@ -46,7 +13,7 @@ kvmTest(
   "an interrupt waits for IF, wakes a halted vCPU, and is delivered once",
   () =>
     withBench({}, (b) => {
-      const pic = new Vectors(b);
+      const pic = new Vectors(b.vcpu);
       b.watch(0x80);
       vector(b, 0x21, 0x2000, "b0 21 e6 80 fe c4 cf"); // mov al, 21h; out 80h, al; inc ah; iret
       vector(b, 0x22, 0x2100, "b0 22 e6 80 fe c4 cf");
