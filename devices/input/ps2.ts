@@ -1,5 +1,5 @@
 /** What PS/2 keyboards and mice share: the queue to the controller and the line that says so. */
-import { type DeviceState, StatefulDevice } from "../../core/device.ts";
+import { StatefulDevice } from "../../core/device.ts";
 
 /** Bytes of events a device keeps for the host; replies to commands have room of their own. */
 export const PS2_QUEUE_SIZE = 16;
@@ -37,11 +37,6 @@ export abstract class Ps2Device<S extends Ps2State> extends StatefulDevice<S> im
   }
 
   abstract send(byte: number): void;
-
-  override load(state: DeviceState): void {
-    super.load(state);
-    if (this.pending) this.onData();
-  }
 
   /** Room left for events. */
   protected get room(): number {
