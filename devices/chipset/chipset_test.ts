@@ -134,7 +134,7 @@ Deno.test("PAM: shadow writes are announced like any other store", () => {
 Deno.test("SMRAM: D_OPEN, SMM, D_CLS and D_LCK decide who is at A0000", () => {
   const r = rig();
   const video = ioRegion("vga-lowmem", 0x20000, { read: () => 0x56, write: () => {} });
-  r.host.bridge.addVideoWindow(video);
+  r.mem.map(video, 0xa0000, 1);
   const at = () => r.mem.read(0xa0000, 1);
   assertEquals(at(), 0x56);
   r.put(0, 0x72, 0x4a);

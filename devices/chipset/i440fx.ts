@@ -34,8 +34,11 @@ const SEGMENTS: readonly { base: number; size: number; register: number; shift: 
   })),
 ];
 
-/** Over RAM (0); the legacy video window lies over its hole. */
-const PAM_PRIORITY = 1, VIDEO_PRIORITY = 2;
+/**
+ * Over RAM (0). Display adapters place their window at A0000 (1 and 2) over the hole in RAM there,
+ * and SMRAM, while it is visible, covers them.
+ */
+const PAM_PRIORITY = 1, VIDEO_HOLE_PRIORITY = 0.5, SMRAM_PRIORITY = 3;
 
 /** Read-only memory visible below 1 MiB while PAM sends reads to PCI. */
 export interface LowRom {
@@ -100,7 +103,7 @@ class Segment {
 export class I440fx extends PciDevice {
   override readonly type = "i440FX";
   readonly #segments: Segment[];
-  readonly #video: Mapping[];
+  readonly #smram: Mapping;
   #smm = false;
 
   constructor(private readonly opts: I440fxOptions) {
@@ -112,21 +115,14 @@ export class I440fx extends PciDevice {
       new Segment(mem, ram, base, size, romSlice(lowRoms, base, size))
     );
     const hole = ioRegion("smram-region", 0x20000, { read: () => 0xffffffff, write: () => {} });
-    this.#video = [mem.map(hole, 0xa0000, PAM_PRIORITY)];
+    mem.map(hole, 0xa0000, VIDEO_HOLE_PRIORITY);
+    this.#smram = mem.map(
+      ramRegion("smram-low", ram, { blockOffset: 0xa0000, size: 0x20000 }),
+      0xa0000,
+      SMRAM_PRIORITY,
+      false,
+    );
     this.#update();
-  }
-
-  /** Puts a display adapter's legacy window at A0000–BFFFF, hidden while SMRAM is shown there. */
-  addVideoWindow(region: Region, base = 0xa0000, priority = VIDEO_PRIORITY): Mapping {
-    const m = this.opts.mem.map(region, base, priority, !this.smramVisible);
-    this.#video.push(m);
-    return m;
-  }
-
-  removeVideoWindow(m: Mapping): void {
-    const i = this.#video.indexOf(m);
-    if (i >= 0) this.#video.splice(i, 1);
-    this.opts.mem.unmap(m);
   }
 
   /**
@@ -166,8 +162,7 @@ export class I440fx extends PciDevice {
     const { mem } = this.opts;
     mem.transaction(() => {
       this.pamAttributes.forEach((a, i) => this.#segments[i].set(a as Attribute));
-      const visible = this.smramVisible;
-      for (const m of this.#video) mem.setEnabled(m, !visible);
+      mem.setEnabled(this.#smram, this.smramVisible);
     });
   }
 
