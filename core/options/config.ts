@@ -182,6 +182,8 @@ export interface MachineConfig {
    * accelerator of {@link accels}.
    */
   enableKvm: boolean;
+  /** An accelerator in front of {@link accels} was unknown: say `falling back to NAME` when one works. */
+  accelFallback: boolean;
   memory: MemoryOptions;
   smp: SmpOptions;
   /** The `-cpu` value as given (model and features), or undefined for the machine's default. */

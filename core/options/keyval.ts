@@ -82,15 +82,15 @@ function inconsistent(path: string[], loc: string): never {
 }
 
 /** Merges `from` into `into`, dictionary by dictionary. */
-export function mergeKeyval(into: Keyval, from: Keyval, prefix = ""): void {
+export function mergeKeyval(into: Keyval, from: Keyval, loc: string, path: string[] = []): void {
   for (const [key, value] of from) {
     const old = into.get(key);
     if (value instanceof Map) {
-      if (typeof old === "string") inconsistent([prefix + key], "");
+      if (typeof old === "string") inconsistent([...path, key], loc);
       if (old === undefined) into.set(key, new Map(value));
-      else mergeKeyval(old, value, `${prefix}${key}.`);
+      else mergeKeyval(old, value, loc, [...path, key]);
     } else {
-      if (old instanceof Map) inconsistent([prefix + key], "");
+      if (old instanceof Map) inconsistent([...path, key], loc);
       into.set(key, value);
     }
   }

@@ -206,7 +206,7 @@ export class OptsGroups {
           const message = `short-form boolean option '${flag}' deprecated`;
           warn(this.host, loc, message, `Please use ${key}=${value} instead`);
         }
-        if (key !== "id") this.add(opts, key, value);
+        if (key !== "id") this.add(opts, key, value, loc);
       }
     } catch (e) {
       drop();
@@ -216,8 +216,8 @@ export class OptsGroups {
   }
 
   /** Adds one checked pair. Throws UserError for an unknown key or a bad value. */
-  add(opts: Opts, key: string, value: string): void {
-    const { list, loc } = opts;
+  add(opts: Opts, key: string, value: string, loc = opts.loc): void {
+    const { list } = opts;
     if (list.keys) {
       if (!Object.hasOwn(list.keys, key)) fail(loc, `Invalid parameter '${key}'`);
       const type = list.keys[key];
