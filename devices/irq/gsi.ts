@@ -35,7 +35,8 @@ export class GsiRouter {
   #drive(n: number, level: boolean): void {
     if (level) this.counts[n]++;
     if (n < 16) this.pic.input(n).set(level);
-    if (n === 2) return; // the cascade: pin 2 belongs to IRQ 0
-    this.ioapic?.pin(n === 0 ? 2 : n).set(level);
+    // Pin 2 is IRQ 0's, and the HPET's when it is routed there: on the 8259s IRQ 2 is the cascade.
+    if (n === 0 || n === 2) this.ioapic?.pin(2).set(this.#raised[0] + this.#raised[2] > 0);
+    else this.ioapic?.pin(n).set(level);
   }
 }

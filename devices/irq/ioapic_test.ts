@@ -207,3 +207,15 @@ Deno.test("gsi: sources of one GSI are OR-ed", () => {
   b.set(false);
   assertEquals([ioapic.state.lines, pic.state.slave.lines, gsi.counts[11]], [0, 0, 1]);
 });
+
+Deno.test("gsi: pin 2 is high for IRQ 0 or GSI 2", () => {
+  const { ioapic, pic } = machine();
+  const gsi = new GsiRouter(pic, ioapic), irq0 = gsi.line(0), gsi2 = gsi.line(2);
+  gsi2.set(true);
+  assertEquals([ioapic.state.lines, pic.state.master.lines], [4, 0]);
+  irq0.set(true);
+  gsi2.set(false);
+  assertEquals([ioapic.state.lines, pic.state.master.lines], [4, 1]);
+  irq0.set(false);
+  assertEquals(ioapic.state.lines, 0);
+});
