@@ -48,6 +48,7 @@ export interface BenchOptions {
   readonly vcpus?: number;
   readonly accelerator?: Accelerator;
   readonly model?: CpuModel;
+  readonly kernelIrqchip?: "off" | "split" | "on";
   /** Extra bytes of storage for {@link Bench.memory} blocks that the caller adds (ROMs). */
   readonly extra?: number;
 }
@@ -75,6 +76,7 @@ export class Bench {
       mem: this.mem,
       io: this.io,
       clock: this.clock,
+      kernelIrqchip: opts.kernelIrqchip,
     });
     for (let i = 0; i < (opts.vcpus ?? 1); i++) {
       this.vm.createVcpu({ index: i, apicId: i, model: opts.model ?? hostModel, bsp: i === 0 });
@@ -215,6 +217,32 @@ export function withBench(opts: BenchOptions, fn: (b: Bench) => void): void {
     fn(b);
   } finally {
     b.close();
+  }
+}
+
+/** Like {@link withBench}, for vCPUs run by `runAsync`. */
+export async function withThreads(
+  opts: BenchOptions,
+  fn: (b: Bench) => Promise<void>,
+): Promise<void> {
+  const b = new Bench(opts);
+  try {
+    await fn(b);
+  } finally {
+    b.close();
+  }
+}
+
+/** Fails the test instead of hanging it. */
+export async function within<T>(ms: number, what: Promise<T>): Promise<T> {
+  let timer: ReturnType<typeof setTimeout> | undefined;
+  const late = new Promise<never>((_, reject) => {
+    timer = setTimeout(() => reject(new Error("not in time")), ms);
+  });
+  try {
+    return await Promise.race([what, late]);
+  } finally {
+    clearTimeout(timer);
   }
 }
 

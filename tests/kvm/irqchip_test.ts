@@ -1,0 +1,167 @@
+/** KVM's own interrupt controllers, whole and split, driven by small guests. */
+import { assert, assertEquals } from "@std/assert";
+import type { Segment } from "../../core/accel.ts";
+import { type Bench, hex, kvmTest, Vectors, within, withThreads } from "./harness.ts";
+
+const LAPIC = 0xfee00000n, IOAPIC = 0xfec00000n;
+
+/** Real mode with DS on the LAPIC and ES on the IOAPIC, as a guest reaches them with a flat limit. */
+function unreal(b: Bench): void {
+  b.realMode(0x100, 0);
+  const s = b.vcpu.getSregs();
+  const at = (r: Segment, base: bigint): Segment => ({ ...r, base, limit: 0xfffff });
+  b.vcpu.setSregs({ ds: at(s.ds, LAPIC), es: at(s.es, IOAPIC) });
+}
+
+function vector(b: Bench, n: number, address: number, code: string): void {
+  b.ram.view.setUint32(4 * n, address, true);
+  b.load(address, hex(code));
+}
+
+/** Sets both PICs up with vectors 20h and 28h, master mask in the last byte. */
+const picSetup = (mask: string) =>
+  `b0 11 e6 20 b0 20 e6 21 b0 04 e6 21 b0 01 e6 21 b0 ${mask} e6 21
+   b0 11 e6 a0 b0 28 e6 a1 b0 02 e6 a1 b0 01 e6 a1 b0 ff e6 a1`;
+
+kvmTest(
+  "on: a wire reaches the PIC and wakes a vCPU halted in the kernel",
+  () =>
+    withThreads({ kernelIrqchip: "on" }, async (b) => {
+      b.watch(0x80);
+      b.port(0x90, 1, { write: () => b.vcpu.kick() });
+      vector(b, 0x21, 0x2000, "b0 5a e6 80 b0 20 e6 20 cf"); // out 80h, 5ah; EOI; iret
+      b.load(0x1000, hex(`${picSetup("fd")} b0 01 e6 80 e6 91 fb f4 b0 02 e6 80 e6 90 f4`));
+      b.realMode(0x100, 0);
+      b.port(0x91, 1, { write: () => setTimeout(() => b.vm.irqchip!.setIrqLine(1, true), 10) });
+      assertEquals((await within(5000, b.vcpu.runAsync!())).reason, "interrupted");
+      assertEquals(b.log.map((a) => a.value), [1, 0x5a, 2]);
+      assertEquals(b.vcpu.exits.get("hlt"), undefined);
+    }),
+);
+
+kvmTest(
+  "on: the PIT interrupts by itself",
+  () =>
+    withThreads({ kernelIrqchip: "on" }, async (b) => {
+      b.port(0x90, 1, { write: () => b.vcpu.kick() });
+      vector(b, 0x20, 0x2000, "fe c3 b0 20 e6 20 cf"); // inc bl; EOI; iret
+      b.load(
+        0x1000,
+        hex(`
+      b3 00 ${picSetup("fe")}
+      b0 34 e6 43 b0 54 e6 40 b0 04 e6 40 ; channel 0, mode 2, 1108 clocks: 0.9 ms
+      fb
+      f4 80 fb 05 75 fa                   ; again: hlt; cmp bl, 5; jne again
+      e6 90 f4`),
+      );
+      b.realMode(0x100, 0);
+      assertEquals((await within(5000, b.vcpu.runAsync!())).reason, "interrupted");
+      assertEquals(b.vcpu.getRegs().rbx & 0xffn, 5n);
+    }),
+);
+
+kvmTest(
+  "on: INIT and SIPI stay in the kernel",
+  () =>
+    withThreads({ kernelIrqchip: "on", vcpus: 2 }, async (b) => {
+      const ap = b.vm.vcpus[1];
+      b.port(0x90, 1, {
+        write: () => {
+          b.vcpu.kick();
+          ap.kick();
+        },
+      });
+      b.watch(0x80, 2);
+      b.load(
+        0x1000,
+        hex(`
+      66 c7 06 f0 00 ff 01 00 00 ; SVR: enable
+      66 c7 06 10 03 00 00 00 01 ; ICR high: APIC ID 1
+      66 c7 06 00 03 00 45 00 00 ; ICR: INIT
+      66 c7 06 00 03 03 46 00 00 ; ICR: SIPI at 3000h
+      eb fe`),
+      );
+      b.load(0x3000, hex("8c c8 e7 80 e6 90 f4")); // mov ax, cs; out 80h, ax; out 90h; hlt
+      unreal(b);
+      assertEquals(ap.mpState, "uninitialized");
+      const runs = [b.vcpu.runAsync!(), ap.runAsync!()];
+      await within(5000, Promise.all(runs));
+      assertEquals(b.log.map((a) => [a.size, a.value]), [[2, 0x300]]);
+      ap.reset();
+      assertEquals(ap.mpState, "uninitialized");
+    }),
+);
+
+kvmTest(
+  "on: the chips' state is saved, reset and loaded",
+  () =>
+    withThreads({ kernelIrqchip: "on" }, async (b) => {
+      b.port(0x90, 1, { write: () => b.vcpu.kick() });
+      b.load(
+        0x1000,
+        hex(`
+      ${picSetup("3a")}
+      26 66 c7 06 00 00 11 00 00 00 ; IOREGSEL: IOREDTBL0 high
+      26 66 c7 06 10 00 00 00 00 07 ; IOWIN
+      66 c7 06 f0 00 ff 01 00 00    ; SVR
+      e6 90 e4 21 e6 80 e6 90 f4    ; out 90h; in al, 21h; out 80h; out 90h`),
+      );
+      unreal(b);
+      b.watch(0x80);
+      await within(5000, b.vcpu.runAsync!());
+      const chip = b.vm.irqchip!, saved = chip.save();
+      const chips = (state: unknown) => (state as { chips: Uint8Array[] }).chips;
+      const destination = 0x20 + 7; // of redirection entry 0
+      assertEquals(chips(saved)[2][destination], 7);
+      const events = b.vcpu.saveEvents();
+      chip.reset();
+      await within(5000, b.vcpu.runAsync!());
+      assertEquals(b.log.map((a) => a.value), [0], "reset unmasks");
+      assertEquals(chips(chip.save())[2][destination], 0);
+      chip.load(saved);
+      b.vcpu.loadEvents(events);
+      assertEquals(chips(chip.save()), chips(saved)); // the PIT's load times are of the host's clock
+      b.vcpu.setRegs({ rip: b.vcpu.getRegs().rip - 6n }); // once more: in al, 21h
+      await within(5000, b.vcpu.runAsync!());
+      assertEquals(b.log.map((a) => a.value), [0, 0x3a]);
+    }),
+);
+
+kvmTest(
+  "split: the user-space PIC interrupts through INTR, messages through the LAPIC",
+  () =>
+    withThreads({ kernelIrqchip: "split" }, async (b) => {
+      const chip = b.vm.irqchip!, pic = new Vectors(b.vcpu), eois: number[] = [];
+      chip.onEoi = (v) => eois.push(v);
+      b.watch(0x80);
+      b.port(0x90, 1, { write: () => b.vcpu.kick() });
+      vector(b, 0x21, 0x2000, "b0 21 e6 80 cf"); // out 80h, 21h; iret
+      vector(b, 0x51, 0x2100, "b0 51 e6 80 66 c7 06 b0 00 00 00 00 00 cf"); // and EOI
+      vector(b, 0x52, 0x2200, "b0 52 e6 80 66 c7 06 b0 00 00 00 00 00 cf");
+      b.load(
+        0x1000,
+        hex(`
+      66 c7 06 f0 00 ff 01 00 00 ; SVR: enable
+      66 c7 06 50 03 00 07 00 00 ; LVT0: ExtINT
+      e6 90 fb
+      f4 f4 f4 e6 90 f4          ; three interrupts`),
+      );
+      unreal(b);
+      await within(5000, b.vcpu.runAsync!());
+      chip.setRoute(5, { address: 0xfee00000, data: 0x8051 }); // level-triggered
+      const steps = [
+        () => pic.raise(0x21),
+        () => assert(chip.signalMsi(0xfee00000, 0x8051)),
+        () => assert(chip.signalMsi(0xfee00000, 0x52)),
+      ];
+      const run = b.vcpu.runAsync!();
+      for (const [i, step] of steps.entries()) {
+        await new Promise((r) => setTimeout(r, 10));
+        step();
+        while (b.log.length <= i) await new Promise((r) => setTimeout(r, 1));
+      }
+      await within(5000, run);
+      assertEquals(b.log.map((a) => a.value), [0x21, 0x51, 0x52]);
+      assertEquals(eois, [0x51], "an edge-triggered one is not reported");
+    }),
+);
