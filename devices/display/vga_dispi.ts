@@ -67,7 +67,7 @@ export function writeDispi(
       return false;
     case R.DISPI_BANK: {
       const banks = d[R.DISPI_BPP] === 4 ? vramSize >> 18 : vramSize >> 16;
-      d[R.DISPI_BANK] = value & banks - 1;
+      s.dispiBank = d[R.DISPI_BANK] = value & (banks - 1);
       return false;
     }
     case R.DISPI_ENABLE: {
