@@ -374,6 +374,14 @@ export class FrameContext implements BiosContext {
 
   // Memory, by linear address
 
+  /** seg:off as a linear address. */
+  linear(segment: number, offset: number): number {
+    return (segment & 0xffff) * 16 + (offset & 0xffff);
+  }
+  /** Where a linear address is in physical memory, for bus masters. */
+  physical(addr: number): number {
+    return this.#physical(addr);
+  }
   read8(addr: number): number {
     return this.machine.mem.read(this.#physical(addr), 1);
   }

@@ -119,6 +119,10 @@ export const Private = {
   prdMax: 34,
   /** INT 13h packet of the boot code. */
   packet: 0x300,
+  /** The disk transfer in progress: see ata.ts. */
+  transfer: 0x320,
+  /** Device parameter table extension of INT 13h/48h. */
+  dpte: 0x340,
   /** Drive table: see drives.ts. */
   drives: 0x400,
   driveSize: 0x20,
