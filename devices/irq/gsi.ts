@@ -2,6 +2,10 @@
  * Global system interrupts of a PC: each IRQ wire fans out to the 8259 pair and to the I/O APIC,
  * and guests listen to whichever they have set up (ACPI specification, 5.2.13). GSI 0–15 are the
  * ISA IRQs, with IRQ 0 on I/O APIC pin 2; GSI 16–23 reach the I/O APIC only.
+ *
+ * A board resets and loads its interrupt controllers after the devices that drive them (8259s, then
+ * I/O APIC, then local APICs): a source that changes state moves its line, and the controller's own
+ * state must have the last word.
  */
 import type { IrqLine } from "../../core/device.ts";
 import type { I8259 } from "./i8259.ts";

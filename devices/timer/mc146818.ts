@@ -72,6 +72,8 @@ export class Mc146818 implements Device {
   });
   /** Told the NMI mask (bit 7 of port 70h) on each write of the index. */
   onNmiMask: (masked: boolean) => void = () => {};
+  /** Told, after the guest has set the time, how far (s) it is from the clock's: QMP RTC_CHANGE. */
+  onTimeSet: (offset: number) => void = () => {};
   readonly #clock: Clock;
   readonly #irq: IrqLine;
   readonly #timer: Timer;
@@ -239,6 +241,7 @@ export class Mc146818 implements Device {
     s.baseSec = seconds;
     s.updated = seconds;
     s.skewMs = seconds * 1000 + (now - s.baseNs) / 1e6 - this.#clock.wallTime();
+    this.onTimeSet(Math.round(s.skewMs / 1000));
   }
 
   /** Follows a jump of the wall clock, as after a pause under `-rtc clock=host`. */

@@ -234,10 +234,13 @@ Deno.test("rtc: a jump of the wall clock is followed, with the guest's offset", 
   let jump = 0;
   const wall = clock.wallTime.bind(clock);
   clock.wallTime = () => wall() + jump;
-  const before = rtc.seconds;
+  const before = rtc.seconds, offsets: number[] = [];
+  rtc.onTimeSet = (o) => offsets.push(o);
   jump = 3600_500;
   assertEquals(rtc.seconds, before + 3600);
   assertEquals([get(9), get(4)], [0x34, 0x00]);
+  set(9, 0x24);
+  assertEquals(offsets, [0], "back to the wall's year");
 });
 
 Deno.test("rtc: save and load", () => {
