@@ -3,7 +3,9 @@ import { AddressSpace } from "../../core/memory/address_space.ts";
 import { GuestMemory } from "../../core/memory/guest_memory.ts";
 import { ioRegion, ramRegion } from "../../core/memory/region.ts";
 import { PciBus, PciDevice, type PciUpstream } from "./pci.ts";
+import { PciBridge } from "./pci_bridge.ts";
 import { PciHostConfig } from "./pci_host.ts";
+import { infoPci } from "./pci_info.ts";
 
 class Card extends PciDevice<{ reg: number }> {
   override readonly type = "test-card";
@@ -184,4 +186,58 @@ Deno.test("DMA needs the bus master bit; a taken slot is refused", () => {
   assertEquals(card.dmaWrite(16, new Uint8Array([1, 2])), true);
   assertEquals(r.mem.read(16, 2), 0x201);
   assertThrows(() => r.bus.plug(new Card(), 0x18), RangeError);
+});
+
+Deno.test("bridge: configuration, windows and interrupts of the bus behind it", () => {
+  const r = rig();
+  const bridge = r.bus.plug(
+    new PciBridge({ mem: r.mem, io: r.io, busName: "pci.1", busIndex: 1 }),
+    0x18,
+  );
+  r.bus.children.push(bridge.secondary);
+  const card = bridge.secondary.plug(new Card(), 0x08);
+  const select = (bus: number, devfn: number, reg: number) =>
+    r.io.write(0xcf8, 4, (0x80000000 | (bus << 16) | (devfn << 8) | reg) >>> 0);
+  select(1, 8, 0);
+  assertEquals(r.io.read(0xcfc, 4), 0xffffffff, "bus number not set");
+  r.put(0x18, 0x18, 0x00010100);
+  select(1, 8, 0);
+  assertEquals(r.io.read(0xcfc, 4), 0x56781234);
+  select(1, 8, 0x14);
+  r.io.write(0xcfc, 4, 0xe0000000);
+  select(1, 8, 4);
+  r.io.write(0xcfc, 4, 7);
+  assertEquals(r.mem.find(0xe0000000), undefined, "window closed");
+  r.put(0x18, 0x20, 0xe000e000);
+  r.put(0x18, 0x04, 7);
+  assertEquals(r.mem.find(0xe0000000)?.region.name, "card-mem");
+  r.put(0x18, 0x20, 0xd000d000);
+  assertEquals(r.mem.find(0xe0000000), undefined);
+  // INTA of slot 1 comes out on INTB of the bridge in slot 3: wire (3 + 1) & 3.
+  card.setInterrupt(true);
+  assertEquals(r.irqs, [true, false, false, false]);
+  bridge.reset();
+  assertEquals([r.irqs[0], card.command], [false, 0]);
+});
+
+Deno.test("info pci: layout of QEMU 7.2", () => {
+  const r = rig();
+  const card = r.bus.plug(new Card(r.memory), 0x18);
+  card.id = "net0";
+  r.put(0x18, 0x10, 0xc001);
+  r.put(0x18, 0x04, 1);
+  r.put(0x18, 0x3c, 11);
+  assertEquals(
+    infoPci(r.bus),
+    `  Bus  0, device   3, function 0:
+    Ethernet controller: PCI device 1234:5678
+      PCI subsystem 1af4:1100
+      IRQ 11, pin A
+      BAR0: I/O at 0xc000 [0xc01f].
+      BAR1: 32 bit memory at 0xffffffffffffffff [0x00000ffe].
+      BAR2: 64 bit prefetchable memory at 0xffffffffffffffff [0x00003ffe].
+      BAR6: 32 bit memory at 0xffffffffffffffff [0x00000ffe].
+      id "net0"
+`,
+  );
 });
