@@ -150,6 +150,11 @@ export function flagValues(
         aux: oldAux().and(0x3fffffff).or(cf.shl(31)).or(cf.xor(of).shl(30)),
       };
     }
+    case "cfof":
+      return {
+        res: undefined,
+        aux: oldAux().and(0x3fffffff).or(a[0].shl(31)).or(a[0].xor(a[1]).shl(30)),
+      };
     case "zf": {
       // SF and PF must stay: they move into the correction bits.
       const zf = a[0];
@@ -321,7 +326,12 @@ export class Tier0Lowering implements Lowering {
       }
       case G.PROBE: {
         const d = s.data as MemAccess;
-        this.#translate(s.args[0], d, S.TLB_WRITE, ACCESS.READ | ACCESS.WRITE, (h) => {
+        const access = d.access === "r"
+          ? ACCESS.READ
+          : d.access === "w"
+          ? ACCESS.WRITE
+          : ACCESS.READ | ACCESS.WRITE;
+        this.#translate(s.args[0], d, d.access === "r" ? S.TLB_READ : S.TLB_WRITE, access, (h) => {
           f.emit({ k: "set", local: d.target!.index, value: h });
         });
         return;
@@ -356,7 +366,7 @@ export class Tier0Lowering implements Lowering {
         return;
       }
       case G.CHECKPOINT: {
-        const left = f.let(this.#state(S.BUDGET).sub(1));
+        const left = f.let(this.#state(S.BUDGET).sub(s.args[0] as I32));
         f.store("i32.store", cpu, left, S.BUDGET);
         f.if(left.or(this.#state(S.KICK)).lt_s(0), () => {
           // Resume at this instruction: what it has done so far stands in the registers.

@@ -5,6 +5,7 @@
 import { I32, I64, load } from "../wasm/expr.ts";
 import { type Callee, FunctionBuilder } from "../wasm/func.ts";
 import { type MemoryLimits, ModuleBuilder } from "../wasm/module.ts";
+import { buildLibrary } from "../x86/library.ts";
 import { Seg } from "../x86/insn.ts";
 import * as S from "../x86/state.ts";
 import { Rec } from "../x86/state.ts";
@@ -108,7 +109,7 @@ export function buildRuntime(limits: MemoryLimits): Uint8Array<ArrayBuffer> {
     f.store("i32.store", cpu, f.param(2, "i32"), S.EXC_VECTOR);
     f.store("i32.store", cpu, f.param(3, "i32"), S.EXC_ERROR);
     f.store("i32.store", cpu, I32.of(S.Exit.EXCEPTION), S.EXIT);
-    m.add(f, undefined, "raise");
+    m.add(f, undefined, "raise", RUNTIME.raise);
   }
   {
     const f = begin(RUNTIME.jump);
@@ -126,14 +127,14 @@ export function buildRuntime(limits: MemoryLimits): Uint8Array<ArrayBuffer> {
     f.if(load("i64.load", entry, 0).ne(tag), () => leave(f, cpu, rec, rip, S.Exit.LOOKUP));
     f.store("i32.store", cpu, left, S.BUDGET);
     dispatch(f, cpu, f.let(load("i32.load", entry, 8)));
-    m.add(f, undefined, "jump");
+    m.add(f, undefined, "jump", RUNTIME.jump);
   }
   {
     const f = begin(RUNTIME.jumpSlow);
     const cpu = f.param(0, "i32"), rec = f.param(1, "i32"), rip = f.param(2, "i64");
     f.if(load("i32.load", rec, Rec.LINK).ne(0), () => leave(f, cpu, rec, rip, S.Exit.BUDGET));
     leave(f, cpu, rec, rip, S.Exit.LINK);
-    m.add(f, undefined, "jumpSlow");
+    m.add(f, undefined, "jumpSlow", RUNTIME.jumpSlow);
   }
   {
     const f = begin(RUNTIME.probe);
@@ -146,7 +147,7 @@ export function buildRuntime(limits: MemoryLimits): Uint8Array<ArrayBuffer> {
       lin.shr_u(32).wrap(),
       f.param(3, "i32"),
     );
-    m.add(f, undefined, "probe");
+    m.add(f, undefined, "probe", RUNTIME.probe);
   }
   {
     const f = new FunctionBuilder("enter", HANDLER);
@@ -184,5 +185,6 @@ export function buildRuntime(limits: MemoryLimits): Uint8Array<ArrayBuffer> {
     leave(f, cpu, rec, load("i64.load", rec, Rec.IP), S.Exit.LOOKUP);
     m.add(f, undefined, "nextSingle");
   }
+  for (const l of buildLibrary()) m.add(l.f, undefined, l.name, l.callee);
   return m.encode();
 }

@@ -2,11 +2,13 @@
  * Tier 0 handlers: one WebAssembly function per instruction shape (operation, sizes, operand kinds,
  * and what of the translation mode the semantics depend on), made the first time a shape is met.
  */
+import { I32 } from "../wasm/expr.ts";
 import { FunctionBuilder } from "../wasm/func.ts";
 import { type MemoryLimits, ModuleBuilder } from "../wasm/module.ts";
 import { helperOf } from "../x86/cpu.ts";
 import type { Insn, OpcodeRow } from "../x86/insn.ts";
 import { Emit, immediateMatters, semanticsOf } from "../x86/semantics/emit.ts";
+import * as S from "../x86/state.ts";
 import { Mode, Vec } from "../x86/state.ts";
 import { dispatchNext, HANDLER, Tier0Lowering } from "./lower.ts";
 import { RUNTIME } from "./runtime.ts";
@@ -152,6 +154,7 @@ export class Shapes {
     if (semantics === undefined) return this.raising(Vec.UD, -1);
     const f = new FunctionBuilder(i.row.syntax, HANDLER);
     const e = new Emit(f, i, mode);
+    if (i.row.privilege === "cpl0") e.raiseIf(e.field32(S.CPL).ne(0), Vec.GP, I32.of(0));
     semantics(e);
     if (!e.ended) dispatchNext(f);
     const low = new Tier0Lowering(

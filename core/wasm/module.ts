@@ -105,22 +105,27 @@ export interface MemoryLimits {
 export class ModuleBuilder {
   readonly #types: { type: FuncType; key: string }[] = [];
   readonly #imports: Callee[] = [];
-  readonly #funcs: { f: FunctionBuilder; lowering: Lowering; exported: string | undefined }[] = [];
+  readonly #funcs: {
+    f: FunctionBuilder;
+    lowering: Lowering;
+    exported: string | undefined;
+    callee: Callee;
+  }[] = [];
   readonly #index = new Map<Callee, number>();
 
   /** @param memory limits of the shared memory (in 64 KiB pages) imported as `env.memory` */
   constructor(readonly memory: MemoryLimits) {}
 
-  /** Adds a function, exported as `name` when given. */
-  add(f: FunctionBuilder, lowering: Lowering = PLAIN, name?: string): void {
-    this.#funcs.push({ f, lowering, exported: name });
+  /** Adds a function, exported as `name` when given. Others may call it by itself or `callee`. */
+  add(f: FunctionBuilder, lowering: Lowering = PLAIN, name?: string, callee: Callee = f): void {
+    this.#funcs.push({ f, lowering, exported: name, callee });
   }
 
   /** Functions that are called but not added are imported from `env` under their names. */
   encode(): Uint8Array<ArrayBuffer> {
     const code = this.#funcs.map(({ f, lowering }) => new FuncEncoder(this, f, lowering));
     // Imports come first in the index space, so find them before encoding any call.
-    const own = new Set<Callee>(this.#funcs.map((x) => x.f));
+    const own = new Set<Callee>(this.#funcs.flatMap((x) => [x.f, x.callee]));
     for (const c of code) {
       for (const callee of c.collectCallees()) {
         if (!own.has(callee) && !this.#index.has(callee)) {
@@ -129,7 +134,10 @@ export class ModuleBuilder {
         }
       }
     }
-    this.#funcs.forEach(({ f }, i) => this.#index.set(f, this.#imports.length + i));
+    this.#funcs.forEach(({ f, callee }, i) => {
+      this.#index.set(f, this.#imports.length + i);
+      this.#index.set(callee, this.#imports.length + i);
+    });
     const bodies = code.map((c) => c.encode());
 
     const out = new Bytes();

@@ -2,7 +2,9 @@
  * The disassembler: AT&T text as QEMU 7.2 prints it through Capstone for HMP `x /i` and `-d in_asm`.
  *
  * Capstone names an instruction with its size suffix always, prints numbers above 9 in hexadecimal
- * and separates operands with ", ". Names and forms follow what QEMU prints, not the AT&T manuals.
+ * and separates operands with ", ". Names and forms follow what QEMU prints, not the AT&T manuals;
+ * where Capstone decodes wrongly (SSE instructions with a prefix in 16-bit code, `push` of a byte
+ * with 66h, RDPID…) the instruction that is there is printed.
  */
 import {
   type DecodeMode,
@@ -66,7 +68,7 @@ function memText(o: MemOperand, insn: DecodedInsn, bits: Bits): string {
   } else if (insn.segOverride >= 0) text = `%${segNames[insn.segOverride]}:`;
   const disp = signed64(o.disp, o.dispHi);
   if (o.base < 0 && o.index < 0 && !o.rip) {
-    return text + number(BigInt.asUintN(o.addrSize, disp));
+    return text + number(disp < 0n ? BigInt.asUintN(bits, disp) : disp);
   }
   if (disp !== 0n) text += number(disp);
   if (o.rip) return `${text}(%${o.addrSize === 64 ? "rip" : "eip"})`;
@@ -85,9 +87,16 @@ function memText(o: MemOperand, insn: DecodedInsn, bits: Bits): string {
 
 const fixedString = new Set(["MOVS", "CMPS", "STOS", "SCAS", "INS"]);
 
-function immText(o: ImmOperand): string {
+const logical = new Set(["AND", "OR", "XOR"]);
+
+/** Bytes and 64-bit values are signed, AND, OR, XOR and full-size immediates are not. */
+function immText(o: ImmOperand, insn: DecodedInsn): string {
   const value = signed64(o.value, o.valueHi);
-  return `$${number(value)}`;
+  const name = insn.row.name;
+  if (name === "ENTER" || name === "XABORT") return `$${number(BigInt.asIntN(o.size, value))}`;
+  const spec = insn.row.operandSpecs[insn.operands.indexOf(o)];
+  const unsigned = logical.has(name) || o.size < 64 && spec.text !== "simm8";
+  return `$${number(unsigned ? BigInt.asUintN(o.size, value) : value)}`;
 }
 
 /** Suffix for an operand or address size. */
@@ -286,11 +295,11 @@ function operandText(o: Operand, insn: DecodedInsn, address: bigint, bits: Bits)
     case "mem":
       return star + memText(o, insn, bits);
     case "imm":
-      return immText(o);
+      return immText(o, insn);
     case "rel": {
       const target = address + BigInt(insn.length) + BigInt(o.value);
-      // rel8 and XBEGIN wrap as the mode does, the others as the operand size does.
-      const byMode = o.size === 8 || insn.row.name === "XBEGIN";
+      // CALL and JMP rel16 wrap as the operand size does, the others as the mode.
+      const byMode = o.size === 8 || !/^(CALL|JMP)_NEAR_REL$/.test(insn.row.name);
       return number(BigInt.asUintN(byMode ? bits : insn.opSize, target));
     }
     case "far":

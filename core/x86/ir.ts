@@ -45,7 +45,10 @@ export const G = {
   JUMP_DYN: GUEST + 28,
   /** Calls a TypeScript helper; leaves the instruction when it says so. data: {@link HelperCall}. */
   HELPER: GUEST + 29,
-  /** Repeats the instruction's test of budget and kicks inside a long-running one (REP). */
+  /**
+   * Tests budget and kicks inside a long-running instruction (REP), which leaves there and resumes
+   * at its beginning. args: i32, rounds done since the last one.
+   */
   CHECKPOINT: GUEST + 30,
   /** Leaves to the run loop after the instruction: interrupts or the mode may have changed. */
   EXIT: GUEST + 31,
@@ -71,7 +74,7 @@ export interface StateStore extends StateRef {
 /**
  * `add`, `adc`: a, b, result; `sub`, `sbb`: a, b, result; `inc`, `dec`: a, result (CF kept);
  * `logic`: result; `explicit`: result, cf, of, af (each 0 or 1); `cf`: cf only;
- * `all`: an EFLAGS value, of which the six arithmetic flags are taken; `zf`: zf only.
+ * `cfof`: cf, of (each 0 or 1); `all`: an EFLAGS value, of which the six arithmetic flags are taken; `zf`: zf only.
  */
 export type FlagKind =
   | "add"
@@ -83,6 +86,7 @@ export type FlagKind =
   | "logic"
   | "explicit"
   | "cf"
+  | "cfof"
   | "zf"
   | "all";
 
@@ -98,6 +102,8 @@ export interface MemAccess {
   readonly op: number;
   /** Where a load's result, or a probe's host address, goes. */
   readonly target?: Local<ValType>;
+  /** PROBE: read, write, or (default) both. */
+  readonly access?: "r" | "w" | "rw";
   /** The access is made with supervisor privilege whatever the CPL (descriptor tables, TSS). */
   readonly system?: boolean;
 }

@@ -348,6 +348,16 @@ export class Emit {
     );
     return host.get();
   }
+  /** Like {@link probe} for reading or writing only: device registers are then not read, or not written. */
+  probeAs(lin: Addr, bytes: number, access: "r" | "w"): I32 {
+    const host = this.f.local("i32");
+    this.f.guest(
+      G.PROBE,
+      [this.#stable(lin)],
+      { bytes, op: 0, target: host, access } satisfies ir.MemAccess,
+    );
+    return host.get();
+  }
   commit(host: I32, bytes: number): void {
     this.f.guest(G.COMMIT, [host], bytes);
   }
@@ -439,6 +449,10 @@ export class Emit {
   flagsCf(cf: I32): void {
     this.#flags("cf", 32, cf);
   }
+  /** CF and OF alone change (i32 0 or 1). */
+  flagsCfOf(cf: I32, of: I32): void {
+    this.#flags("cfof", 32, cf, of);
+  }
   /** ZF alone changes (i32 0 or 1). */
   flagsZf(zf: I32): void {
     this.#flags("zf", 32, zf);
@@ -486,14 +500,17 @@ export class Emit {
   jumpRel(): void {
     this.f.guest(G.JUMP, [new I64(G.IMM, [], 0, 64)]);
   }
-  /** Goes to an offset in CS; the caller has cut it to the operand size. */
+  /**
+   * Goes to an offset in CS; the caller has cut it to the operand size and called
+   * {@link checkTarget} before changing state.
+   */
   jumpTo(target: AnyInt): void {
     const t = target.type === "i64" ? target as I64 : (target as unknown as I32).extend_u();
-    this.#checkTarget(t);
     this.f.guest(G.JUMP_DYN, [this.let(t)]);
   }
   /** #GP(0) when a near target is beyond the CS limit (legacy) or not canonical (64-bit). */
-  #checkTarget(t: I64): void {
+  checkTarget(target: AnyInt): void {
+    const t = target.type === "i64" ? target as I64 : (target as unknown as I32).extend_u();
     if (this.long) {
       const v = this.let(t);
       this.raiseIf(v.shl(16).shr_s(16).ne(v), S.Vec.GP, I32.of(0));
@@ -505,7 +522,7 @@ export class Emit {
   /** Target check for relative jumps, which are constants of the translation. */
   checkRelTarget(): void {
     if (this.long || this.mode & Mode.CS_FLAT) return;
-    this.#checkTarget(new I64(G.IMM, [], 0, 64));
+    this.checkTarget(new I64(G.IMM, [], 0, 64));
   }
   nextIp(): I64 {
     return ir.nextIp();
@@ -527,8 +544,8 @@ export class Emit {
     this.f.guest(G.EXIT, []);
   }
   /** Between the repetitions of a REP instruction: leaves when the slice is over, to resume later. */
-  checkpoint(): void {
-    this.f.guest(G.CHECKPOINT, []);
+  checkpoint(rounds: I32 = I32.of(1)): void {
+    this.f.guest(G.CHECKPOINT, [rounds]);
   }
   /** Calls a function of the wasm run-time library. */
   call<T extends "i32" | "i64" | "f32" | "f64" | "v128">(c: Callee, type: T, ...args: Expr[]) {

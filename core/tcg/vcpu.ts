@@ -1,0 +1,587 @@
+/** The software accelerator's vCPU: register groups, events, and the run loop around emitted code. */
+import type {
+  CpuidEnv,
+  DebugRegs,
+  ExitCounts,
+  Fpu,
+  InterruptSource,
+  MpState,
+  Regs,
+  Segment,
+  Sregs,
+  Vcpu,
+  VcpuOptions,
+  VmExit,
+} from "../accel.ts";
+import { log, LogItem, logMask } from "../log.ts";
+import { Attr, Cpu, type CpuEnv, GuestFault } from "../x86/cpu.ts";
+import { deliver, deliverInterrupt } from "../x86/events.ts";
+import { Seg } from "../x86/insn.ts";
+import { readMsr, writeMsr } from "../x86/msr.ts";
+import { resetCpu } from "../x86/reset.ts";
+import * as S from "../x86/state.ts";
+import { Exit, Fl, Rec, Vec } from "../x86/state.ts";
+import { setControlRegister, setEfer } from "../x86/control.ts";
+import type { TcgVm } from "./vm.ts";
+import { Mmu } from "./mmu.ts";
+import type { Block } from "./translate.ts";
+
+const REG_NAMES = [
+  "rax",
+  "rcx",
+  "rdx",
+  "rbx",
+  "rsp",
+  "rbp",
+  "rsi",
+  "rdi",
+  "r8",
+  "r9",
+  "r10",
+  "r11",
+  "r12",
+  "r13",
+  "r14",
+  "r15",
+] as const;
+
+const SEG_NAMES = ["es", "cs", "ss", "ds", "fs", "gs", "ldt", "tr"] as const;
+
+export class TcgVcpu implements Vcpu {
+  readonly index: number;
+  readonly apicId: number;
+  readonly cpu: Cpu;
+  readonly mmu: Mmu;
+  readonly exits: ExitCounts = new Map();
+  interruptSource: InterruptSource | undefined;
+  mpState: MpState = "uninitialized";
+  #instructions = 0;
+  #budgetStart = 0;
+  #intr = false;
+  #nmi = false;
+  #nmiBlocked = false;
+  #smi = false;
+  #init = false;
+  #sipi = -1;
+  #interrupted = false;
+  #debug = { step: false, breakpoints: [] as bigint[] };
+  #fatal: string | undefined;
+
+  constructor(readonly vm: TcgVm, readonly options: VcpuOptions) {
+    this.index = options.index;
+    this.apicId = options.apicId;
+    const base = vm.memory.alloc(S.STATE_BYTES, 4096);
+    this.cpu = new Cpu(vm.memory, base);
+    this.mmu = new Mmu(this.cpu, vm.phys, vm.cache);
+    this.mmu.onMmio = () => this.#count("mmio");
+    const count = (r: string) => this.#count(r);
+    const apic = () => this.interruptSource;
+    const env: CpuEnv = {
+      mem: this.mmu,
+      phys: vm.mem,
+      io: vm.io,
+      model: options.model,
+      options,
+      get apic() {
+        return apic();
+      },
+      tsc: () => BigInt(vm.tsc()),
+      halt: () => {
+        this.mpState = "halted";
+      },
+      eventsChanged: () => this.cpu.set32(S.KICK, -0x80000000),
+      countExit: count,
+      cpuid: (leaf, subleaf) => this.cpuid(leaf, subleaf),
+    };
+    this.cpu.env = env;
+    this.reset();
+  }
+
+  #count(reason: string): void {
+    this.exits.set(reason, (this.exits.get(reason) ?? 0) + 1);
+  }
+
+  get instructions(): number {
+    return this.#instructions;
+  }
+
+  reset(): void {
+    resetCpu(this.cpu);
+    this.mmu.flush();
+    this.mpState = this.options.bsp ? "runnable" : "uninitialized";
+    this.#nmi =
+      this.#smi =
+      this.#init =
+      this.#nmiBlocked =
+        false;
+    this.#sipi = -1;
+    this.#fatal = undefined;
+    if (logMask & LogItem.cpu_reset) log("cpu_reset", `CPU Reset (CPU ${this.index})`);
+  }
+
+  // ---- events
+
+  setIntr(level: boolean): void {
+    this.#intr = level;
+    if (level) this.#wake();
+  }
+  nmi(): void {
+    this.#nmi = true;
+    this.#wake();
+  }
+  smi(): void {
+    this.#smi = true;
+    this.#wake();
+  }
+  init(): void {
+    this.#init = true;
+    this.#sipi = -1;
+    this.#wake();
+  }
+  sipi(vector: number): void {
+    if (this.mpState !== "init-received" && !this.#init) return;
+    this.#sipi = vector;
+    this.#wake();
+  }
+  kick(): void {
+    this.#interrupted = true;
+    this.#wake();
+  }
+  #wake(): void {
+    this.cpu.set32(S.KICK, -0x80000000);
+  }
+
+  /** Something would run: not halted, or an event is waiting that ends the halt. */
+  get runnable(): boolean {
+    if (this.mpState === "runnable" || this.#init || this.#nmi || this.#smi) return true;
+    if (this.mpState === "halted") {
+      return this.#intr && (this.cpu.get32(S.FLAG_SYS) & Fl.IF) !== 0;
+    }
+    return this.mpState === "init-received" && this.#sipi >= 0;
+  }
+
+  /** Takes pending events that can be taken now; true when the vCPU can execute. */
+  #takeEvents(): boolean {
+    const cpu = this.cpu;
+    if (this.#init) {
+      this.#init = false;
+      const cr0 = cpu.cr0 & 0x60000000;
+      resetCpu(cpu, true);
+      setControlRegister(cpu, 0, BigInt((cr0 | 0x10) >>> 0), true);
+      this.mmu.flush();
+      this.mpState = this.options.bsp ? "runnable" : "init-received";
+    }
+    if (this.mpState === "init-received") {
+      if (this.#sipi < 0) return false;
+      cpu.setSegment(Seg.CS, this.#sipi << 8, this.#sipi << 12, 0xffff, cpu.attr(Seg.CS));
+      cpu.eip = 0;
+      this.#sipi = -1;
+      this.mpState = "runnable";
+    }
+    if (this.mpState === "uninitialized") return false;
+    const flags = cpu.get32(S.FLAG_SYS);
+    const shadow = cpu.get32(S.SHADOW) !== 0;
+    if (this.#nmi && !this.#nmiBlocked && !shadow) {
+      this.#nmi = false;
+      this.#nmiBlocked = true;
+      this.mpState = "runnable";
+      this.#deliver(() => deliverInterrupt(cpu, Vec.NMI, false));
+    } else if (this.#intr && flags & Fl.IF && !shadow && this.interruptSource) {
+      const vector = this.interruptSource.acknowledge();
+      if (vector >= 0) {
+        this.#count("irq_injections");
+        if (logMask & LogItem.int) {
+          log("int", `Servicing hardware INT=0x${vector.toString(16).padStart(2, "0")}`);
+        }
+        this.mpState = "runnable";
+        this.#deliver(() => deliverInterrupt(cpu, vector, false));
+      }
+    }
+    return this.mpState === "runnable";
+  }
+
+  /** Called by IRET: NMIs may come again. */
+  unblockNmi(): void {
+    this.#nmiBlocked = false;
+  }
+
+  /** Runs an event delivery; a triple fault ends in `shutdown`. */
+  #deliver(f: () => void): void {
+    try {
+      f();
+    } catch (e) {
+      if (e instanceof GuestFault) this.#exception(e.vector, e.error);
+      else throw e;
+    }
+  }
+
+  #shutdown = false;
+
+  #exception(vector: number, error: number): void {
+    this.#count("exceptions");
+    if (!deliver(this.cpu, vector, error)) this.#shutdown = true;
+  }
+
+  // ---- run loop
+
+  run(budget: number): VmExit {
+    const cpu = this.cpu, vm = this.vm, cache = vm.cache;
+    this.#budgetStart = budget;
+    cpu.set32(S.BUDGET, budget);
+    this.#interrupted = false;
+    vm.current = this;
+    let linkFrom = 0, linkFlushes = 0;
+    try {
+      for (;;) {
+        cpu.set32(S.KICK, 0);
+        if (!this.#takeEvents()) {
+          this.#count("halt_exits");
+          return { reason: "hlt" };
+        }
+        if (this.#shutdown) {
+          this.#shutdown = false;
+          return { reason: "shutdown" };
+        }
+        if (this.#fatal) return { reason: "internal-error", message: this.#fatal };
+        if (this.#interrupted || cpu.get32(S.BUDGET) <= 0) return { reason: "interrupted" };
+        const tf = (cpu.get32(S.FLAG_SYS) & Fl.TF) !== 0;
+        const shadow = cpu.get32(S.SHADOW) !== 0;
+        if (shadow) cpu.updateMode();
+        let block: Block;
+        try {
+          block = cache.lookup(cpu, this.mmu);
+        } catch (e) {
+          if (!(e instanceof GuestFault)) throw e;
+          this.#exception(e.vector, e.error);
+          linkFrom = 0;
+          continue;
+        }
+        if (linkFrom !== 0) {
+          if (cache.stats.flushes === linkFlushes) cache.link(linkFrom, block);
+          linkFrom = 0;
+        }
+        if (!tf && !shadow) this.#cacheJump(block);
+        vm.enter(cpu.base, block.rec);
+        if (shadow && cpu.get32(S.SHADOW) === 1) {
+          cpu.set32(S.SHADOW, 0);
+          cpu.updateMode();
+        } else if (cpu.get32(S.SHADOW) === 2) cpu.set32(S.SHADOW, 1);
+        const exit = cpu.get32(S.EXIT);
+        const rec = cpu.get32(S.EXIT_REC);
+        const index = vm.memory.view.getUint16(rec + Rec.INDEX, true);
+        let done = index + 1;
+        if (exit === Exit.EXCEPTION) {
+          done = index;
+          cpu.rip = vm.memory.view.getBigUint64(rec + Rec.IP, true);
+          cpu.set32(S.BUDGET, cpu.get32(S.BUDGET) - done);
+          this.#exception(cpu.get32(S.EXC_VECTOR), cpu.get32(S.EXC_ERROR));
+          continue;
+        }
+        if (exit === Exit.RETRY) done = index;
+        cpu.set32(S.BUDGET, cpu.get32(S.BUDGET) - done);
+        if (exit === Exit.LINK) {
+          linkFrom = rec;
+          linkFlushes = cache.stats.flushes;
+        }
+        if (tf && exit !== Exit.RETRY) {
+          cpu.set32(S.DR + 48, cpu.get32(S.DR + 48) | 0x4000);
+          this.#exception(Vec.DB, -1);
+        }
+      }
+    } finally {
+      vm.current = undefined;
+      this.#instructions += this.#budgetStart - cpu.get32(S.BUDGET);
+    }
+  }
+
+  #cacheJump(block: Block): void {
+    const cpu = this.cpu;
+    const rip = cpu.rip;
+    const tag = (cpu.mode & 3) === 2
+      ? rip
+      : rip | (BigInt.asUintN(32, rip + cpu.segBase(Seg.CS)) << 32n);
+    const lo = Number(rip & 0xffffffffn), mid = Number((rip >> 11n) & 0xffffffffn);
+    const at = cpu.get32(S.JC_PTR) + ((lo ^ mid) & (S.JC_ENTRIES - 1)) * S.JC_ENTRY;
+    this.vm.memory.view.setBigUint64(at, tag, true);
+    this.vm.memory.view.setInt32(at + 8, block.rec, true);
+  }
+
+  // ---- called from emitted code
+
+  probeSlow(rec: number, lo: number, hi: number, access: number): number {
+    try {
+      return this.mmu.probe(lo, hi, access);
+    } catch (e) {
+      this.#faulted(e, rec);
+      return 0;
+    }
+  }
+
+  commit(rec: number): void {
+    try {
+      this.mmu.commit();
+    } catch (e) {
+      this.#faulted(e, rec);
+    }
+  }
+
+  /** Runs a helper; non-zero when the instruction must be left. */
+  helper(rec: number, id: number): number {
+    const cpu = this.cpu, i = this.vm.cache.insns.get(rec)!;
+    cpu.nextRip = this.#next(rec, i.length);
+    try {
+      this.vm.shapes.helpers[id](cpu, i);
+      return 0;
+    } catch (e) {
+      this.#faulted(e, rec);
+      return 1;
+    }
+  }
+
+  helperEnd(rec: number, id: number): void {
+    const cpu = this.cpu, i = this.vm.cache.insns.get(rec)!;
+    cpu.nextRip = this.#next(rec, i.length);
+    cpu.rip = cpu.nextRip;
+    cpu.set32(S.EXIT, Exit.LOOKUP);
+    cpu.set32(S.EXIT_REC, rec);
+    try {
+      this.vm.shapes.helpers[id](cpu, i);
+    } catch (e) {
+      this.#faulted(e, rec);
+    }
+  }
+
+  #next(rec: number, length: number): bigint {
+    const ip = this.vm.memory.view.getBigUint64(rec + Rec.IP, true) + BigInt(length);
+    return this.cpu.long ? ip : ip & 0xffffffffn;
+  }
+
+  #faulted(e: unknown, rec: number): void {
+    const cpu = this.cpu;
+    cpu.set32(S.EXIT_REC, rec);
+    if (e instanceof GuestFault) {
+      cpu.set32(S.EXIT, Exit.EXCEPTION);
+      cpu.set32(S.EXC_VECTOR, e.vector);
+      cpu.set32(S.EXC_ERROR, e.error);
+      return;
+    }
+    // An error of ours: the machine stops, the process lives.
+    this.#fatal = String((e as Error)?.stack ?? e);
+    cpu.rip = this.vm.memory.view.getBigUint64(rec + Rec.IP, true);
+    cpu.set32(S.EXIT, Exit.RETRY);
+    cpu.set32(S.KICK, -0x80000000);
+  }
+
+  // ---- register groups
+
+  getRegs(): Regs {
+    const r = { rip: this.cpu.rip, rflags: BigInt(this.cpu.flags >>> 0) } as Regs;
+    REG_NAMES.forEach((name, n) => r[name] = this.cpu.reg64(n));
+    return r;
+  }
+
+  setRegs(r: Partial<Regs>): void {
+    REG_NAMES.forEach((name, n) => {
+      const v = r[name];
+      if (v !== undefined) this.cpu.setReg64(n, BigInt.asUintN(64, v));
+    });
+    if (r.rip !== undefined) this.cpu.rip = BigInt.asUintN(64, r.rip);
+    if (r.rflags !== undefined) this.cpu.setFlags(Number(r.rflags & 0xffffffffn));
+  }
+
+  #segment(n: number): Segment {
+    const a = this.cpu.attr(n);
+    return {
+      selector: this.cpu.selector(n),
+      base: this.cpu.segBase(n),
+      limit: this.cpu.segLimit(n),
+      type: a & 15,
+      s: (a >> 4) & 1,
+      dpl: (a >> 5) & 3,
+      present: (a >> 7) & 1,
+      avl: (a >> 12) & 1,
+      l: (a >> 13) & 1,
+      db: (a >> 14) & 1,
+      g: (a >> 15) & 1,
+      unusable: a & Attr.UNUSABLE ? 1 : 0,
+    };
+  }
+
+  #setSegment(n: number, s: Segment): void {
+    const attr = s.type | (s.s << 4) | (s.dpl << 5) | (s.present << 7) | (s.avl << 12) |
+      (s.l << 13) | (s.db << 14) | (s.g << 15) | (s.unusable ? Attr.UNUSABLE : 0);
+    this.cpu.setSegment(n, s.selector, s.base, s.limit, attr);
+  }
+
+  getSregs(): Sregs {
+    const cpu = this.cpu;
+    const s = {
+      gdt: { base: cpu.get64(S.GDTR_BASE), limit: cpu.get32(S.GDTR_LIMIT) },
+      idt: { base: cpu.get64(S.IDTR_BASE), limit: cpu.get32(S.IDTR_LIMIT) },
+      cr0: cpu.get64(S.CR0),
+      cr2: cpu.get64(S.CR2),
+      cr3: cpu.get64(S.CR3),
+      cr4: cpu.get64(S.CR4),
+      cr8: BigInt(this.interruptSource?.tpr ?? 0),
+      efer: cpu.get64(S.EFER),
+      apicBase: this.interruptSource?.apicBase ?? 0n,
+    } as Sregs;
+    SEG_NAMES.forEach((name, n) => s[name] = this.#segment(n));
+    return s;
+  }
+
+  setSregs(s: Partial<Sregs>): void {
+    const cpu = this.cpu;
+    if (s.gdt) {
+      cpu.set64(S.GDTR_BASE, s.gdt.base);
+      cpu.set32(S.GDTR_LIMIT, s.gdt.limit);
+    }
+    if (s.idt) {
+      cpu.set64(S.IDTR_BASE, s.idt.base);
+      cpu.set32(S.IDTR_LIMIT, s.idt.limit);
+    }
+    if (s.cr2 !== undefined) cpu.set64(S.CR2, s.cr2);
+    if (s.efer !== undefined) setEfer(cpu, s.efer, true);
+    if (s.cr4 !== undefined) setControlRegister(cpu, 4, s.cr4, true);
+    if (s.cr3 !== undefined) setControlRegister(cpu, 3, s.cr3, true);
+    if (s.cr0 !== undefined) setControlRegister(cpu, 0, s.cr0, true);
+    if (s.cr8 !== undefined) this.interruptSource?.setTpr(Number(s.cr8));
+    if (s.apicBase !== undefined) this.interruptSource?.setApicBase(s.apicBase);
+    SEG_NAMES.forEach((name, n) => {
+      const v = s[name];
+      if (v !== undefined) this.#setSegment(n, v);
+    });
+    if (s.ss || s.cs) {
+      const pe = (cpu.cr0 & 1) !== 0;
+      const vm = (cpu.get32(S.FLAG_SYS) & Fl.VM) !== 0;
+      cpu.setCpl(!pe ? 0 : vm ? 3 : (cpu.attr(Seg.SS) >> 5) & 3);
+    }
+    cpu.updateMode();
+    this.mmu.flush();
+  }
+
+  getFpu(): Fpu {
+    const cpu = this.cpu, top = cpu.get32(S.FTOP), empty = cpu.get32(S.FEMPTY);
+    const fpr = new Uint8Array(128), xmm = new Uint8Array(256);
+    for (let i = 0; i < 8; i++) {
+      const at = S.FPR + 16 * ((top + i) & 7);
+      fpr.set(cpu.u8.subarray(at, at + 10), 16 * i);
+    }
+    for (let i = 0; i < 16; i++) {
+      xmm.set(cpu.u8.subarray(S.XMM + S.XMM_SIZE * i, S.XMM + S.XMM_SIZE * i + 16), 16 * i);
+    }
+    return {
+      fpr,
+      xmm,
+      fcw: cpu.get32(S.FCW) & 0xffff,
+      fsw: (cpu.get32(S.FSW) & ~0x3800 | (top << 11)) & 0xffff,
+      ftwx: ~empty & 0xff,
+      lastOpcode: cpu.get32(S.FOP) & 0x7ff,
+      lastIp: cpu.get64(S.FIP),
+      lastDp: cpu.get64(S.FDP),
+      mxcsr: cpu.getU32(S.MXCSR),
+    };
+  }
+
+  setFpu(f: Partial<Fpu>): void {
+    const cpu = this.cpu;
+    if (f.fcw !== undefined) cpu.set32(S.FCW, f.fcw);
+    if (f.fsw !== undefined) {
+      cpu.set32(S.FSW, f.fsw & ~0x3800);
+      cpu.set32(S.FTOP, (f.fsw >> 11) & 7);
+    }
+    if (f.ftwx !== undefined) cpu.set32(S.FEMPTY, ~f.ftwx & 0xff);
+    const top = cpu.get32(S.FTOP);
+    if (f.fpr) {
+      for (let i = 0; i < 8; i++) {
+        cpu.u8.set(f.fpr.subarray(16 * i, 16 * i + 10), S.FPR + 16 * ((top + i) & 7));
+      }
+    }
+    if (f.xmm) {
+      for (let i = 0; i < 16; i++) {
+        cpu.u8.set(f.xmm.subarray(16 * i, 16 * i + 16), S.XMM + S.XMM_SIZE * i);
+      }
+    }
+    if (f.lastOpcode !== undefined) cpu.set32(S.FOP, f.lastOpcode);
+    if (f.lastIp !== undefined) cpu.set64(S.FIP, f.lastIp);
+    if (f.lastDp !== undefined) cpu.set64(S.FDP, f.lastDp);
+    if (f.mxcsr !== undefined) cpu.set32(S.MXCSR, f.mxcsr);
+  }
+
+  getDebugRegs(): DebugRegs {
+    const dr = (n: number) => this.cpu.get64(S.DR + 8 * n);
+    return { db: [dr(0), dr(1), dr(2), dr(3)], dr6: dr(6), dr7: dr(7) };
+  }
+  setDebugRegs(d: DebugRegs): void {
+    d.db.forEach((v, n) => this.cpu.set64(S.DR + 8 * n, v));
+    this.cpu.set64(S.DR + 48, d.dr6);
+    this.cpu.set64(S.DR + 56, d.dr7);
+  }
+
+  getMsr(index: number): bigint | undefined {
+    try {
+      return readMsr(this.cpu, index);
+    } catch (e) {
+      if (e instanceof GuestFault) return undefined;
+      throw e;
+    }
+  }
+  setMsr(index: number, value: bigint): boolean {
+    try {
+      writeMsr(this.cpu, index, value);
+      return true;
+    } catch (e) {
+      if (e instanceof GuestFault) return false;
+      throw e;
+    }
+  }
+
+  saveEvents(): unknown {
+    return {
+      intr: this.#intr,
+      nmi: this.#nmi,
+      nmiBlocked: this.#nmiBlocked,
+      smi: this.#smi,
+      init: this.#init,
+      sipi: this.#sipi,
+      shadow: this.cpu.get32(S.SHADOW),
+      mpState: this.mpState,
+    };
+  }
+  loadEvents(state: unknown): void {
+    const s = state as Record<string, number | boolean | string>;
+    this.#intr = s.intr as boolean;
+    this.#nmi = s.nmi as boolean;
+    this.#nmiBlocked = s.nmiBlocked as boolean;
+    this.#smi = s.smi as boolean;
+    this.#init = s.init as boolean;
+    this.#sipi = s.sipi as number;
+    this.cpu.set32(S.SHADOW, s.shadow as number);
+    this.mpState = s.mpState as MpState;
+    this.cpu.updateMode();
+  }
+
+  translate(linear: bigint): number | undefined {
+    return this.mmu.peek(linear);
+  }
+
+  cpuid(leaf: number, subleaf: number) {
+    const env: CpuidEnv = {
+      apicId: this.apicId,
+      cores: this.vm.topology.cores,
+      threads: this.vm.topology.threads,
+      sockets: this.vm.topology.sockets,
+      osxsave: (this.cpu.cr4 & 0x40000) !== 0,
+      apicEnabled: this.interruptSource !== undefined &&
+        (this.interruptSource.apicBase & 0x800n) !== 0n,
+    };
+    return this.options.model.cpuid(leaf, subleaf, env);
+  }
+
+  setGuestDebug(d: { step: boolean; breakpoints: bigint[] }): void {
+    this.#debug = d;
+  }
+  get guestDebug() {
+    return this.#debug;
+  }
+}

@@ -1,0 +1,119 @@
+/** The software accelerator: one translation cache and function table for all vCPUs of a machine. */
+import type { Accelerator, Vcpu, VcpuOptions, Vm, VmOptions } from "../accel.ts";
+import type { AddressSpace } from "../memory/address_space.ts";
+import type { GuestMemory } from "../memory/guest_memory.ts";
+import { allSemantics } from "../x86/semantics/all.ts";
+import * as S from "../x86/state.ts";
+import { PhysMap } from "./physmap.ts";
+import { buildRuntime, type RuntimeExports, type RuntimeHost } from "./runtime.ts";
+import { Shapes } from "./shapes.ts";
+import { TranslationCache } from "./translate.ts";
+import { TcgVcpu } from "./vcpu.ts";
+
+/** Memory for translated records. */
+const ARENA_BYTES = 48 << 20;
+/** Time-stamp counter frequency in Hz: 1 GHz, so that a tick is a nanosecond. */
+export const TSC_HZ = 1_000_000_000;
+
+export class TcgVm implements Vm {
+  readonly memory: GuestMemory;
+  readonly mem: AddressSpace;
+  readonly io: AddressSpace;
+  readonly vcpus: TcgVcpu[] = [];
+  readonly phys: PhysMap;
+  readonly shapes: Shapes;
+  readonly cache: TranslationCache;
+  readonly enter: RuntimeExports["enter"];
+  /** The vCPU that is executing. */
+  current: TcgVcpu | undefined;
+  topology = { sockets: 1, cores: 1, threads: 1 };
+  #a20 = true;
+  readonly #byBase = new Map<number, TcgVcpu>();
+
+  constructor(readonly opts: VmOptions) {
+    allSemantics();
+    this.memory = opts.memory;
+    this.mem = opts.mem;
+    this.io = opts.io;
+    const pages = this.memory.buffer.byteLength / 65536;
+    const limits = { initial: pages, maximum: pages };
+    const table = new WebAssembly.Table({ initial: 4096, element: "anyfunc" });
+    const host: RuntimeHost = {
+      probeSlow: (cpu, rec, lo, hi, access) => this.#of(cpu).probeSlow(rec, lo, hi, access),
+      commit: (cpu, rec) => this.#of(cpu).commit(rec),
+      helper: (cpu, rec, id) => this.#of(cpu).helper(rec, id),
+      helperEnd: (cpu, rec, id) => this.#of(cpu).helperEnd(rec, id),
+    };
+    const env: Record<string, WebAssembly.ImportValue> = {
+      memory: this.memory.memory,
+      table,
+      ...host as unknown as Record<string, WebAssembly.ImportValue>,
+    };
+    const rt = new WebAssembly.Instance(new WebAssembly.Module(buildRuntime(limits)), { env })
+      .exports as unknown as RuntimeExports;
+    for (const [name, f] of Object.entries(rt)) env[name] = f as WebAssembly.ImportValue;
+    this.enter = rt.enter;
+    table.set(1, rt.stale);
+    table.set(2, rt.next);
+    table.set(3, rt.nextPage);
+    table.set(4, rt.nextSingle);
+    this.phys = new PhysMap(this.memory, this.mem);
+    this.shapes = new Shapes(table, limits, env, 8);
+    this.cache = new TranslationCache(
+      this.memory,
+      this.phys,
+      this.shapes,
+      { stale: 1, next: 2, nextPage: 3, nextSingle: 4 },
+      ARENA_BYTES,
+    );
+    this.mem.onMapChange(() => {
+      this.phys.rebuild();
+      for (const v of this.vcpus) v.mmu.flush();
+    });
+    this.mem.onRamWrite((offset, length) => {
+      if (this.phys.hasCode(offset) || this.phys.hasCode(offset + length - 1)) {
+        this.cache.invalidate(offset, length);
+      } else if (length > 4096) this.cache.invalidate(offset, length);
+    });
+  }
+
+  #of(base: number): TcgVcpu {
+    const c = this.current;
+    return c !== undefined && c.cpu.base === base ? c : this.#byBase.get(base)!;
+  }
+
+  /** Time-stamp counter in ticks. */
+  tsc(): number {
+    return this.opts.clock.now();
+  }
+
+  createVcpu(opts: VcpuOptions): Vcpu {
+    const v = new TcgVcpu(this, opts);
+    this.vcpus.push(v);
+    this.#byBase.set(v.cpu.base, v);
+    this.cache.mmus.push(v.mmu);
+    v.cpu.set32(S.A20_MASK, this.#a20 ? -1 : ~(1 << 20));
+    return v;
+  }
+
+  setA20(enabled: boolean): void {
+    if (this.#a20 === enabled) return;
+    this.#a20 = enabled;
+    for (const v of this.vcpus) {
+      v.cpu.set32(S.A20_MASK, enabled ? -1 : ~(1 << 20));
+      v.mmu.flush();
+    }
+  }
+
+  close(): void {}
+}
+
+export const tcg: Accelerator = {
+  name: "tcg",
+  createVm: (opts) => new TcgVm(opts),
+};
+
+/** Bytes of the shared memory that the accelerator needs besides guest storage. */
+export function tcgMemory(vcpus: number): number {
+  return ARENA_BYTES + (4 << 20) + vcpus * (S.STATE_BYTES + 8192) + (1 << 20);
+}

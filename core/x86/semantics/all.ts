@@ -1,0 +1,22 @@
+/** Registers the semantics of every operation. */
+import { moveSemantics } from "./move.ts";
+import { arithmeticSemantics } from "./arithmetic.ts";
+import { bitSemantics } from "./bits.ts";
+import { controlSemantics } from "./control.ts";
+import { shiftSemantics } from "./shifts.ts";
+import { stringSemantics } from "./strings.ts";
+import { systemSemantics } from "./system.ts";
+
+let done = false;
+
+export function allSemantics(): void {
+  if (done) return;
+  done = true;
+  moveSemantics();
+  arithmeticSemantics();
+  shiftSemantics();
+  bitSemantics();
+  stringSemantics();
+  controlSemantics();
+  systemSemantics();
+}
