@@ -8,6 +8,7 @@ import { Exit, exitNames, GuestDbg, mpStates, Req, Run } from "./abi.ts";
 import { buildCpuid, type CpuidEntry, encodeCpuid2, NO_ENTRY, parseCpuid2 } from "./cpuid.ts";
 import { dispatchIo, dispatchMmio, internalErrorText } from "./dispatch.ts";
 import { Errno, KICK_SIGNAL, signalSet, type ThreadTimer } from "./libc.ts";
+import { Pace } from "./pace.ts";
 import { resetFpu, resetRegs, resetSregs, Size, startupSegment, Struct } from "./structs.ts";
 import { VcpuThread } from "./thread.ts";
 import { eventLoopTurn } from "./turn.ts";
@@ -72,6 +73,9 @@ export class KvmVcpu extends VcpuRegisters implements Vcpu {
   /** Completing an instruction produced another exit, not yet looked at. */
   #exitWaiting = false;
   #closed = false;
+  readonly #pace: Pace;
+  /** The timer of this slice on the main thread is armed. */
+  #sliceOpen = false;
   /** Inside `run` or `runAsync`. */
   #busy = false;
   #apicBaseLow = 0;
@@ -97,6 +101,7 @@ export class KvmVcpu extends VcpuRegisters implements Vcpu {
     mask.view.setUint32(0, 8, true);
     this.must(Req.SET_SIGNAL_MASK, mask.u8, "KVM_SET_SIGNAL_MASK");
     this.#timer = libc.threadTimer(KICK_SIGNAL);
+    this.#pace = new Pace(vm.seat);
     const wanted = buildCpuid(opts.model, accel.supportedCpuid, {
       apicId: opts.apicId,
       ...accel.topology,
@@ -119,7 +124,7 @@ export class KvmVcpu extends VcpuRegisters implements Vcpu {
   }
 
   run(_budget: number): VmExit {
-    this.#timer.arm(SLICE_NS);
+    this.#sliceOpen = false;
     this.#busy = true;
     try {
       return this.#runHere();
@@ -138,9 +143,7 @@ export class KvmVcpu extends VcpuRegisters implements Vcpu {
       if (this.#exitWaiting) this.#exitWaiting = false;
       else {
         this.#beforeRun();
-        const r = this.libc.ioctl(this.fd, Req.RUN);
-        if (r === -Errno.EINTR) this.libc.eatSignal(this.#kickSet);
-        const failure = this.#afterRun(r);
+        const failure = this.#afterRun(this.#enterHere());
         if (failure !== undefined) return failure;
       }
       const exit = this.#handle(this.runPage.getUint32(Run.EXIT_REASON, true));
@@ -157,44 +160,66 @@ export class KvmVcpu extends VcpuRegisters implements Vcpu {
       }
       return await this.#runThere(this.#thread);
     } finally {
+      this.#pace.leave();
       this.#leave();
     }
   }
 
   async #runThere(thread: VcpuThread): Promise<VmExit> {
-    let turn = performance.now();
+    let now = performance.now(), turn = now;
+    this.#sliceOpen = false;
     for (;;) {
       if (this.#kicked || this.#closed) {
         this.#kicked = false;
         return INTERRUPTED;
       }
       if (this.#asleep()) {
+        this.#pace.leave();
         await new Promise<void>((resolve) => this.#wake = resolve);
-        turn = performance.now();
+        turn = now = performance.now();
         continue;
       }
       if (this.#exitWaiting) this.#exitWaiting = false;
       else {
         this.#beforeRun();
-        thread.resume();
-        const ended = thread.wait();
-        if (ended !== false) {
-          await ended;
-          turn = performance.now();
+        let r: number;
+        if (this.#pace.here) r = this.#enterHere();
+        else {
+          thread.resume();
+          const ended = thread.wait();
+          if (ended !== false) {
+            await ended;
+            turn = performance.now();
+          }
+          if (this.#closed) return INTERRUPTED;
+          if (!thread.running) continue; // a reset or INIT has taken the exit away
+          r = thread.collect();
         }
-        if (this.#closed) return INTERRUPTED;
-        if (!thread.running) continue; // a reset or INIT has taken the exit away
-        const failure = this.#afterRun(thread.collect());
-        if (failure === INTERRUPTED) continue; // only `kick` ends runAsync
-        if (failure !== undefined) return failure;
+        const failure = this.#afterRun(r);
+        if (failure === INTERRUPTED) { // only `kick` ends runAsync
+          if (this.#pace.here) this.#pace.sliceEnded(performance.now());
+          this.#sliceOpen = false;
+        } else if (failure !== undefined) return failure;
+        if (failure !== undefined) continue;
       }
       const exit = this.#handle(this.runPage.getUint32(Run.EXIT_REASON, true));
       if (exit !== undefined && exit !== HLT && exit !== INTERRUPTED) return exit;
-      if (performance.now() - turn > TURN_MS) {
+      now = performance.now();
+      this.#pace.exit(now);
+      if (now - turn > TURN_MS) {
         await eventLoopTurn();
-        turn = performance.now();
+        turn = now = performance.now();
       }
     }
+  }
+
+  /** KVM_RUN on the main thread, bounded by the timer. */
+  #enterHere(): number {
+    if (!this.#sliceOpen) this.#timer.arm(SLICE_NS);
+    this.#sliceOpen = true;
+    const r = this.libc.ioctl(this.fd, Req.RUN);
+    if (r === -Errno.EINTR) this.libc.eatSignal(this.#kickSet);
+    return r;
   }
 
   /** Waiting for SIPI, or halted with nothing pending. */
@@ -337,7 +362,7 @@ export class KvmVcpu extends VcpuRegisters implements Vcpu {
     this.#io = IoPending.None;
     this.runPage.setUint8(Run.IMMEDIATE_EXIT, 1);
     let r: number;
-    if (thread === undefined) r = this.libc.ioctl(this.fd, Req.RUN);
+    if (thread === undefined || this.#pace.here) r = this.libc.ioctl(this.fd, Req.RUN);
     else {
       thread.resume();
       thread.stop();

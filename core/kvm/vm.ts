@@ -5,6 +5,7 @@ import { Cap, Req } from "./abi.ts";
 import type { KvmAccelerator } from "./accel.ts";
 import { KvmIrqchip } from "./irqchip.ts";
 import type { Libc } from "./libc.ts";
+import { Seat } from "./pace.ts";
 import { Slots } from "./slots.ts";
 import { Size, Struct } from "./structs.ts";
 import { KvmVcpu } from "./vcpu.ts";
@@ -20,6 +21,7 @@ export class KvmVm implements Vm {
   readonly slots: Slots;
   readonly vcpus: KvmVcpu[] = [];
   readonly irqchip: KvmIrqchip | undefined;
+  readonly seat = new Seat();
   #closed = false;
 
   /** @param fd from KVM_CREATE_VM; closed by {@link close} */
