@@ -405,6 +405,9 @@ export class Cpu {
     return m.addrSize === 16 ? a & 0xffff : a >>> 0;
   }
 
+  /** Told when IRET runs: NMIs may come again. Set by the accelerator. */
+  onIret: (() => void) | undefined;
+
   /** RIP behind the instruction a helper runs for. Set by the accelerator. */
   nextRip = 0n;
 
