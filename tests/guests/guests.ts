@@ -1,0 +1,104 @@
+/** Every guest medium that tests can ask for, by name. */
+import { cached } from "./cache.ts";
+import { type Arch, debianPackage } from "./debian.ts";
+import { benchInitrd, linuxInitrd, linuxIso, linuxKernel } from "./linux.ts";
+
+export { GuestUnavailable } from "./cache.ts";
+export { benchMarker, type BenchPhase, benchPhases, CD_MARKER, INIT_MARKER } from "./linux.ts";
+
+export interface Guest {
+  readonly description: string;
+  /** The path of the medium, made if the cache lacks it. Throws GuestUnavailable. */
+  make(): Promise<string>;
+}
+
+function fromPackage(description: string, pkg: string, arch: Arch, path: string): Guest {
+  const name = path.slice(path.lastIndexOf("/") + 1);
+  return {
+    description,
+    make: () =>
+      cached(`${pkg}/${name}`, async (temp) => {
+        const dir = await debianPackage(pkg, arch);
+        Deno.copyFileSync(`${dir}/${path}`, temp);
+      }),
+  };
+}
+
+const memtest = "usr/lib/memtest86+", grub = "usr/lib/grub-rescue", sea = "usr/share/seabios";
+
+export const guests = {
+  "linux686-iso": {
+    description: "isolinux CD: Debian's 686 kernel, busybox shells on ttyS0 and tty1",
+    make: () => linuxIso("686"),
+  },
+  "linux686-kernel": { description: "its bzImage", make: () => linuxKernel("686") },
+  "linux686-initrd": { description: "its initrd", make: () => linuxInitrd("686") },
+  "linux686-bench": { description: "initrd with timed phases", make: () => benchInitrd("686") },
+  "linuxamd64-iso": {
+    description: "the same CD with Debian's amd64 kernel",
+    make: () => linuxIso("amd64"),
+  },
+  "linuxamd64-kernel": { description: "its bzImage", make: () => linuxKernel("amd64") },
+  "linuxamd64-initrd": { description: "its initrd", make: () => linuxInitrd("amd64") },
+  "linuxcloud-kernel": {
+    description: "Debian's amd64 kernel for virtual machines",
+    make: () => linuxKernel("cloud-amd64"),
+  },
+  "linuxcloud-initrd": { description: "its initrd", make: () => linuxInitrd("cloud-amd64") },
+  "linuxcloud-bench": {
+    description: "initrd with timed phases, 64-bit",
+    make: () => benchInitrd("cloud-amd64"),
+  },
+  "memtest-ia32-iso": fromPackage(
+    "memtest86+ CD, 32-bit",
+    "memtest86+",
+    "amd64",
+    `${memtest}/memtest86+ia32.iso`,
+  ),
+  "memtest-ia32-bin": fromPackage(
+    "memtest86+ as a bzImage, 32-bit",
+    "memtest86+",
+    "amd64",
+    "boot/memtest86+ia32.bin",
+  ),
+  "memtest-x64-iso": fromPackage(
+    "memtest86+ CD, 64-bit",
+    "memtest86+",
+    "amd64",
+    `${memtest}/memtest86+x64.iso`,
+  ),
+  "memtest-x64-bin": fromPackage(
+    "memtest86+ as a bzImage, 64-bit",
+    "memtest86+",
+    "amd64",
+    "boot/memtest86+x64.bin",
+  ),
+  "grub-rescue-iso": fromPackage(
+    "GRUB's rescue CD",
+    "grub-rescue-pc",
+    "amd64",
+    `${grub}/grub-rescue-cdrom.iso`,
+  ),
+  "grub-rescue-floppy": fromPackage(
+    "GRUB's rescue floppy",
+    "grub-rescue-pc",
+    "amd64",
+    `${grub}/grub-rescue-floppy.img`,
+  ),
+  "ipxe-iso": fromPackage("iPXE's CD", "ipxe", "all", "usr/lib/ipxe/ipxe.iso"),
+  "seabios": fromPackage("SeaBIOS, 128 KiB", "seabios", "all", `${sea}/bios.bin`),
+  "seabios-256k": fromPackage("SeaBIOS, 256 KiB", "seabios", "all", `${sea}/bios-256k.bin`),
+  "vgabios-stdvga": fromPackage(
+    "SeaBIOS' VGA BIOS for stdvga",
+    "seabios",
+    "all",
+    `${sea}/vgabios-stdvga.bin`,
+  ),
+} satisfies Record<string, Guest>;
+
+export type GuestName = keyof typeof guests;
+
+/** The path of a guest medium. Throws GuestUnavailable with the reason. */
+export function guest(name: GuestName): Promise<string> {
+  return guests[name].make();
+}
