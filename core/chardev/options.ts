@@ -22,6 +22,7 @@ export type SocketAddress =
 export type ChardevBackend =
   | { backend: "null" }
   | { backend: "stdio"; signal: boolean }
+  /** `inputPath`: a file to read from, for callers other than the command line. */
   | { backend: "file"; path: string; append: boolean; inputPath: string | undefined }
   | { backend: "pipe"; path: string }
   | { backend: "pty" }

@@ -79,7 +79,7 @@ function parseBackend(backend: (typeof BACKENDS)[number], opts: Opts): ChardevBa
         backend,
         path: path("chardev: file: no filename given"),
         append: opts.bool("append", false),
-        inputPath: opts.get("input-path"),
+        inputPath: undefined,
       };
     case "pipe":
       return { backend, path: path("chardev: pipe: no device path given") };

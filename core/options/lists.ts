@@ -148,7 +148,6 @@ export const CHARDEV_OPTS: OptsList = {
   keys: {
     backend: "string",
     path: "string",
-    "input-path": "string",
     host: "string",
     port: "string",
     fd: "string",

@@ -318,7 +318,7 @@ export const OPTIONS: readonly OptionRow[] = [
 -chardev vc,id=id[[,width=width][,height=height]][[,cols=cols][,rows=rows]]
          [,mux=on|off][,logfile=PATH][,logappend=on|off]
 -chardev ringbuf,id=id[,size=size][,logfile=PATH][,logappend=on|off]
--chardev file,id=id,path=path[,input-path=input-file][,mux=on|off][,logfile=PATH][,logappend=on|off]
+-chardev file,id=id,path=path[,mux=on|off][,logfile=PATH][,logappend=on|off]
 -chardev pipe,id=id,path=path[,mux=on|off][,logfile=PATH][,logappend=on|off]
 -chardev pty,id=id[,mux=on|off][,logfile=PATH][,logappend=on|off]
 -chardev stdio,id=id[,mux=on|off][,signal=on|off][,logfile=PATH][,logappend=on|off]
