@@ -95,7 +95,8 @@ function immText(o: ImmOperand, insn: DecodedInsn): string {
   const name = insn.row.name;
   if (name === "ENTER" || name === "XABORT") return `$${number(BigInt.asIntN(o.size, value))}`;
   const spec = insn.row.operandSpecs[insn.operands.indexOf(o)];
-  const unsigned = logical.has(name) || o.size < 64 && spec.text !== "simm8";
+  const unsigned = logical.has(name) || spec.text === "immv" ||
+    o.size < 64 && spec.text !== "simm8";
   return `$${number(unsigned ? BigInt.asUintN(o.size, value) : value)}`;
 }
 
@@ -148,6 +149,16 @@ const renamed: Record<string, string> = {
   FNSETPM: "fsetpm",
 };
 
+const comparisons = "eq lt le unord neq nlt nle ord".split(" ");
+
+/** The comparison of CMPPS and its like, which Capstone makes part of the name. */
+function predicateOf(insn: DecodedInsn): string | undefined {
+  const last = insn.operands[insn.operands.length - 1];
+  return last?.kind === "imm" && /^CMP[PS][SD]$/.test(insn.row.name)
+    ? comparisons[last.value]
+    : undefined;
+}
+
 function mnemonic(insn: DecodedInsn, bits: Bits): string {
   const { row, operands, opSize } = insn;
   const name = row.name;
@@ -177,6 +188,15 @@ function mnemonic(insn: DecodedInsn, bits: Bits): string {
     case "SLDT":
     case "STR":
       return name.toLowerCase() + (operands[0].kind === "mem" ? "w" : suffix);
+    case "CMPPS":
+    case "CMPPD":
+    case "CMPSS":
+    case "CMPSD": {
+      const predicate = predicateOf(insn);
+      return predicate === undefined
+        ? name.toLowerCase()
+        : `cmp${predicate}${name.slice(3).toLowerCase()}`;
+    }
     case "MOVQ":
       return row.operandSpecs.some((s) => s.text === "r/m64") ? "movd" : "movq";
     case "SYSRET":
@@ -260,6 +280,8 @@ function operandTexts(insn: DecodedInsn, address: bigint, bits: Bits): string[] 
     !row.operandSpecs[i].text.endsWith("[DS:rDI]")
   );
   if (row.family === "x87") list = x87Operands(insn);
+  if (/^AA[MD]$/.test(row.name) && (operands[0] as ImmOperand).value === 10) return [];
+  if (predicateOf(insn) !== undefined) list = list.slice(0, -1);
   if (row.name === "NOP" && list.length === 2 && list[0].kind === "mem") list = [list[0]];
   const texts = list.map((o, i) => operandText(printedAs(o, i, insn), insn, address, bits));
   if (row.name === "ENTER") return texts;
@@ -298,9 +320,9 @@ function operandText(o: Operand, insn: DecodedInsn, address: bigint, bits: Bits)
       return immText(o, insn);
     case "rel": {
       const target = address + BigInt(insn.length) + BigInt(o.value);
-      // CALL and JMP rel16 wrap as the operand size does, the others as the mode.
-      const byMode = o.size === 8 || !/^(CALL|JMP)_NEAR_REL$/.test(insn.row.name);
-      return number(BigInt.asUintN(byMode ? bits : insn.opSize, target));
+      // CALL and JMP rel16 and rel32 wrap as the operand size does, the others as the mode does.
+      const near = o.size !== 8 && /^(CALL|JMP)_NEAR_REL$/.test(insn.row.name);
+      return number(BigInt.asUintN(near ? insn.opSize : bits, target));
     }
     case "far":
       return `$${number(BigInt(o.selector))}:$${number(BigInt(o.offset))}`;
