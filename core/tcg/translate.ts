@@ -112,7 +112,7 @@ export class TranslationCache implements CodeWatcher {
   }
 
   #translate(cpu: Cpu, mmu: Mmu, host: number, lo: number, hi: number, once = false): Block {
-    if (this.#at + (MAX_INSNS + 2) * Rec.SIZE > this.#end) this.flush();
+    if (this.#at + (MAX_INSNS + 4) * Rec.SIZE > this.#end) this.flush();
     const mode = cpu.mode & KEY_MASK;
     const single = once || (mode & Mode.SINGLE) !== 0;
     const long = (mode & 3) === 2;
@@ -166,7 +166,9 @@ export class TranslationCache implements CodeWatcher {
         const off = (host & 0xfff) + delta;
         samePage = !once && off >= 0 && off < 4096;
       }
-      shape ??= this.shapes.get(i!, mode, samePage);
+      // An STI at the end of its page cannot shadow the next instruction by itself.
+      const last = i?.row.name === "STI" && at + length >= pageEnd;
+      shape ??= this.shapes.get(i!, last ? mode | Mode.SINGLE : mode, samePage);
       this.#record(rec, shape, i, ip, length, count, target, rel !== undefined);
       if (asm) this.#logInsn(i, ip, at);
       rec += Rec.SIZE;
@@ -174,7 +176,8 @@ export class TranslationCache implements CodeWatcher {
       at += length;
       ip = next;
       ended = shape.ends;
-      if (single || count >= MAX_INSNS || at >= pageEnd) break;
+      if (single || at >= pageEnd) break;
+      if (count >= MAX_INSNS && i?.row.name !== "STI") break;
     }
 
     if (!ended) {

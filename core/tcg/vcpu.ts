@@ -94,6 +94,9 @@ export class TcgVcpu implements Vcpu {
       cpuid: (leaf, subleaf) => this.cpuid(leaf, subleaf),
     };
     this.cpu.env = env;
+    this.cpu.onIret = () => {
+      this.#nmiBlocked = false;
+    };
     this.reset();
   }
 
@@ -124,6 +127,7 @@ export class TcgVcpu implements Vcpu {
   setIntr(level: boolean): void {
     this.#intr = level;
     if (level) this.#wake();
+    else this.#notePending();
   }
   nmi(): void {
     this.#nmi = true;
@@ -149,6 +153,11 @@ export class TcgVcpu implements Vcpu {
   }
   #wake(): void {
     this.cpu.set32(S.KICK, -0x80000000);
+    this.#notePending();
+  }
+  /** Tells emitted code whether setting IF must come to the run loop. */
+  #notePending(): void {
+    this.cpu.set32(S.PENDING, this.#intr || this.#nmi || this.#smi || this.#init ? 1 : 0);
   }
 
   /** Something would run: not halted, or an event is waiting that ends the halt. */
@@ -183,6 +192,7 @@ export class TcgVcpu implements Vcpu {
     const shadow = cpu.get32(S.SHADOW) !== 0;
     if (this.#nmi && !this.#nmiBlocked && !shadow) {
       this.#nmi = false;
+      this.#notePending();
       this.#nmiBlocked = true;
       this.mpState = "runnable";
       this.#deliver(() => deliverInterrupt(cpu, Vec.NMI, false));
@@ -198,11 +208,6 @@ export class TcgVcpu implements Vcpu {
       }
     }
     return this.mpState === "runnable";
-  }
-
-  /** Called by IRET: NMIs may come again. */
-  unblockNmi(): void {
-    this.#nmiBlocked = false;
   }
 
   /** Runs an event delivery; a triple fault ends in `shutdown`. */
@@ -329,9 +334,15 @@ export class TcgVcpu implements Vcpu {
   helper(rec: number, id: number): number {
     const cpu = this.cpu, i = this.vm.cache.insns.get(rec)!;
     cpu.nextRip = this.#next(rec, i.length);
+    const mode = cpu.mode;
     try {
       this.vm.shapes.helpers[id](cpu, i);
-      return 0;
+      if (cpu.mode === mode && cpu.get32(S.SHADOW) === 0) return 0;
+      // The bytes behind may mean something else now, or the next instruction runs alone.
+      cpu.rip = cpu.nextRip;
+      cpu.set32(S.EXIT, Exit.LOOKUP);
+      cpu.set32(S.EXIT_REC, rec);
+      return 1;
     } catch (e) {
       this.#faulted(e, rec);
       return 1;

@@ -70,6 +70,8 @@ export const IDTR_BASE = 0x310;
 export const IDTR_LIMIT = 0x318;
 /** DR0–DR7, 8 bytes each. */
 export const DR = 0x320;
+/** Non-zero while an interrupt or another event waits for the vCPU: setting IF must go to the run loop. */
+export const PENDING = 0x360;
 /** Bytes of a guest access that cannot be made in place (device registers, page crossing). */
 export const BOUNCE = 0x380;
 /** 64-bit results and operands exchanged with helper functions. */

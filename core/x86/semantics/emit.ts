@@ -538,6 +538,14 @@ export class Emit {
     if (ends) this.ended = true;
     this.f.guest(G.HELPER, [], { name, ends } satisfies ir.HelperCall);
   }
+  /** Inside a branch: hands the whole instruction to a helper and leaves; the rest is the common case. */
+  helperBranch(name: string): void {
+    this.f.guest(G.HELPER, [], { name, ends: true } satisfies ir.HelperCall);
+  }
+  /** Inside a branch: leaves to the run loop behind this instruction. */
+  exitBranch(): void {
+    this.f.guest(G.EXIT, []);
+  }
   /** Leaves to the run loop behind this instruction. */
   exit(): void {
     this.ended = true;

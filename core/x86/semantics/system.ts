@@ -1,1 +1,123 @@
-export function systemSemantics(): void {}
+/**
+ * System instructions: most run in TypeScript helpers; those that kernels use all the time are emitted.
+ * Those that may change what the following bytes mean, or let events in, end their block.
+ */
+import { I32 } from "../../wasm/expr.ts";
+import { controlHelpers } from "../helpers/control.ts";
+import { farHelpers } from "../helpers/far.ts";
+import { ioHelpers } from "../helpers/io.ts";
+import { segmentHelpers } from "../helpers/segments.ts";
+import * as S from "../state.ts";
+import { Fl, Mode, Vec } from "../state.ts";
+import { define, type Emit } from "./emit.ts";
+
+/** The operation runs in a helper of its own or another name. */
+function helper(name: string, ends: boolean, as = name): void {
+  define(name, (e) => e.helper(as, ends));
+}
+
+/** Whether IF may be changed is decided by CPL and IOPL alone. */
+function simpleIf(e: Emit): boolean {
+  return !e.vm86;
+}
+
+function cli(e: Emit): void {
+  if (!simpleIf(e)) return e.helper("CLI", true);
+  const fl = e.sysFlags();
+  if (e.protectedMode) {
+    e.f.if(e.field32(S.CPL).gt_u(fl.shr_u(12).and(3)), () => e.helperBranch("CLI"));
+  }
+  e.setField(4, S.FLAG_SYS, fl.and(~Fl.IF));
+}
+
+function sti(e: Emit): void {
+  if (!simpleIf(e) || e.mode & Mode.SINGLE) return e.helper("STI", true);
+  const fl = e.sysFlags();
+  const quick = fl.and(Fl.IF).eqz().and(e.field32(S.PENDING).eqz());
+  // With an event waiting the shadow must be seen by the run loop.
+  const slow = e.protectedMode
+    ? e.let(quick.eqz().or(e.field32(S.CPL).gt_u(fl.shr_u(12).and(3))))
+    : e.let(quick.eqz());
+  e.f.if(slow, () => e.helperBranch("STI"));
+  e.setField(4, S.FLAG_SYS, fl.or(Fl.IF));
+}
+
+function pushf(e: Emit): void {
+  if (e.vm86) return e.helper("PUSHF", false);
+  const image = e.let(
+    e.arithFlags().or(e.sysFlags()).or(2).and(e.opSize === 16 ? 0xffff : 0xfcffff),
+  );
+  e.push(e.opSize === 64 ? image.extend_u() : image, e.opSize);
+}
+
+function popf(e: Emit): void {
+  if (e.vm86 || e.opSize === 64) return e.helper("POPF", true);
+  const v = e.peek(e.opSize) as unknown as I32;
+  const sys = e.sysFlags();
+  // Everything beyond arithmetic flags, DF and IF at CPL 0 is rare.
+  const common = Fl.CF | Fl.PF | Fl.AF | Fl.ZF | Fl.SF | Fl.OF | Fl.DF | Fl.IF | 2;
+  const compared = e.opSize === 16 ? 0xffff : 0x3f7fd5;
+  const odd = e.let(
+    v.xor(sys).and(compared & ~common & ~(e.opSize === 16 ? 0x8028 : 0)).ne(0)
+      .or(e.field32(S.CPL).ne(0)),
+  );
+  e.f.if(odd, () => e.helperBranch("POPF"));
+  e.addSp(e.opSize >> 3);
+  e.flagsAll(v);
+  const mask = Fl.DF | Fl.IF;
+  e.setField(4, S.FLAG_SYS, e.let(sys.and(~mask).or(v.and(mask))));
+  e.f.if(e.let(v.and(Fl.IF).ne(0).and(e.field32(S.PENDING).ne(0))), () => e.exitBranch());
+}
+
+export function systemSemantics(): void {
+  segmentHelpers();
+  farHelpers();
+  controlHelpers();
+  ioHelpers();
+  define("MOV_SREG", (e) => {
+    const [a, b] = e.operands;
+    if (a.kind === "sreg") {
+      if (a.reg === 1) return e.raise(Vec.UD);
+      return e.helper("MOV_SREG");
+    }
+    const n = (b as { reg: number }).reg;
+    const sel = e.let(e.field32(S.SEGS + S.SEG_SIZE * n + S.SEG_SELECTOR).and(0xffff));
+    if (a.kind === "mem") e.store(e.lin(0, 2, true), sel, 2);
+    else e.wr(0, e.size(0) === 64 ? sel.extend_u() : sel);
+  });
+  for (const n of ["POP_SREG", "LES", "LDS", "LSS", "LFS", "LGS", "LLDT", "LTR"]) {
+    helper(n, false);
+  }
+  for (const n of ["SGDT", "SIDT", "SLDT", "STR", "SMSW", "LAR", "LSL", "VERR", "VERW", "ARPL"]) {
+    helper(n, false);
+  }
+  for (const n of ["BOUND", "LGDT", "LIDT", "RDPMC", "RDTSC", "RDTSCP", "CPUID", "RDMSR"]) {
+    helper(n, false);
+  }
+  for (const n of ["MOV_DR", "IN", "ENTER", "MONITOR"]) helper(n, false);
+  helper("CLFLUSH", false, "FLUSH");
+  helper("WBINVD", false, "FLUSH");
+  helper("INVD", false, "FLUSH");
+  for (const n of ["LMSW", "CLTS", "INVLPG", "HLT", "WRMSR", "OUT", "INS", "OUTS", "MWAIT"]) {
+    helper(n, true);
+  }
+  define("MOV_CR", (e) => e.helper("MOV_CR", e.operands[0].kind === "creg"));
+  for (const n of ["CALL_FAR_PTR", "CALL_FAR_MEM"]) helper(n, true, "CALL_FAR");
+  for (const n of ["JMP_FAR_PTR", "JMP_FAR_MEM"]) helper(n, true, "JMP_FAR");
+  for (const n of ["RET_FAR", "IRET", "INT", "INT3", "INT1", "INTO", "SYSENTER", "SYSEXIT"]) {
+    helper(n, true);
+  }
+  define("CLI", cli);
+  define("STI", sti);
+  define("PUSHF", pushf);
+  define("POPF", popf);
+  // PAUSE ends the block, so that a spinning vCPU lets others run.
+  define("PAUSE", (e) => {
+    e.setField(4, S.BUDGET, e.let(e.field32(S.BUDGET).sub(PAUSE_COST)));
+  });
+}
+
+/** Instructions of its slice that a PAUSE gives away. */
+const PAUSE_COST = 200;
+
+export { I32 };
