@@ -9,7 +9,7 @@ import { kernelVersion, moduleEntries } from "./modules.ts";
 export type LinuxFlavour = "686" | "amd64" | "cloud-amd64";
 
 /** Change it when a recipe changes, so that caches are made anew. */
-const REVISION = 2;
+const REVISION = 3;
 
 /** What the guest prints on every console when its init has run; behind it, `cpus=N`. */
 export const INIT_MARKER = "QENO-INIT-OK";
@@ -60,7 +60,7 @@ acpid -l /dev/null 2>/dev/null
 say() { for t in /dev/ttyS0 /dev/tty1; do { echo "$1" > $t; } 2>/dev/null; done; }
 # The ATA probe runs in the kernel's own time.
 i=0
-while [ ! -b /dev/sr0 ] && [ $i -lt 5 ] && grep -q cdrom=wait /proc/cmdline; do
+while [ ! -b /dev/sr0 ] && [ $i -lt 20 ] && grep -q cdrom=wait /proc/cmdline; do
   sleep 1; i=$((i+1))
 done
 mount -t iso9660 -o ro /dev/sr0 /cdrom 2>/dev/null && say "$(cat /cdrom/${CD_FILE} 2>/dev/null)"
@@ -71,7 +71,7 @@ const inittab = `::sysinit:/etc/rcS
 ttyS0::respawn:-/bin/sh
 tty1::respawn:-/bin/sh
 ::ctrlaltdel:/bin/reboot
-::shutdown:/bin/umount -a -r
+::shutdown:/bin/umount /cdrom
 `;
 
 const powerButton = `#!/bin/sh
