@@ -6,7 +6,8 @@ import { guest, GuestUnavailable } from "./guests.ts";
 /** The entries of a newc archive: name to [mode, data as text]. */
 function readCpio(b: Uint8Array): Map<string, [number, string]> {
   const found = new Map<string, [number, string]>();
-  const ascii = (at: number, n: number) => String.fromCharCode(...b.subarray(at, at + n));
+  const latin1 = new TextDecoder("latin1");
+  const ascii = (at: number, n: number) => latin1.decode(b.subarray(at, at + n));
   for (let at = 0; at < b.length;) {
     if (ascii(at, 6) !== "070701") break;
     const field = (i: number) => parseInt(ascii(at + 6 + 8 * i, 8), 16);
