@@ -105,7 +105,8 @@ export class TcgVcpu implements Vcpu {
   }
 
   get instructions(): number {
-    return this.#instructions;
+    const running = this.vm.current === this ? this.#budgetStart - this.cpu.get32(S.BUDGET) : 0;
+    return this.#instructions + running;
   }
 
   reset(): void {
@@ -294,8 +295,8 @@ export class TcgVcpu implements Vcpu {
         }
       }
     } finally {
-      vm.current = undefined;
       this.#instructions += this.#budgetStart - cpu.get32(S.BUDGET);
+      vm.current = undefined;
     }
   }
 
