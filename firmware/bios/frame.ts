@@ -40,7 +40,8 @@ export const Action = {
   chain: 3,
   /**
    * Bits 8–15 of the action hold an interrupt number: the stub executes that interrupt with AX, BX,
-   * CX, DX from `args`, stores AX, FLAGS, CX, DX in `args`, then calls the handler again.
+   * CX, DX from `args` and SI, DI, DS, ES from the frame, stores AX, FLAGS, CX, DX in `args`, then
+   * calls the handler again.
    */
   interrupt: 4,
   /**

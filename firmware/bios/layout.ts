@@ -121,6 +121,9 @@ export const Private = {
   packet: 0x300,
   /** The disk transfer in progress: see ata.ts. */
   transfer: 0x320,
+  /** What the bootstrap processor says of itself: CPUID 1, physical address bits. */
+  cpuid: 0x350,
+  physicalBits: 0x360,
   /** Device parameter table extension of INT 13h/48h. */
   dpte: 0x340,
   /** Drive table: see drives.ts. */
@@ -134,6 +137,11 @@ export const Private = {
   /** E820 entries, 20 bytes each. */
   e820: 0xc00,
   e820Max: 48,
+  /** Text on its way to INT 10h. */
+  text: 0x2000,
+  textMax: 0x800,
+  /** Device path of the option ROM being initialised, 256 bytes. */
+  romName: 0x2900,
   /** 2 KiB buffers: drivers' and the boot code's. */
   bounce: 0x1000,
   sector: 0x1800,
@@ -154,10 +162,6 @@ export const Fn = {
   sercon: 0x101,
   /** A hardware interrupt nobody has claimed: acknowledge and return. */
   spurious: 0x102,
-  boot: 0x103,
-  /** Bootstrap entry of -kernel; see firmware/boot. */
-  linuxboot: 0x104,
-  multiboot: 0x105,
   /** First function of the video BIOS's option ROM (00h–0Fh are its own choice). */
   video: 0x200,
 } as const;

@@ -4,6 +4,7 @@
  */
 import { Assembler } from "../asm/assembler.ts";
 import {
+  ah,
   al,
   ax,
   bl,
@@ -87,7 +88,9 @@ export function buildBios(opts: BiosRomOptions = {}): BiosRom {
   emitApStart(a);
   emitTrap(a);
   emitPost(a);
+  emitProbe(a);
   emitMpStart(a);
+  emitPrint(a);
   for (const n of freeEntries) {
     a.label(`entry.${n.toString(16)}`);
     emitEntry(a, n);
@@ -100,9 +103,7 @@ export function buildBios(opts: BiosRomOptions = {}): BiosRom {
   a.label("entry.19.far");
   emitEntry(a, 0x19);
   emitPciBios32(a);
-  a.label("pnp_bios");
-  i.mov(ax, 0x82); // FUNCTION_NOT_SUPPORTED
-  i.retf();
+  emitPnp(a);
   a.org(TABLES_START);
   a.org(TABLES_END);
 
@@ -140,7 +141,99 @@ export function buildBios(opts: BiosRomOptions = {}): BiosRom {
   }
   a.org(ROM_BASE + ROM_SIZE);
   const { bytes, labels } = a.assemble();
+  fixChecksum(bytes, labels.get("bios32_id")! - ROM_BASE, 16, 10);
+  fixChecksum(bytes, labels.get("pnp_id")! - ROM_BASE, 0x21, 8);
   return { image: bytes, labels };
+}
+
+function fixChecksum(image: Uint8Array, at: number, length: number, where: number): void {
+  image[at + where] = 0;
+  image[at + where] = -image.subarray(at, at + length).reduce((a, b) => a + b, 0) & 0xff;
+}
+
+/** The Plug and Play installation structure (PnP BIOS 1.0A, 4.4), which option ROMs look for. */
+function emitPnp(a: Assembler): void {
+  const i = a.i;
+  a.label("pnp_real");
+  i.mov(ax, 0x82); // FUNCTION_NOT_SUPPORTED
+  i.retf();
+  a.bits(32);
+  a.label("pnp_protected");
+  i.mov(ax, 0x82);
+  i.retf();
+  a.bits(16);
+  a.align(16);
+  a.label("pnp_id");
+  a.db("$PnP", 0x10, 0x21);
+  a.dw(0); // no event notification
+  a.db(0);
+  a.dd(0);
+  a.dw("pnp_real", 0xf000);
+  a.dw("pnp_protected");
+  a.dd(0xf0000, 0); // base of the protected-mode code; OEM identifier
+  a.dw(0xf000); // real-mode data segment
+  a.dd(0xf0000);
+}
+
+/** Called far by POST: prints the zero-terminated text at DS:SI through INT 10h. */
+function emitPrint(a: Assembler): void {
+  const i = a.i;
+  a.label("print");
+  i.lodsb();
+  i.test(al, al);
+  i.jz("print_done");
+  i.mov(ah, 0x0e);
+  i.mov(bx, 7);
+  i.push(si);
+  i.push(ds);
+  i.int(0x10);
+  i.pop(ds);
+  i.pop(si);
+  i.cld();
+  i.jmp("print");
+  a.label("print_done");
+  i.retf();
+}
+
+/**
+ * Called far by POST: CPUID 1 (EAX, EBX, ECX, EDX) and the physical address bits go to the private
+ * segment; all zero on a CPU without CPUID.
+ */
+function emitProbe(a: Assembler): void {
+  const i = a.i;
+  a.label("cpu_probe");
+  i.push(ds);
+  i.mov(ax, PRIVATE_SEGMENT);
+  i.mov(ds, ax);
+  i.pushfd();
+  i.pop(eax);
+  i.mov(ecx, eax);
+  i.xor(eax, 0x200000); // EFLAGS.ID
+  i.push(eax);
+  i.popfd();
+  i.pushfd();
+  i.pop(eax);
+  i.push(ecx);
+  i.popfd();
+  i.xor(eax, ecx);
+  i.test(eax, 0x200000);
+  i.jz("probe_done");
+  i.mov(eax, 1);
+  i.cpuid();
+  i.mov(mem(Private.cpuid), eax);
+  i.mov(mem(Private.cpuid + 4), ebx);
+  i.mov(mem(Private.cpuid + 8), ecx);
+  i.mov(mem(Private.cpuid + 12), edx);
+  i.mov(eax, 0x80000000);
+  i.cpuid();
+  i.cmp(eax, 0x80000008);
+  i.jb("probe_done");
+  i.mov(eax, 0x80000008);
+  i.cpuid();
+  i.mov(mem(Private.physicalBits), al);
+  a.label("probe_done");
+  i.pop(ds);
+  i.retf();
 }
 
 /**

@@ -6,6 +6,7 @@ import {
   bp,
   bx,
   cx,
+  di,
   ds,
   dx,
   eax,
@@ -18,6 +19,7 @@ import {
   fs,
   gs,
   mem,
+  si,
   sp,
   ss,
   word,
@@ -108,6 +110,10 @@ export function emitTrap(a: Assembler, label = "trap"): void {
   i.push(word(bx, 2));
   i.push(word(bx));
   i.mov(bx, mem(bp, 10));
+  i.mov(di, mem(bp, 24));
+  i.mov(si, mem(bp, 28));
+  i.mov(es, mem(bp, 20));
+  i.mov(ds, mem(bp, 22));
   i.mov(bp, sp);
   i.stc();
   i.pushf();
