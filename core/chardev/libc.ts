@@ -27,6 +27,7 @@ const SYMBOLS = {
   getsockopt: { parameters: ["i32", "i32", "i32", "buffer", "buffer"], result: "i32" },
   setsid: { parameters: [], result: "i32" },
   prctl: { parameters: ["i32", "buffer", "u64", "u64", "u64"], result: "i32" },
+  dup2: { parameters: ["i32", "i32"], result: "i32" },
   flock: { parameters: ["i32", "i32"], result: "i32" },
   __errno_location: { parameters: [], result: "pointer" },
 } as const;

@@ -15,7 +15,11 @@ export interface OptionsHost {
 export function processHost(programName: string): OptionsHost {
   const enc = new TextEncoder();
   const write = (to: { writeSync(p: Uint8Array): number }, text: string) => {
-    for (let b = enc.encode(text); b.length > 0;) b = b.subarray(to.writeSync(b));
+    try {
+      for (let b = enc.encode(text); b.length > 0;) b = b.subarray(to.writeSync(b));
+    } catch {
+      // Whoever was to read it has gone, as in `-help | head`.
+    }
   };
   return {
     programName,
