@@ -9,6 +9,7 @@ import { buildCpuid, type CpuidEntry, encodeCpuid2, NO_ENTRY, parseCpuid2 } from
 import { dispatchIo, dispatchMmio, internalErrorText } from "./dispatch.ts";
 import { Errno, KICK_SIGNAL, signalSet, type ThreadTimer } from "./libc.ts";
 import { Pace } from "./pace.ts";
+import { clearNmiPending, makeEvents, readEvents, type VcpuEvents } from "./events.ts";
 import { resetFpu, resetRegs, resetSregs, Size, startupSegment, Struct } from "./structs.ts";
 import { VcpuThread } from "./thread.ts";
 import { eventLoopTurn } from "./turn.ts";
@@ -24,18 +25,6 @@ const APIC_BASE_DEFAULT = 0xfee00800n, APIC_BASE_BSP = 0x100n;
 const INTERRUPTED: VmExit = { reason: "interrupted" };
 const HLT: VmExit = { reason: "hlt" };
 const SHUTDOWN: VmExit = { reason: "shutdown" };
-
-/** What {@link KvmVcpu.saveEvents} gives: everything outside the register groups. */
-export interface KvmEvents {
-  events: Uint8Array;
-  xsave: Uint8Array;
-  xcrs: Uint8Array;
-  msrs: [number, bigint][];
-  /** KVM's LAPIC registers, with kernel-irqchip. */
-  lapic: Uint8Array | undefined;
-  mpState: MpState;
-  nmiPending: boolean;
-}
 
 const enum IoPending {
   None,
@@ -481,7 +470,7 @@ export class KvmVcpu extends VcpuRegisters implements Vcpu {
     this.#attention();
   }
 
-  saveEvents(): KvmEvents {
+  saveEvents(): VcpuEvents {
     const mpState = this.mpState; // first: reading it makes KVM deliver a pending INIT or SIPI
     this.settle();
     const group = (size: number, request: number, name: string) => {
@@ -494,22 +483,55 @@ export class KvmVcpu extends VcpuRegisters implements Vcpu {
     const msrs = this.msrs.save();
     const lapic = this.#kernelLapic ? group(Size.LAPIC, Req.GET_LAPIC, "KVM_GET_LAPIC") : undefined;
     const events = group(Size.VCPU_EVENTS, Req.GET_VCPU_EVENTS, "KVM_GET_VCPU_EVENTS");
-    return { events, xsave, xcrs, msrs, lapic, mpState, nmiPending: this.#nmiPending };
+    return {
+      ...readEvents(events),
+      nmi: this.#nmiPending || readEvents(events).nmi,
+      intr: this.#intr,
+      mpState,
+      kvm: { events, xsave, xcrs, msrs, lapic },
+    };
   }
 
   loadEvents(state: unknown): void {
     this.settle();
-    const s = state as KvmEvents;
-    this.must(Req.SET_XCRS, new Uint8Array(s.xcrs), "KVM_SET_XCRS");
-    this.must(Req.SET_XSAVE, new Uint8Array(s.xsave), "KVM_SET_XSAVE");
-    this.msrs.load(s.msrs);
-    if (s.lapic && this.#kernelLapic) {
-      this.must(Req.SET_LAPIC, new Uint8Array(s.lapic), "KVM_SET_LAPIC");
+    const s = state as VcpuEvents;
+    if (s.kvm !== undefined) {
+      this.must(Req.SET_XCRS, new Uint8Array(s.kvm.xcrs), "KVM_SET_XCRS");
+      this.must(Req.SET_XSAVE, new Uint8Array(s.kvm.xsave), "KVM_SET_XSAVE");
+      this.msrs.load(s.kvm.msrs);
+      if (s.kvm.lapic && this.#kernelLapic) {
+        this.must(Req.SET_LAPIC, new Uint8Array(s.kvm.lapic), "KVM_SET_LAPIC");
+      }
     }
-    this.#nmiPending = s.nmiPending;
+    this.#intr = s.intr;
+    this.#nmiPending = s.nmi;
     this.mpState = s.mpState;
-    this.must(Req.SET_VCPU_EVENTS, new Uint8Array(s.events), "KVM_SET_VCPU_EVENTS");
+    const events = s.kvm ? new Uint8Array(s.kvm.events) : makeEvents(s);
+    clearNmiPending(events); // it is kept here, and given to KVM at the next run
+    this.must(Req.SET_VCPU_EVENTS, events, "KVM_SET_VCPU_EVENTS");
     this.distrustWindow(this.getRegs().rflags);
+  }
+
+  /**
+   * Ends the stay of a vCPU thread in the guest for good: handles the exit it came out with, so that
+   * the register groups are all there is to know. What `run` would have returned, if anything.
+   */
+  park(): VmExit | undefined {
+    for (let i = 0; i < 1000; i++) {
+      const thread = this.#thread;
+      if (thread?.running) {
+        thread.stop();
+        if (this.#afterRun(thread.collect()) !== undefined) continue;
+      } else if (this.#exitWaiting) this.#exitWaiting = false;
+      else {
+        this.settle();
+        if (!this.#exitWaiting) return undefined;
+        continue;
+      }
+      const exit = this.#handle(this.runPage.getUint32(Run.EXIT_REASON, true));
+      if (exit !== undefined && exit !== HLT && exit !== INTERRUPTED) return exit;
+    }
+    return undefined;
   }
 
   translate(linear: bigint): number | undefined {

@@ -1,0 +1,323 @@
+/**
+ * A machine that can change its accelerator while it is paused between two instructions: RAM is
+ * shared, registers and events move. The board holds {@link SwitchVcpu}s and does not notice.
+ */
+import type {
+  Accelerator,
+  DebugRegs,
+  ExitCounts,
+  Fpu,
+  InterruptSource,
+  MpState,
+  Regs,
+  Sregs,
+  Vcpu,
+  VcpuOptions,
+  Vm,
+  VmExit,
+  VmOptions,
+} from "../accel.ts";
+import type { VcpuEvents } from "./events.ts";
+import { KvmVcpu } from "./vcpu.ts";
+
+/** MSRs that both accelerators may have; one that either has not is passed over (SDM vol. 4). */
+const MSRS: readonly number[] = [
+  0x10, // IA32_TIME_STAMP_COUNTER
+  0x174, // IA32_SYSENTER_CS, ESP, EIP
+  0x175,
+  0x176,
+  0x1a0, // IA32_MISC_ENABLE
+  0x277, // IA32_PAT
+  0x2ff, // IA32_MTRR_DEF_TYPE
+  ...Array.from({ length: 16 }, (_, i) => 0x200 + i), // variable ranges
+  0x250, // fixed ranges
+  0x258,
+  0x259,
+  ...Array.from({ length: 8 }, (_, i) => 0x268 + i),
+  0xc0000081, // STAR, LSTAR, CSTAR, FMASK
+  0xc0000082,
+  0xc0000083,
+  0xc0000084,
+  0xc0000102, // KERNEL_GS_BASE
+  0xc0000103, // TSC_AUX
+];
+
+/**
+ * Copies all of a stopped vCPU to another one, which may be of another accelerator.
+ * @returns a vector the processor has been given and not taken, which `to` cannot hold, or -1
+ */
+export function moveVcpu(from: Vcpu, to: Vcpu): number {
+  const events = structuredClone(from.saveEvents()) as VcpuEvents;
+  if (!(from instanceof KvmVcpu && to instanceof KvmVcpu)) delete events.kvm;
+  to.setSregs(from.getSregs());
+  to.setRegs(from.getRegs());
+  to.setFpu(from.getFpu());
+  for (const index of MSRS) {
+    const value = from.getMsr(index);
+    if (value !== undefined) to.setMsr(index, value);
+  }
+  to.setDebugRegs(from.getDebugRegs());
+  to.loadEvents(events);
+  return to instanceof KvmVcpu ? -1 : events.vector ?? -1;
+}
+
+/** A vCPU whose accelerator may change under it. */
+export class SwitchVcpu implements Vcpu {
+  /** Exit counts of accelerators that this vCPU has left. */
+  readonly #left: ExitCounts = new Map();
+  #instructions = 0;
+  #source: InterruptSource | undefined;
+  #intr = false;
+  /** A vector to be taken before the interrupt controller is asked again, or -1. */
+  #vector = -1;
+  /** An exit found while moving, for the next run. */
+  pending: VmExit | undefined;
+
+  constructor(private readonly vm: SwitchVm, readonly options: VcpuOptions, public now: Vcpu) {}
+
+  get index(): number {
+    return this.options.index;
+  }
+  get apicId(): number {
+    return this.options.apicId;
+  }
+
+  /** Takes the state of the vCPU over to `next`. */
+  moveTo(next: Vcpu): void {
+    next.interruptSource = this.#source;
+    const vector = moveVcpu(this.now, next);
+    if (vector >= 0) this.#vector = vector;
+    if (this.#vector >= 0) {
+      next.interruptSource = this.#firstThisVector();
+      next.setIntr(true);
+    }
+    for (const [name, n] of this.now.exits) this.#left.set(name, (this.#left.get(name) ?? 0) + n);
+    this.#instructions += this.now.instructions;
+    this.now = next;
+  }
+
+  /** Has been acknowledged already: it comes before whatever the controller offers now. */
+  #firstThisVector(): InterruptSource {
+    const own = this.#source;
+    return {
+      acknowledge: () => {
+        const vector = this.#vector;
+        this.#vector = -1;
+        this.now.interruptSource = own;
+        this.now.setIntr(this.#intr);
+        return vector;
+      },
+      get tpr() {
+        return own?.tpr ?? 0;
+      },
+      setTpr: (v) => own?.setTpr(v),
+      get apicBase() {
+        return own?.apicBase ?? 0xfee00900n;
+      },
+      setApicBase: (v) => own?.setApicBase(v) ?? true,
+      readMsr: (i) => own?.readMsr(i),
+      writeMsr: (i, v) => own?.writeMsr(i, v) ?? false,
+    };
+  }
+
+  run(budget: number): VmExit {
+    const exit = this.#waiting() ?? this.now.run(budget);
+    return this.vm.rescue(this, exit) ?? exit;
+  }
+
+  get runAsync(): (() => Promise<VmExit>) | undefined {
+    if (this.now.runAsync === undefined) return undefined;
+    return async () => {
+      const exit = this.#waiting() ?? await this.now.runAsync!();
+      return this.vm.rescue(this, exit) ?? exit;
+    };
+  }
+
+  #waiting(): VmExit | undefined {
+    const exit = this.pending;
+    this.pending = undefined;
+    return exit;
+  }
+
+  get interruptSource(): InterruptSource | undefined {
+    return this.#source;
+  }
+  set interruptSource(source: InterruptSource | undefined) {
+    this.#source = source;
+    if (this.#vector < 0) this.now.interruptSource = source;
+  }
+  get instructions(): number {
+    return this.#instructions + this.now.instructions;
+  }
+  get exits(): ExitCounts {
+    const all: ExitCounts = new Map(this.#left);
+    for (const [name, n] of this.now.exits) all.set(name, (all.get(name) ?? 0) + n);
+    return all;
+  }
+  get mpState(): MpState {
+    return this.now.mpState;
+  }
+  set mpState(state: MpState) {
+    this.now.mpState = state;
+  }
+  kick(): void {
+    this.now.kick();
+  }
+  setIntr(level: boolean): void {
+    this.#intr = level;
+    if (this.#vector < 0) this.now.setIntr(level);
+  }
+  nmi(): void {
+    this.now.nmi();
+  }
+  smi(): void {
+    this.now.smi();
+  }
+  init(): void {
+    this.now.init();
+  }
+  sipi(vector: number): void {
+    this.now.sipi(vector);
+  }
+  reset(): void {
+    this.#vector = -1;
+    this.now.interruptSource = this.#source;
+    this.now.setIntr(this.#intr);
+    this.now.reset();
+  }
+  getRegs(): Regs {
+    return this.now.getRegs();
+  }
+  setRegs(r: Partial<Regs>): void {
+    this.now.setRegs(r);
+  }
+  getSregs(): Sregs {
+    return this.now.getSregs();
+  }
+  setSregs(s: Partial<Sregs>): void {
+    this.now.setSregs(s);
+  }
+  getFpu(): Fpu {
+    return this.now.getFpu();
+  }
+  setFpu(f: Partial<Fpu>): void {
+    this.now.setFpu(f);
+  }
+  getDebugRegs(): DebugRegs {
+    return this.now.getDebugRegs();
+  }
+  setDebugRegs(d: DebugRegs): void {
+    this.now.setDebugRegs(d);
+  }
+  getMsr(index: number): bigint | undefined {
+    return this.now.getMsr(index);
+  }
+  setMsr(index: number, value: bigint): boolean {
+    return this.now.setMsr(index, value);
+  }
+  saveEvents(): unknown {
+    return this.now.saveEvents();
+  }
+  loadEvents(state: unknown): void {
+    this.now.loadEvents(state);
+  }
+  translate(linear: bigint): number | undefined {
+    return this.now.translate(linear);
+  }
+  cpuid(leaf: number, subleaf: number): { eax: number; ebx: number; ecx: number; edx: number } {
+    return this.now.cpuid(leaf, subleaf);
+  }
+  setGuestDebug(d: { step: boolean; breakpoints: bigint[] }): void {
+    this.now.setGuestDebug(d);
+  }
+}
+
+export class SwitchVm implements Vm {
+  readonly vcpus: SwitchVcpu[] = [];
+  #vm: Vm;
+  #a20 = true;
+
+  constructor(
+    private accelerator: Accelerator,
+    private readonly owner: SwitchAccelerator,
+    readonly opts: VmOptions,
+  ) {
+    this.#vm = accelerator.createVm(opts);
+  }
+
+  /** What the machine runs on now. */
+  get name(): "tcg" | "kvm" {
+    return this.accelerator.name;
+  }
+
+  createVcpu(options: VcpuOptions): Vcpu {
+    const v = new SwitchVcpu(this, options, this.#vm.createVcpu(options));
+    this.vcpus.push(v);
+    return v;
+  }
+
+  setA20(enabled: boolean): void {
+    this.#a20 = enabled;
+    this.#vm.setA20(enabled);
+  }
+
+  get dirtyPages(): ((page: (offset: number) => void) => void) | undefined {
+    const vm = this.#vm;
+    return vm.dirtyPages && ((page) => vm.dirtyPages!(page));
+  }
+
+  /**
+   * Moves the machine to another accelerator. Its vCPUs must not be inside `run`; vCPU threads are
+   * stopped here. An interrupt given to a vCPU and not yet taken stays with it. Interrupt controllers inside the accelerator cannot move.
+   */
+  switchTo(next: Accelerator): void {
+    if (this.opts.kernelIrqchip !== undefined && this.opts.kernelIrqchip !== "off") {
+      throw new Error("kernel-irqchip state cannot leave KVM");
+    }
+    for (const v of this.vcpus) {
+      if (v.now instanceof KvmVcpu) v.pending = v.now.park() ?? v.pending;
+    }
+    const vm = next.createVm(this.opts);
+    vm.setA20(this.#a20);
+    for (const v of this.vcpus) v.moveTo(vm.createVcpu(v.options));
+    this.#vm.close();
+    this.#vm = vm;
+    this.accelerator = next;
+  }
+
+  /** After an internal error of KVM: goes on under the accelerator to fall back to, if there is one. */
+  rescue(vcpu: SwitchVcpu, exit: VmExit): VmExit | undefined {
+    const fallback = this.owner.fallback;
+    if (exit.reason !== "internal-error" || fallback === undefined) return undefined;
+    if (this.accelerator === fallback) return undefined;
+    this.owner.warn(exit.message);
+    this.switchTo(fallback);
+    vcpu.pending = undefined;
+    return { reason: "interrupted" };
+  }
+
+  close(): void {
+    this.#vm.close();
+  }
+}
+
+/** `-enable-kvm`: KVM, with another accelerator in reserve for what the host's KVM cannot run. */
+export class SwitchAccelerator implements Accelerator {
+  /**
+   * @param fallback takes the machine over after an internal error; undefined: the error stands
+   * @param warn called once per such move, with KVM's message
+   */
+  constructor(
+    private readonly first: Accelerator,
+    readonly fallback: Accelerator | undefined,
+    readonly warn: (message: string) => void,
+  ) {}
+
+  get name(): "tcg" | "kvm" {
+    return this.first.name;
+  }
+
+  createVm(opts: VmOptions): SwitchVm {
+    return new SwitchVm(this.first, this, opts);
+  }
+}
