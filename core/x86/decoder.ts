@@ -543,7 +543,9 @@ export function decode(
   const sizeIndex = opSize >> 5;
   if (compiled.hasRm && modrm < 0xc0 && !memoryDone) {
     memoryForm(bytes, pos, modrm, rex, addrSize, bits, compiled.vsib);
-    if (compiled.vsib && (modrm & 7) !== 4) return fault(memPos - at, avail, "invalid");
+    if (compiled.vsib && ((modrm & 7) !== 4 || addrSize === 16)) {
+      return fault(memPos - at, avail, "invalid");
+    }
     pos = memPos;
   }
   if (vex && vvvv !== 0 && !compiled.vvvv) return fault(pos - at, avail, "invalid");

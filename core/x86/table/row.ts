@@ -119,6 +119,11 @@ export interface TableRow extends OpcodeRow {
   readonly noB: boolean;
   /** VEX.W is ignored outside 64-bit mode although `w` is given. */
   readonly wig32: boolean;
+  /**
+   * Operation to perform instead of #UD when the CPUID feature is missing, because the prefix that
+   * selects the row was a hint before (LZCNT is BSR, TZCNT is BSF). Operands are the same.
+   */
+  readonly fallback: string | undefined;
   /** Another, undocumented or redundant encoding of an operation that has a regular row. */
   readonly alias: boolean;
   readonly operandSpecs: readonly OperandSpec[];
@@ -387,7 +392,8 @@ function parseOpcode(text: string): Head {
   let at = 0;
   for (; at < words.length; at++) {
     const word = words[at];
-    if (word in mandatoryWords) head.prefix = mandatoryWords[word];
+    // After VEX an F2 or F3 is the opcode.
+    if (word in mandatoryWords && !head.vex) head.prefix = mandatoryWords[word];
     else if (word === "REX.W") head.w = 1;
     else if (word.startsWith("VEX.")) parseVex(word, head);
     else break;
@@ -516,6 +522,7 @@ function buildRow(
     forced64: flags.has("f64"),
     noB: flags.has("noB"),
     wig32: flags.has("wig32"),
+    fallback: values.else,
     alias: flags.has("alias"),
     operandSpecs: specs,
   };
