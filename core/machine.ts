@@ -333,7 +333,10 @@ export class Machine {
   /** All vCPUs are halted: waits for the next timer or an outside event. */
   async #idle(): Promise<void> {
     const next = this.clock.queue.next;
-    if (next === undefined) return await this.#sleep(MAX_SLEEP);
+    if (next === undefined) {
+      await this.#sleep(MAX_SLEEP);
+      return;
+    }
     const ms = (next - this.clock.now()) / 1e6;
     if (this.clock.icount) {
       if (!this.opts.skipIdle && ms > 1) {
