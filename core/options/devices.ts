@@ -289,7 +289,7 @@ export function deviceListHelp(): string {
 
 /** What `-device TYPE,help` prints. */
 export function devicePropsHelp(t: DeviceType): string {
-  const names = Object.keys(t.props).sort((a, b) => (a < b ? -1 : 1));
+  const names = Object.keys(t.props);
   if (names.length === 0) return `There are no options for ${t.name}.\n`;
   const lines = names.map((name) => {
     const p = t.props[name];
@@ -306,7 +306,7 @@ export function devicePropsHelp(t: DeviceType): string {
     const head = `  ${name}=<${word}>`;
     return tail === "" ? head : `${head.padEnd(24)} - ${tail}`;
   });
-  return `${t.name} options:\n${lines.join("\n")}\n`;
+  return `${t.name} options:\n${lines.sort().join("\n")}\n`;
 }
 
 /** Answers `-device help` and `-device TYPE,help`; true when there was something to answer. */

@@ -5,6 +5,7 @@ import type { MachineConfig } from "./config.ts";
 import { addDrive } from "./drives.ts";
 import { helpText } from "./help.ts";
 import { EarlyExit, fail, type OptionsHost } from "./host.ts";
+import { isHelp } from "./qemu_opts.ts";
 import { type CpuCatalog, resolve } from "./resolve.ts";
 import { findOption, type OptionRow } from "./table.ts";
 
@@ -57,6 +58,7 @@ export function parseCommandLine(
       host.stdout(versionText());
       throw new EarlyExit(0);
     } else if (row.status === "missing") {
+      if (isHelp(arg)) row.apply(c, arg, loc);
       fail(loc, "Option not supported in this build");
     } else {
       row.apply(c, arg, loc);

@@ -182,8 +182,8 @@ export class OptsGroups {
   }
 
   /**
-   * Parses `text` and adds it to `list`. `help` among the keys prints the keys and ends with
-   * status 1, as QEMU does. `permitAbbrev` lets the first value go without the implied key.
+   * Parses `text` and adds it to `list`. `help` among the keys prints the known keys and ends with
+   * status 1, as QEMU does; in a list that takes any key it is one. `permitAbbrev` lets the first value go without the implied key.
    * Throws UserError for an unknown key, a bad value, a bad or repeated id.
    */
   parse(list: OptsList, text: string, loc: string, permitAbbrev = true, warnFlags = true): Opts {
@@ -198,11 +198,12 @@ export class OptsGroups {
     };
     try {
       for (const { key, value, flag } of splitOpts(text, permitAbbrev ? list.implied : undefined)) {
-        if (flag !== undefined && isHelp(flag)) {
+        const help = flag !== undefined && isHelp(flag);
+        if (help && list.keys) {
           this.host.stdout(optsHelp(list));
           throw new EarlyExit(1);
         }
-        if (flag !== undefined && warnFlags) {
+        if (flag !== undefined && warnFlags && !help) {
           const message = `short-form boolean option '${flag}' deprecated`;
           warn(this.host, loc, message, `Please use ${key}=${value} instead`);
         }

@@ -177,6 +177,15 @@ const DISPLAY_TYPES = [
 /** Display types of other hosts, which QEMU's Linux build does not know. */
 const FOREIGN_DISPLAYS = ["cocoa"];
 
+/** Keys that single display types have besides the common ones. */
+const DISPLAY_KEYS: Record<string, string[]> = {
+  gtk: ["grab-on-hover", "zoom-to-fit", "show-tabs", "show-menubar"],
+  sdl: ["grab-mod"],
+  curses: ["charset"],
+  "egl-headless": ["rendernode"],
+  dbus: ["rendernode", "addr", "p2p", "audiodev"],
+};
+
 export const display: Apply = (c, arg, loc) => {
   if (isHelp(arg)) printAndExit(c, "Available display backend types:\nnone\n");
   if (arg.startsWith("vnc")) {
@@ -205,7 +214,7 @@ export const display: Apply = (c, arg, loc) => {
         fail(loc, `Parameter 'gl' does not accept value '${value}'`);
       }
       gl = value !== "off";
-    } else if (type === "none" || type === "default") {
+    } else if (!DISPLAY_KEYS[type]?.includes(key)) {
       fail(loc, `Parameter '${key}' is unexpected`);
     }
   }
