@@ -700,6 +700,11 @@ export function decode(
   const length = pos - at;
   if (length > avail || length > MAX_INSN_LENGTH) return fault(length, avail, "short");
   if (lock && (!row.lock || operands[0].kind !== "mem")) return "invalid";
+  // Gathers: destination, index and mask are three registers.
+  if (compiled.vsib) {
+    const destination = modrm >> 3 & 7 | (rex & 4) << 1;
+    if (destination === memIndex || destination === vvvv || vvvv === memIndex) return "invalid";
+  }
   // MOV CS, r/m16 does not exist.
   if (row.byte === 0x8e && row.map === OpMap.One && (modrm >> 3 & 7) === Seg.CS) return "invalid";
   return {

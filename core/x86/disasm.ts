@@ -93,7 +93,10 @@ const logical = new Set(["AND", "OR", "XOR"]);
 function immText(o: ImmOperand, insn: DecodedInsn): string {
   const value = signed64(o.value, o.valueHi);
   const name = insn.row.name;
-  if (name === "ENTER" || name === "XABORT") return `$${number(BigInt.asIntN(o.size, value))}`;
+  if (name === "ENTER" || name === "XABORT" || name === "RORX") {
+    return `$${number(BigInt.asIntN(o.size, value))}`;
+  }
+  if (name === "RET_FAR" && insn.opSize === 64) return `$${number(BigInt.asIntN(o.size, value))}`;
   const spec = insn.row.operandSpecs[insn.operands.indexOf(o)];
   const unsigned = logical.has(name) || spec.text === "immv" ||
     o.size < 64 && spec.text !== "simm8";
@@ -149,14 +152,18 @@ const renamed: Record<string, string> = {
   FNSETPM: "fsetpm",
 };
 
-const comparisons = "eq lt le unord neq nlt nle ord".split(" ");
+// 0 to 7 for CMPPS, all 32 for VCMPPS.
+const comparisons =
+  ("eq lt le unord neq nlt nle ord eq_uq nge ngt false neq_oq ge gt true eq_os lt_oq " +
+    "le_oq unord_s neq_us nlt_uq nle_uq ord_s eq_us nge_uq ngt_uq false_os neq_os ge_oq gt_oq true_us")
+    .split(" ");
 
 /** The comparison of CMPPS and its like, which Capstone makes part of the name. */
 function predicateOf(insn: DecodedInsn): string | undefined {
   const last = insn.operands[insn.operands.length - 1];
-  return last?.kind === "imm" && /^CMP[PS][SD]$/.test(insn.row.name)
-    ? comparisons[last.value]
-    : undefined;
+  const m = /^(V?)CMP[PS][SD]$/.exec(insn.row.name);
+  if (m === null || last?.kind !== "imm") return undefined;
+  return last.value < (m[1] ? 32 : 8) ? comparisons[last.value] : undefined;
 }
 
 function mnemonic(insn: DecodedInsn, bits: Bits): string {
@@ -188,14 +195,13 @@ function mnemonic(insn: DecodedInsn, bits: Bits): string {
     case "SLDT":
     case "STR":
       return name.toLowerCase() + (operands[0].kind === "mem" ? "w" : suffix);
-    case "CMPPS":
-    case "CMPPD":
-    case "CMPSS":
-    case "CMPSD": {
-      const predicate = predicateOf(insn);
-      return predicate === undefined
-        ? name.toLowerCase()
-        : `cmp${predicate}${name.slice(3).toLowerCase()}`;
+    case "CRC32":
+      return `crc32${suffixOf[operands[1].size]}`;
+    case "VCVTPD2PS":
+    case "VCVTPD2DQ":
+    case "VCVTTPD2DQ": {
+      const source = insn.vectorBits === 256 ? "y" : operands[1].kind === "mem" ? "x" : "";
+      return name.toLowerCase() + source;
     }
     case "MOVQ":
       return row.operandSpecs.some((s) => s.text === "r/m64") ? "movd" : "movq";
@@ -230,6 +236,8 @@ function mnemonic(insn: DecodedInsn, bits: Bits): string {
       break;
   }
   if (row.family === "x87") return x87Mnemonic(insn);
+  const predicate = predicateOf(insn);
+  if (predicate !== undefined) return name.toLowerCase().replace("cmp", `cmp${predicate}`);
   let text = renamed[row.mnemonic] ?? row.mnemonic.toLowerCase();
   if (bySize.has(name)) {
     const sized = operands.find((o) =>
@@ -237,8 +245,9 @@ function mnemonic(insn: DecodedInsn, bits: Bits): string {
     );
     text += byOpSize.has(name) || sized === undefined ? suffix : suffixOf[sized.size];
   } else if (byOpSize.has(name)) text += suffix;
-  else if (row.operandSpecs.some((s) => s.text === "r/my") && row.family !== "mmx") {
-    text += suffixOf[operands[operands.length - 1].size];
+  else {
+    const general = row.operandSpecs.findIndex((s) => s.text === "r/my");
+    if (general >= 0) text += suffixOf[operands[general].size];
   }
   return text;
 }
@@ -261,6 +270,8 @@ function x87Mnemonic(insn: DecodedInsn): string {
   return text;
 }
 
+/** Operands that Capstone does not print. */
+const implicit = /^<XMM0>$|\[DS:rDI\]$/;
 /** Operations whose operands Capstone leaves out. */
 const noOperands = new Set(["UD0", "UD1", "XLAT"]);
 const starred = new Set(["CALL_NEAR_IND", "JMP_NEAR_IND", "CALL_FAR_MEM", "JMP_FAR_MEM"]);
@@ -277,7 +288,7 @@ function operandTexts(insn: DecodedInsn, address: bigint, bits: Bits): string[] 
   if (noOperands.has(row.name)) return [];
   if (row.cpuid === "svm") return svmOperands(row.name, bits === 64 ? 64 : 32);
   let list: readonly Operand[] = operands.filter((_, i) =>
-    !row.operandSpecs[i].text.endsWith("[DS:rDI]")
+    !implicit.test(row.operandSpecs[i].text)
   );
   if (row.family === "x87") list = x87Operands(insn);
   if (/^AA[MD]$/.test(row.name) && (operands[0] as ImmOperand).value === 10) return [];

@@ -147,6 +147,15 @@ function sampleOperand(
   }
 }
 
+/** A gather's destination, index and mask must differ. */
+function separate(operands: (Operand | undefined)[]): void {
+  const [first, at, last] = operands;
+  if (first?.kind !== "xmm" || at?.kind !== "mem" || last?.kind !== "xmm") return;
+  const others = [0, 1, 2, 3].filter((n) => n !== at.index);
+  operands[0] = { ...first, reg: others[0] };
+  operands[2] = { ...last, reg: others[1] };
+}
+
 /** Fills in a form of a row at random. */
 export function sample(
   rnd: Random,
@@ -156,6 +165,7 @@ export function sample(
   limits: SampleLimits = {},
 ): EncodeRequest {
   const operands = row.operandSpecs.map((s) => sampleOperand(rnd, s, form, bits, limits));
+  if (row.operandSpecs.some((s) => s.vsib !== 0)) separate(operands);
   const prefixes = limits.prefixes ?? true;
   return {
     row,
