@@ -54,6 +54,8 @@ export class DeviceNode {
   readonly buses: BusNode[] = [];
   bus: BusNode | undefined;
   readonly #values = new Map<string, PropValue | (() => PropValue)>();
+  /** QOM path, such as `/machine/unattached/device[3]`. */
+  path = "";
   /** Lines printed behind the properties (a PCI device's class and BARs, a system device's MMIO). */
   details: () => string[] = () => [];
 

@@ -140,6 +140,17 @@ export class I440fx extends PciDevice {
     return this.#smm && (smram & SMRAM_ENABLE) !== 0 && (smram & SMRAM_D_CLOSED) === 0;
   }
 
+  /** Whether SMRAM is shown to everybody. */
+  get smramOpen(): boolean {
+    return (this.config[SMRAM] & SMRAM_D_OPEN) !== 0;
+  }
+
+  /** The PAM segments with their attributes (bit 0 reads, bit 1 writes go to RAM). */
+  segments(): { base: number; size: number; attribute: number }[] {
+    const attributes = this.pamAttributes;
+    return SEGMENTS.map(({ base, size }, i) => ({ base, size, attribute: attributes[i] }));
+  }
+
   /** Attribute of each segment, F0000 first. */
   get pamAttributes(): number[] {
     return SEGMENTS.map((s) => (this.config[s.register] >> s.shift) & (PAM_READ | PAM_WRITE));

@@ -34,6 +34,8 @@ export interface Piix4PmOptions {
   /** False marks SMM as set up already, so that firmware leaves it alone. */
   readonly smmEnabled: boolean;
   readonly smbIoBase?: number;
+  /** SLP_TYP that means S4; default 2. */
+  readonly s4Value?: number;
   /** Which of LPT1, COM1, COM2 exist: shown in configuration space. */
   readonly parallel?: boolean;
   readonly serial?: readonly [boolean, boolean];
@@ -101,7 +103,7 @@ export class Piix4Pm extends PciDevice<Piix4PmState> {
 
   #sleep(type: number): void {
     if (type === SLEEP_S3) this.opts.suspend();
-    else if (type === SLEEP_S5 || type === SLEEP_S4) this.opts.shutdown();
+    else if (type === SLEEP_S5 || type === (this.opts.s4Value ?? SLEEP_S4)) this.opts.shutdown();
     else log("guest_errors", `PIIX4_PM: sleep type ${type}`);
   }
 
@@ -122,11 +124,16 @@ export class Piix4Pm extends PciDevice<Piix4PmState> {
     return (this.config[PMREGMISC] & 1) && base !== 0 ? base : undefined;
   }
 
+  /** Base of the SMBus host's registers as configured. */
+  get smbBase(): number {
+    return this.configView.getUint16(SMBBA, true) & 0xffc0;
+  }
+
   /** Decodes the two I/O blocks where configuration space puts them. */
   #place(): void {
     const { io } = this.opts, { pm } = this;
     const base = this.pmBase;
-    const smbBase = this.configView.getUint16(SMBBA, true) & 0xffc0;
+    const { smbBase } = this;
     const smb = (this.config[SMBHSTCFG] & 1) && smbBase !== 0 ? smbBase : undefined;
     io.transaction(() => {
       if (this.#mappings[0]?.base !== base) {

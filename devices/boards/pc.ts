@@ -1,0 +1,512 @@
+/**
+ * QEMU's `pc` machine (pc-i440fx-7.2): i440FX and PIIX3 with the devices of a PC/AT on the ISA bus.
+ * Ports and interrupts: IBM PC/AT Technical Reference; memory map: 82441FX datasheet 290549.
+ */
+import type { Vcpu } from "../../core/accel.ts";
+import type { Device, DeviceState, IrqLine } from "../../core/device.ts";
+import type { DisplaySource } from "../../core/display/display.ts";
+import { InputRouter } from "../../core/display/input.ts";
+import { UserError } from "../../core/errors.ts";
+import type { RamBlock } from "../../core/memory/guest_memory.ts";
+import { ioRegion, type RamRegion, ramRegion } from "../../core/memory/region.ts";
+import { BusNode, type DeviceNode, infoQtree } from "../../core/qdev.ts";
+import { I440fxHost } from "../chipset/i440fx.ts";
+import { devfnName, type PciDevice } from "../chipset/pci.ts";
+import { infoPci, pciDetails } from "../chipset/pci_info.ts";
+import { Piix3 } from "../chipset/piix3.ts";
+import { Piix3Ide } from "../chipset/piix3_ide.ts";
+import { Piix4Pm } from "../chipset/piix4_pm.ts";
+import { I8042 } from "../input/i8042.ts";
+import { Ps2Keyboard } from "../input/ps2_keyboard.ts";
+import { Ps2Mouse } from "../input/ps2_mouse.ts";
+import { infoIrq, infoLapic, infoPic } from "../irq/describe.ts";
+import { Dma8237 } from "../misc/dma8237.ts";
+import { FwCfg, FwCfgKey } from "../misc/fw_cfg.ts";
+import { PcSpeaker } from "../misc/pcspeaker.ts";
+import { Port92 } from "../misc/port92.ts";
+import { Vmport } from "../misc/vmport.ts";
+import { makeNode, setFromText } from "../registry.ts";
+import { Hpet } from "../timer/hpet.ts";
+import { I8254 } from "../timer/i8254.ts";
+import { Mc146818 } from "../timer/mc146818.ts";
+import type { MachineEnv } from "./env.ts";
+import * as cmos from "./pc_cmos.ts";
+import type { PcConfig } from "./pc_config.ts";
+import { type BootEntry, bootOrderFile, fillFwCfg } from "./pc_fwcfg.ts";
+import { infoMtree } from "./pc_info.ts";
+import { makeInterrupts, type PcInterrupts } from "./pc_irq.ts";
+import { PcSlots } from "./pc_plug.ts";
+
+/** RAM from here on would collide with the PCI hole and has to move above 4 GiB. */
+export const PC_MAX_LOW_RAM = 0xe0000000;
+const PC_ROM_SIZE = 0x20000;
+const DEFAULT_BOOT_ORDER = "cad";
+
+/** Guest-visible storage a configuration takes, for the size of {@link MachineEnv.memory}. */
+export function pcMemoryBytes(c: PcConfig): number {
+  const vgaMegabytes = Number(
+    c.globals.findLast((g) => g.driver === "VGA" && g.property === "vgamem_mb")?.value ?? 16,
+  ) || 16;
+  const displays = (c.vga === "std" ? 1 : 0) + c.devices.filter((d) => d.driver === "VGA").length;
+  const page = 0x10000;
+  return Math.max(c.ramSize, 1 << 20) + c.bios.length + PC_ROM_SIZE + 8 * page +
+    displays * (Math.max(vgaMegabytes, 16) * (1 << 20) + 0x80000);
+}
+
+/** Builds the machine and puts it into the state after power-on. Throws UserError. */
+export function createPc(config: PcConfig, env: MachineEnv): PcBoard {
+  return new PcBoard(config, env);
+}
+
+export class PcBoard {
+  readonly ram: RamBlock;
+  readonly bios: RamBlock;
+  /** The firmware as it is seen at the top of the 4 GiB. */
+  readonly biosRegion: RamRegion;
+  readonly optionRom: RamBlock;
+  readonly irqs: PcInterrupts;
+  readonly vcpus: Vcpu[] = [];
+  readonly host: I440fxHost;
+  readonly piix3: Piix3;
+  readonly ide: Piix3Ide;
+  readonly pm: Piix4Pm;
+  readonly pit: I8254;
+  readonly rtc: Mc146818;
+  readonly hpet: Hpet | undefined;
+  readonly dma: Dma8237;
+  readonly speaker: PcSpeaker;
+  readonly keyboard = new Ps2Keyboard();
+  readonly mouse = new Ps2Mouse();
+  readonly i8042: I8042 | undefined;
+  readonly port92: Port92;
+  readonly fwCfg: FwCfg;
+  readonly vmport: Vmport | undefined;
+  readonly input: InputRouter;
+  /** The first display adapter, for `screendump` and viewers. */
+  display: DisplaySource | undefined;
+  /** Root of `info qtree`. */
+  readonly root = new BusNode("main-system-bus", "System");
+  readonly pciNode: BusNode;
+  readonly isaNode: BusNode;
+  readonly slots: PcSlots;
+
+  readonly #devices: { id: string; device: Device }[] = [];
+  readonly #bootEntries: BootEntry[] = [];
+  #unattached: number;
+  #bootOrder: string;
+  #bootOnce: string | undefined;
+
+  constructor(readonly config: PcConfig, readonly env: MachineEnv) {
+    const c = config;
+    if (c.ramSize >= PC_MAX_LOW_RAM) {
+      throw new UserError(
+        `RAM size ${c.ramSize / 2 ** 20} MiB is more than this build can ` +
+          `give a machine (${PC_MAX_LOW_RAM / 2 ** 20 - 1} MiB)`,
+      );
+    }
+    if (c.bios.length === 0 || c.bios.length % 65536 !== 0 || c.bios.length > 1 << 24) {
+      throw new UserError("could not load PC BIOS: its size is not a multiple of 64 KiB");
+    }
+    const { memory, mem, io, clock } = env;
+
+    // Memory
+    this.ram = memory.allocBlock("pc.ram", Math.max(c.ramSize, 1 << 20));
+    mem.map(ramRegion("ram-below-4g", this.ram, { size: c.ramSize }), 0);
+    this.bios = memory.allocBlock("pc.bios", c.bios.length);
+    this.bios.u8.set(c.bios);
+    this.biosRegion = ramRegion("pc.bios", this.bios, { readonly: true });
+    mem.map(this.biosRegion, 2 ** 32 - c.bios.length, -1);
+    this.optionRom = memory.allocBlock("pc.rom", PC_ROM_SIZE);
+    const isaBios = Math.min(c.bios.length, 0x20000);
+
+    // Interrupts and processors
+    this.irqs = makeInterrupts(env);
+    for (let i = 0; i < c.cpus; i++) this.#addVcpu(i);
+
+    // QEMU counts its processors and `kvmvapic` first.
+    this.#unattached = c.cpus + (c.cpuModel.has("apic") ? 1 : 0);
+
+    // Firmware configuration and chip set
+    this.fwCfg = new FwCfg(mem);
+    io.map(this.fwCfg.region, 0x510);
+    io.map(this.fwCfg.dmaRegion, 0x514);
+    this.#keep("fw_cfg", this.fwCfg);
+    this.root.add(this.node("fw_cfg_io"));
+
+    this.host = new I440fxHost({
+      mem,
+      io,
+      ram: this.ram,
+      ramSize: c.ramSize,
+      lowRoms: [
+        { base: 0xc0000, region: ramRegion("pc.rom", this.optionRom, { readonly: true }) },
+        {
+          base: 0x100000 - isaBios,
+          region: ramRegion("isa-bios", this.bios, {
+            readonly: true,
+            blockOffset: c.bios.length - isaBios,
+          }),
+        },
+      ],
+    });
+    this.pciNode = this.root.add(this.node("i440FX-pcihost")).addBus(new BusNode("pci.0", "PCI"));
+    this.#keep("pci-host-config", this.host.config);
+    this.addPci(this.host.bridge, this.node("i440FX"));
+    this.piix3 = this.host.bus.plug(
+      new Piix3(this.isaLines(), () => env.requestReset("guest-reset")),
+      8,
+    );
+    this.host.pirq = this.piix3.pirq;
+    this.host.config.resetControl = this.piix3;
+    const piix3Node = this.addPci(this.piix3, this.node("PIIX3").set("multifunction", true));
+    this.isaNode = piix3Node.addBus(new BusNode("isa.0", "ISA"));
+
+    // ISA devices
+    this.dma = this.#keep("i8257", new Dma8237(mem));
+    io.map(this.dma.channels1, 0x00);
+    io.map(this.dma.control1, 0x08);
+    io.map(this.dma.pages, 0x81);
+    io.map(this.dma.channels2, 0xc0);
+    io.map(this.dma.control2, 0xd0);
+    this.isaNode.add(this.node("i8257"));
+    this.isaNode.add(
+      this.node("i8257").set("base", 0xc0).set("page-base", 0x88).set("dshift", 1),
+    );
+    this.isaNode.add(
+      this.node("isa-i8259").set("iobase", 0x20).set("elcr_addr", 0x4d0).set("elcr_mask", 0xf8)
+        .set("master", true),
+    );
+    this.isaNode.add(
+      this.node("isa-i8259").set("iobase", 0xa0).set("elcr_addr", 0x4d1).set("elcr_mask", 0xde),
+    );
+    this.root.add(this.node("ioapic")).details = () => ["mmio 00000000fec00000/0000000000001000"];
+    io.map(ioRegion("ioport80", 1, { read: () => 0xff, write: () => {} }), 0x80);
+    // The coprocessor's error interrupt is cleared here; processors report errors as #MF instead.
+    io.map(ioRegion("ioportF0", 1, { read: () => 0xff, write: () => {} }), 0xf0);
+
+    this.slots = new PcSlots(this);
+    if (c.vga === "std") this.slots.addVga(this.node("VGA"), undefined, "");
+
+    if (c.hpet ?? true) {
+      const gsis = Array.from({ length: 24 }, (_, n) => this.irqs.line(n));
+      this.hpet = this.#keep(
+        "hpet",
+        new Hpet({
+          clock,
+          lines: gsis,
+          onLegacy: (on) => this.pit.setIrqEnabled(!on),
+        }),
+      );
+      mem.map(this.hpet.region, 0xfed00000);
+      this.root.add(this.node("hpet")).details = () => ["mmio 00000000fed00000/0000000000000400"];
+    }
+    this.rtc = this.#keep(
+      "mc146818rtc",
+      new Mc146818(clock, this.hpet?.legacyInput("rtc") ?? this.irqs.line(8)),
+    );
+    io.map(this.rtc.ports, 0x70);
+    this.isaNode.add(this.node("mc146818rtc"));
+    const ownPit = env.vm.irqchip?.mode !== "on";
+    this.pit = this.#keep(
+      "isa-pit",
+      new I8254(clock, ownPit ? this.hpet?.legacyInput("pit") ?? this.irqs.line(0) : NOWHERE),
+    );
+    this.isaNode.add(this.node("isa-pit").set("iobase", 0x40));
+    this.speaker = this.#keep("isa-pcspk", new PcSpeaker(this.pit, clock));
+    if (ownPit) {
+      io.map(this.pit.ports, 0x40);
+      io.map(this.speaker.port, 0x61);
+    }
+    this.isaNode.add(this.node("isa-pcspk"));
+
+    c.serials.forEach((chardev, index) => {
+      if (chardev) this.slots.addSerial(this.node("isa-serial").set("index", index), chardev, "");
+    });
+    c.parallels.forEach((chardev, index) => {
+      if (chardev) {
+        this.slots.addParallel(this.node("isa-parallel").set("index", index), chardev, "");
+      }
+    });
+
+    this.input = new InputRouter(clock);
+    if (c.i8042 ?? true) {
+      this.i8042 = new I8042({
+        irq1: this.irqs.line(1),
+        irq12: this.irqs.line(12),
+        keyboard: this.keyboard,
+        mouse: this.mouse,
+        a20: { set: (level) => this.#setA20(level) },
+        onReset: () => env.requestReset("guest-reset"),
+      });
+      this.#keep("ps2-kbd", this.keyboard);
+      this.#keep("ps2-mouse", this.mouse);
+      this.#keep("i8042", this.i8042);
+      io.map(this.i8042.dataPort, 0x60);
+      io.map(this.i8042.commandPort, 0x64);
+      this.input.addKeyboard(this.keyboard);
+      this.input.addMouse(this.mouse);
+      this.isaNode.add(this.node("i8042"));
+      this.root.add(this.node("ps2-kbd"));
+      this.root.add(this.node("ps2-mouse"));
+    }
+    if (c.vmport ?? true) {
+      this.vmport = this.#keep(
+        "vmport",
+        new Vmport({
+          ramSize: c.ramSize,
+          tscKhz: c.tscKhz ?? 1_000_000,
+          uuid: c.uuid ?? new Uint8Array(16),
+          currentVcpu: () => env.currentVcpu(),
+        }),
+      );
+      io.map(this.vmport.region, 0x5658);
+      this.isaNode.add(this.node("vmport"));
+      if (this.i8042) this.#unattached++; // QEMU's vmmouse
+    }
+    this.port92 = this.#keep(
+      "port92",
+      new Port92({
+        a20: (on) => this.#setA20(on),
+        reset: () => env.requestReset("guest-reset"),
+      }),
+    );
+    io.map(this.port92.port, 0x92);
+    this.isaNode.add(this.node("port92"));
+
+    // IDE and power management functions
+    this.ide = this.host.bus.plug(
+      new Piix3Ide(mem, io, [this.irqs.line(14), this.irqs.line(15)]),
+      9,
+    );
+    const ideNode = this.addPci(this.ide, this.node("piix3-ide"));
+    const ideBuses = [0, 1].map((n) => ideNode.addBus(new BusNode(`ide.${n}`, "IDE")));
+    this.slots.setIde(this.ide, ideBuses);
+    for (const d of c.drives.filter((d) => d.interface === "ide")) this.slots.addIdeDrive(d);
+
+    const pmNode = this.node("PIIX4_PM");
+    this.pm = this.host.bus.plug(
+      new Piix4Pm({
+        clock,
+        io,
+        sci: this.irqs.line(9),
+        shutdown: () => env.requestShutdown("guest-shutdown"),
+        suspend: () => env.requestSuspend(),
+        smi: () => this.vcpus[0]?.smi(),
+        smmEnabled: c.smm ?? false,
+        smbIoBase: pmNode.number("smb_io_base"),
+        s4Value: pmNode.number("s4_val"),
+        parallel: c.parallels[0] !== undefined,
+        serial: [c.serials[0] !== undefined, c.serials[1] !== undefined],
+      }),
+      11,
+    );
+    pmNode.set("smm-enabled", c.smm ?? false);
+    pmNode.set("smb_io_base", () => this.pm.smbBase);
+    const i2c = this.addPci(this.pm, pmNode).addBus(new BusNode("i2c", "i2c-bus"));
+    for (let n = 0; n < 8; n++) i2c.add(this.node("smbus-eeprom").set("address", 0x50 + n));
+
+    fillFwCfg(this.fwCfg, c, {
+      disableS3: pmNode.number("disable_s3") !== 0,
+      disableS4: pmNode.number("disable_s4") !== 0,
+      s4Value: pmNode.number("s4_val"),
+    });
+    for (const rom of c.optionRoms ?? []) {
+      this.addBootEntry(`/rom@genroms/${rom.name}`, rom.bootindex);
+    }
+    this.slots.plugAll(c.devices);
+
+    cmos.setMemory(this.rtc, c.ramSize, 0);
+    cmos.setCpuCount(this.rtc, c.cpus);
+    cmos.setFloppies(this.rtc, 0, 0);
+    cmos.setDisks(this.rtc, this.slots.diskGeometries());
+    this.#bootOrder = c.boot.order ?? DEFAULT_BOOT_ORDER;
+    this.#bootOnce = c.boot.once;
+    this.setBootOrder(this.#bootOnce ?? this.#bootOrder);
+    this.fwCfg.addFile("bootorder", () => bootOrderFile(this.#bootEntries, c.boot.strict));
+    this.#resetAll();
+  }
+
+  // Construction helpers, also for pc_plug.ts
+
+  /** A node for a device of the board's own. */
+  node(type: string): DeviceNode {
+    const node = this.userNode(type);
+    if (!NAMED_PARTS.has(type)) {
+      node.path = `/machine/unattached/device[${this.#unattached++}]`;
+    }
+    return node;
+  }
+
+  /** A node of `type` with `-global` values applied. */
+  userNode(type: string, id?: string): DeviceNode {
+    const node = makeNode(type, id);
+    for (const g of this.config.globals) {
+      if (g.driver !== type || !node.spec.props.some((p) => p.name === g.property)) continue;
+      setFromText(node, g.property, g.value);
+      g.used = true;
+    }
+    return node;
+  }
+
+  #keep<T extends Device>(id: string, device: T): T {
+    this.keep(id, device);
+    return device;
+  }
+
+  /** Makes a device part of reset, save and load, under an id that stays the same between runs. */
+  keep(id: string, device: Device): void {
+    if (this.#devices.some((d) => d.id === id)) throw new Error(`device id ${id} is taken`);
+    this.#devices.push({ id, device });
+  }
+
+  /** Puts a plugged-in PCI function into the tree, reset, save and load. */
+  addPci(dev: PciDevice, node: DeviceNode, bus = "pci.0", busNode = this.pciNode): DeviceNode {
+    this.keep(`${bus}/${devfnName(dev.devfn)}/${dev.type}`, dev);
+    dev.id = node.id;
+    node.set("addr", devfnName(dev.devfn));
+    node.details = () => pciDetails(dev);
+    if (node.flag("multifunction")) dev.setMultifunction();
+    return busNode.add(node);
+  }
+
+  /** A new source on each of the 16 ISA interrupts. */
+  isaLines(): IrqLine[] {
+    return Array.from({ length: 16 }, (_, n) => this.irqs.line(n));
+  }
+
+  /** Makes something bootable by `bootindex`; a negative index is none. */
+  addBootEntry(path: string, index: number): void {
+    if (index < 0) return;
+    if (this.#bootEntries.some((e) => e.index === index)) {
+      throw new UserError(`The bootindex ${index} has already been used`);
+    }
+    this.#bootEntries.push({ path, index });
+  }
+
+  #addVcpu(index: number): void {
+    const { cpuModel, topology } = this.config;
+    const cpu = this.env.vm.createVcpu({
+      index,
+      apicId: apicIdOf(index, topology.cores, topology.threads, topology.dies),
+      model: cpuModel,
+      bsp: index === 0,
+    });
+    this.vcpus.push(cpu);
+    this.irqs.addVcpu(cpu, index === 0, cpuModel.has("apic"));
+  }
+
+  /** The two sources are not combined: what was written last holds, as on QEMU's board. */
+  #setA20(enabled: boolean): void {
+    this.env.vm.setA20(enabled);
+  }
+
+  // What the machine does with the board
+
+  /** Every device with its stable id, in reset order. */
+  get devices(): readonly { id: string; device: Device }[] {
+    return [...this.irqs.devices, ...this.#devices];
+  }
+
+  /** A system reset after the first start: devices, then processors. RAM keeps its contents. */
+  reset(): void {
+    if (this.#bootOnce !== undefined) {
+      this.#bootOnce = undefined;
+      this.setBootOrder(this.#bootOrder);
+    }
+    this.#resetAll();
+  }
+
+  #resetAll(): void {
+    const { mem, io } = this.env;
+    mem.transaction(() =>
+      io.transaction(() => {
+        for (const { device } of this.devices) device.reset();
+      })
+    );
+    this.#setA20(true);
+    for (const cpu of this.vcpus) cpu.reset();
+  }
+
+  /** State of all devices by id. RAM blocks and vCPUs are saved by the machine. */
+  save(): Map<string, DeviceState> {
+    return new Map(this.devices.map(({ id, device }) => [id, device.save()]));
+  }
+
+  /** Throws UserError when `states` is of a machine with other devices. */
+  load(states: ReadonlyMap<string, DeviceState>): void {
+    const list = this.devices;
+    for (const { id } of list) {
+      if (!states.has(id)) throw new UserError(`Missing section for device '${id}'`);
+    }
+    for (const id of states.keys()) {
+      if (!list.some((d) => d.id === id)) {
+        throw new UserError(`Unknown savevm section or instance '${id}'`);
+      }
+    }
+    for (const { id, device } of list) device.load(states.get(id));
+  }
+
+  /** `system_powerdown`. */
+  powerButton(): void {
+    this.pm.powerButton();
+  }
+
+  /** Ends ACPI S3: the PM shows the cause; the caller resets the processors and runs them. */
+  wake(cause: "power-button" | "rtc" | "other"): void {
+    this.pm.pm.wake(cause);
+  }
+
+  /** HMP `nmi`. */
+  nmi(): void {
+    this.irqs.nmi();
+  }
+
+  /** A vCPU enters (or leaves) system management mode. */
+  setSmm(active: boolean): void {
+    this.host.bridge.setSmm(active);
+  }
+
+  /** `boot_set`, until the next change. Throws UserError with QEMU's words. */
+  setBootOrder(order: string): void {
+    cmos.setBootOrder(this.rtc, order, this.config.fdBootchk ?? true);
+    this.fwCfg.add16(FwCfgKey.BOOT_DEVICE, order.charCodeAt(0) || 0);
+  }
+
+  // Monitor texts
+
+  infoQtree(): string {
+    return infoQtree(this.root);
+  }
+  infoPci(): string {
+    return infoPci(this.host.bus);
+  }
+  infoMtree(): string {
+    return infoMtree(this);
+  }
+  infoPic(): string {
+    const { pic, ioapic } = this.irqs;
+    return pic === undefined ? "" : infoPic(pic, ioapic);
+  }
+  infoIrq(): string {
+    const { pic, gsi } = this.irqs;
+    return pic === undefined ? "" : infoIrq(pic, gsi);
+  }
+  infoLapic(cpuIndex: number): string {
+    return infoLapic(this.irqs.lapics[cpuIndex]);
+  }
+}
+
+/** Parts of the board that have a place of their own in QEMU's object tree. */
+const NAMED_PARTS = new Set(["fw_cfg_io", "i440FX-pcihost", "ioapic", "ps2-kbd", "ps2-mouse"]);
+
+const NOWHERE: IrqLine = { set() {} };
+
+/** APIC ID of a vCPU: thread, core, die and package in bit fields wide enough for each. */
+export function apicIdOf(index: number, cores: number, threads: number, dies = 1): number {
+  const bits = (n: number) => Math.ceil(Math.log2(Math.max(1, n)));
+  const thread = index % threads, core = Math.floor(index / threads) % cores;
+  const die = Math.floor(index / (threads * cores)) % dies;
+  const socket = Math.floor(index / (threads * cores * dies));
+  const coreAt = bits(threads), dieAt = coreAt + bits(cores), socketAt = dieAt + bits(dies);
+  return thread | (core << coreAt) | (die << dieAt) | (socket << socketAt);
+}

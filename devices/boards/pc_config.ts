@@ -1,0 +1,92 @@
+/** What a PC is to be made of: the board's part of a machine configuration, with files loaded. */
+import type { CpuModel } from "../../core/accel.ts";
+import type { Drive } from "../../core/block/block.ts";
+import type { Chardev } from "../../core/chardev/chardev.ts";
+import type { BootOptions, DeviceOptions, GlobalProperty } from "../../core/options/config.ts";
+
+/** A drive for one of the board's own controllers. Those for `-device` come by {@link PcConfig.drive}. */
+export interface PcDrive {
+  readonly drive: Drive;
+  readonly interface: "ide" | "floppy";
+  /** IDE channel (0 or 1). */
+  readonly bus: number;
+  readonly unit: 0 | 1;
+}
+
+export interface PcConfig {
+  /** Bytes, a multiple of 4096, below 3584 MiB. */
+  readonly ramSize: number;
+  readonly cpus: number;
+  readonly topology: {
+    readonly sockets: number;
+    readonly dies: number;
+    readonly cores: number;
+    readonly threads: number;
+    readonly maxcpus: number;
+  };
+  readonly cpuModel: CpuModel;
+  /** System firmware: a multiple of 64 KiB. */
+  readonly bios: Uint8Array;
+  /** A file of the data directories (`vgabios-stdvga.bin`), or undefined when there is none. */
+  readonly romFile: (name: string) => Uint8Array | undefined;
+  readonly vga: "std" | "none";
+  /** Back ends of COM1 to COM4; undefined leaves a port out. */
+  readonly serials: readonly (Chardev | undefined)[];
+  readonly parallels: readonly (Chardev | undefined)[];
+  readonly drives: readonly PcDrive[];
+  /** `-device`, in order, already checked by name and value. */
+  readonly devices: readonly DeviceOptions[];
+  readonly globals: readonly GlobalProperty[];
+  /** Back ends that `-device` refers to by id. */
+  readonly chardev: (id: string) => Chardev | undefined;
+  readonly drive: (id: string) => Drive | undefined;
+  /** A drive for a CD-ROM or floppy device that was given none. */
+  readonly emptyDrive?: (kind: "cdrom" | "floppy") => Drive;
+  readonly boot: BootOptions;
+  /** 16 bytes in RFC 4122 order; zeros when not given. */
+  readonly uuid?: Uint8Array;
+  readonly nographic?: boolean;
+  /** Files for `genroms/`, in boot order where `bootindex` is not negative. */
+  readonly optionRoms?: readonly { name: string; data: Uint8Array; bootindex: number }[];
+  /** `-fw_cfg` items. */
+  readonly fwCfg?: readonly { name: string; data: Uint8Array; loc: string }[];
+  readonly acpi?: boolean;
+  readonly hpet?: boolean;
+  /** Whether firmware may set up SMM; the accelerator has to implement it. */
+  readonly smm?: boolean;
+  readonly vmport?: boolean;
+  readonly i8042?: boolean;
+  /** False lets SeaBIOS skip the check of the floppy's boot signature. */
+  readonly fdBootchk?: boolean;
+  /** The accelerator's TSC frequency, kHz. */
+  readonly tscKhz?: number;
+}
+
+/** A configuration with nothing but RAM and firmware, to be filled in. */
+export function bareConfig(
+  required: Pick<PcConfig, "ramSize" | "cpuModel" | "bios">,
+): PcConfig {
+  return {
+    ...required,
+    cpus: 1,
+    topology: { sockets: 1, dies: 1, cores: 1, threads: 1, maxcpus: 1 },
+    romFile: () => undefined,
+    vga: "none",
+    serials: [],
+    parallels: [],
+    drives: [],
+    devices: [],
+    globals: [],
+    chardev: () => undefined,
+    drive: () => undefined,
+    boot: {
+      order: undefined,
+      once: undefined,
+      menu: false,
+      strict: false,
+      splash: undefined,
+      splashTime: undefined,
+      rebootTimeout: undefined,
+    },
+  };
+}

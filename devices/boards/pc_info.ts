@@ -1,0 +1,127 @@
+/** The PC's `info mtree`: how QEMU's containers and aliases would show the flat address spaces. */
+import type { Mapping } from "../../core/memory/address_space.ts";
+import type { RamBlock } from "../../core/memory/guest_memory.ts";
+import { mappingNode, MTREE_LAST, mtreeLines, type MtreeNode } from "./mtree.ts";
+import type { PcBoard } from "./pc.ts";
+
+const VGA_WINDOWS = new Set(["vga-lowmem", "vga.chain4"]);
+const PAM_NAMES = new Set(["pam-pci", "pam-rom", "pam-shadow", "pc.rom", "isa-bios"]);
+
+/** What `info mtree` prints. */
+export function infoMtree(b: PcBoard): string {
+  const system = systemNode(b), pci = pciNode(b);
+  const spaces = [
+    ["address-space: I/O", ...mtreeLines(ioNode(b))],
+    [
+      ...b.vcpus.map((v) => `address-space: cpu-memory-${v.index}`),
+      "address-space: memory",
+      ...mtreeLines(system),
+    ],
+    ["memory-region: smram", ...mtreeLines(smramNode())],
+    ["memory-region: pc.ram", ...mtreeLines(blockNode(b.ram, 0, "ram", b.config.ramSize))],
+    [
+      "memory-region: pc.bios",
+      ...mtreeLines(blockNode(b.bios, 2 ** 32 - b.bios.size, "rom", b.bios.size)),
+    ],
+    ["memory-region: pci", ...mtreeLines(pci)],
+  ];
+  return spaces.map((lines) => lines.join("\n") + "\n\n").join("");
+}
+
+function blockNode(block: RamBlock, start: number, kind: "ram" | "rom", size: number): MtreeNode {
+  return { start, end: start + size - 1, priority: 0, kind, name: block.name };
+}
+
+function ioNode(b: PcBoard): MtreeNode {
+  const children: MtreeNode[] = [];
+  for (const m of b.env.io.mappings) {
+    if (!m.enabled) continue;
+    if (m.region === b.host.config.region) {
+      children.push(
+        { start: 0xcf8, end: 0xcfb, priority: 0, kind: "i/o", name: "pci-conf-idx" },
+        { start: 0xcf9, end: 0xcf9, priority: 1, kind: "i/o", name: "piix3-reset-control" },
+        { start: 0xcfc, end: 0xcff, priority: 0, kind: "i/o", name: "pci-conf-data" },
+      );
+    } else if (m.region === b.dma.pages) {
+      // One region here, four in QEMU: between them are ports that only store a byte.
+      for (const [start, end] of [[0x81, 0x83], [0x87, 0x87], [0x89, 0x8b], [0x8f, 0x8f]]) {
+        children.push({ start, end, priority: 0, kind: "i/o", name: "dma-page" });
+      }
+    } else children.push(mappingNode(m, Math.max(0, Math.floor(m.priority))));
+  }
+  return { start: 0, end: 0xffff, priority: 0, kind: "i/o", name: "io", children };
+}
+
+/** The `pci` container: adapters' windows, ROMs below 1 MiB, BARs, the firmware at the top. */
+function pciNode(b: PcBoard): MtreeNode {
+  const children: MtreeNode[] = [
+    { ...blockNode(b.optionRom, 0xc0000, "rom", b.optionRom.size), priority: 1 },
+  ];
+  const isa = Math.min(b.bios.size, 0x20000);
+  children.push({
+    start: 0x100000 - isa,
+    end: 0xfffff,
+    priority: 1,
+    kind: "rom",
+    name: "isa-bios",
+    alias: { of: "pc.bios", start: b.bios.size - isa },
+  });
+  for (const m of b.env.mem.mappings) {
+    if (!m.enabled) continue;
+    if (VGA_WINDOWS.has(m.region.name)) children.push(mappingNode(m));
+    else if (m.priority === -1) children.push(mappingNode(m, 0));
+    else if (m.priority < 0) children.push(mappingNode(m, 1));
+  }
+  return { start: 0, end: MTREE_LAST, priority: -1, kind: "i/o", name: "pci", children };
+}
+
+function systemNode(b: PcBoard): MtreeNode {
+  const children: MtreeNode[] = [pciNode(b)];
+  for (const m of b.env.mem.mappings) {
+    if (m.enabled && !isPci(m)) children.push(mappingNode(m));
+  }
+  if (!b.host.bridge.smramOpen) children.push(pciAlias("smram-region", 0xa0000, 0x20000));
+  children.push(
+    ...b.host.bridge.segments().map(({ base, size, attribute }): MtreeNode => {
+      if ((attribute & 1) === 0) return pciAlias("pam-pci", base, size);
+      return {
+        start: base,
+        end: base + size - 1,
+        priority: 1,
+        kind: "ram",
+        name: attribute === 3 ? "pam-ram" : "pam-rom",
+        alias: { of: "pc.ram", start: base },
+      };
+    }),
+  );
+  return { start: 0, end: MTREE_LAST, priority: 0, kind: "i/o", name: "system", children };
+}
+
+/** Mappings that stand elsewhere in the tree: in `pci`, or as PAM and SMRAM aliases. */
+function isPci(m: Mapping): boolean {
+  const { name } = m.region;
+  return m.priority < 0 || VGA_WINDOWS.has(name) || name === "smram-region" ||
+    name === "smram-low" || (PAM_NAMES.has(name) && m.priority === 1);
+}
+
+function pciAlias(name: string, base: number, size: number): MtreeNode {
+  return {
+    start: base,
+    end: base + size - 1,
+    priority: 1,
+    kind: "i/o",
+    name,
+    alias: { of: "pci", start: base },
+  };
+}
+
+function smramNode(): MtreeNode {
+  return {
+    start: 0xa0000,
+    end: 0xbffff,
+    priority: 0,
+    kind: "ram",
+    name: "smram-low",
+    alias: { of: "pc.ram", start: 0xa0000 },
+  };
+}

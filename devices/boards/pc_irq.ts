@@ -1,0 +1,105 @@
+/**
+ * The PC's interrupt controllers and the 24 global system interrupts: its own 8259 pair, I/O APIC and
+ * local APICs, or the accelerator's.
+ */
+import type { Vcpu } from "../../core/accel.ts";
+import { type Device, type IrqLine, irqLine } from "../../core/device.ts";
+import { ApicBus } from "../irq/apic_bus.ts";
+import { GsiRouter } from "../irq/gsi.ts";
+import { I8259 } from "../irq/i8259.ts";
+import { IoApic } from "../irq/ioapic.ts";
+import type { Lapic } from "../irq/lapic.ts";
+import { PicSource } from "../irq/pic_source.ts";
+import type { MachineEnv } from "./env.ts";
+
+export const GSI_COUNT = 24;
+export const IOAPIC_BASE = 0xfec00000;
+
+export interface PcInterrupts {
+  /** A new source on global system interrupt `n`; several sources are OR-ed. */
+  line(n: number): IrqLine;
+  /** Connects a new vCPU. */
+  addVcpu(cpu: Vcpu, bsp: boolean, hasApic: boolean): void;
+  /** A message-signalled interrupt. */
+  msi(address: number, data: number): void;
+  /** Pulses the NMI pins. */
+  nmi(): void;
+  readonly devices: readonly { id: string; device: Device }[];
+  /** Undefined where the accelerator has them. */
+  readonly pic?: I8259;
+  readonly ioapic?: IoApic;
+  readonly gsi?: GsiRouter;
+  readonly lapics: readonly Lapic[];
+}
+
+/** Makes what the machine's accelerator leaves to the board and maps it. */
+export function makeInterrupts(env: MachineEnv): PcInterrupts {
+  return env.vm.irqchip?.mode === "on" ? kernelInterrupts(env) : ownInterrupts(env);
+}
+
+function ownInterrupts(env: MachineEnv): PcInterrupts {
+  const intr: ((level: boolean) => void)[] = [];
+  const pic = new I8259(irqLine((level) => intr.forEach((f) => f(level))));
+  const bus = new ApicBus({
+    clock: env.clock,
+    currentVcpu: () => env.currentVcpu()?.index ?? -1,
+    picAcknowledge: () => pic.acknowledge(),
+  });
+  intr.push((level) => bus.lint0.set(level));
+  const ioapic = new IoApic(bus);
+  const gsi = new GsiRouter(pic, ioapic);
+  env.io.map(pic.masterPorts, 0x20);
+  env.io.map(pic.slavePorts, 0xa0);
+  env.io.map(pic.elcr1, 0x4d0);
+  env.io.map(pic.elcr2, 0x4d1);
+  env.mem.map(ioapic.region, IOAPIC_BASE);
+  bus.attach(env.mem);
+  const devices: { id: string; device: Device }[] = [
+    { id: "i8259", device: pic },
+    { id: "ioapic", device: ioapic },
+  ];
+  const cpus: Vcpu[] = [];
+  return {
+    line: (n) => gsi.line(n),
+    addVcpu(cpu, bsp, hasApic) {
+      cpus.push(cpu);
+      if (hasApic) {
+        const lapic = bus.add(cpu, bsp);
+        cpu.interruptSource = lapic;
+        devices.push({ id: `apic/${cpu.index}`, device: lapic });
+      } else {
+        cpu.interruptSource = new PicSource(pic);
+        if (bsp) intr.push((level) => cpu.setIntr(level));
+      }
+    },
+    msi: (address, data) => bus.msi(address, data),
+    nmi() {
+      if (bus.lapics.length > 0) bus.nmi();
+      else for (const c of cpus) c.nmi();
+    },
+    devices,
+    pic,
+    ioapic,
+    gsi,
+    lapics: bus.lapics,
+  };
+}
+
+function kernelInterrupts(env: MachineEnv): PcInterrupts {
+  const chip = env.vm.irqchip!;
+  const raised = new Array<number>(GSI_COUNT).fill(0);
+  const cpus: Vcpu[] = [];
+  return {
+    line(n) {
+      return irqLine((level) => {
+        raised[n] += level ? 1 : -1;
+        if (raised[n] === (level ? 1 : 0)) chip.setIrqLine(n, level);
+      });
+    },
+    addVcpu: (cpu) => void cpus.push(cpu),
+    msi: (address, data) => void chip.signalMsi(address, data),
+    nmi: () => cpus.forEach((c) => c.nmi()),
+    devices: [{ id: "irqchip", device: chip }],
+    lapics: [],
+  };
+}

@@ -1,0 +1,364 @@
+/** Devices that are added to the PC: by the board for its default options, by `-device` for users. */
+import type { Drive } from "../../core/block/block.ts";
+import type { Chardev, ChardevFrontend, ChardevPort } from "../../core/chardev/chardev.ts";
+import type { Device } from "../../core/device.ts";
+import { UserError } from "../../core/errors.ts";
+import type { IoRegion } from "../../core/memory/region.ts";
+import type { DeviceOptions } from "../../core/options/config.ts";
+import { fail, located } from "../../core/options/host.ts";
+import { BusNode, type DeviceNode } from "../../core/qdev.ts";
+import { type PciBus, type PciDevice, romSize } from "../chipset/pci.ts";
+import { PciBridge } from "../chipset/pci_bridge.ts";
+import type { Piix3Ide } from "../chipset/piix3_ide.ts";
+import { PciVga } from "../display/vga_pci.ts";
+import { DebugCon } from "../misc/debugcon.ts";
+import { IsaDebugExit } from "../misc/isa_debug_exit.ts";
+import { PcTestDev } from "../misc/pc_testdev.ts";
+import { PvPanic } from "../misc/pvpanic.ts";
+import { findType, setFromText } from "../registry.ts";
+import { ISA_PARALLEL_PORTS, ParallelPort } from "../serial/parallel.ts";
+import { ISA_SERIAL_PORTS, Uart16550 } from "../serial/uart16550.ts";
+import { AtaDisk } from "../storage/ata_disk.ts";
+import { AtapiCdrom } from "../storage/atapi.ts";
+import type { Geometry } from "../storage/geometry.ts";
+import type { PcBoard } from "./pc.ts";
+import { autoTranslation, type Translation } from "./pc_cmos.ts";
+import type { PcDrive } from "./pc_config.ts";
+
+const UNSET = 0xffffffff;
+const VGA_ROM = "vgabios-stdvga.bin";
+
+interface Disk {
+  readonly geometry: Geometry;
+  readonly translation: Translation;
+}
+
+export class PcSlots {
+  readonly #board: PcBoard;
+  readonly serials: Uart16550[] = [];
+  readonly parallels: ParallelPort[] = [];
+  /** Buses that PCI devices can name with `bus=`. */
+  readonly #pciBuses = new Map<string, { bus: PciBus; node: BusNode }>();
+  #ide: Piix3Ide | undefined;
+  #ideNodes: readonly BusNode[] = [];
+  readonly #disks: (Disk | undefined)[] = [undefined, undefined, undefined, undefined];
+  #isaPriority = 0;
+  #anonymous = 0;
+
+  constructor(board: PcBoard) {
+    this.#board = board;
+    this.#pciBuses.set("pci.0", { bus: board.host.bus, node: board.pciNode });
+  }
+
+  // ISA
+
+  /** Users may put a device on ports that others use; it then hides them. */
+  #mapIsa(region: IoRegion, base: number, loc: string): void {
+    if (base + region.size > 65536) fail(loc, `I/O ports ${base.toString(16)}h are out of range`);
+    this.#board.env.io.map(region, base, loc === "" ? 0 : (this.#isaPriority += 2 ** -10));
+  }
+
+  #attach(frontend: ChardevFrontend & { attach(p: ChardevPort): void }, chardev: Chardev): void {
+    frontend.attach(chardev.attach(frontend));
+  }
+
+  /** A COM port; unset properties follow from `index=`, which counts up. */
+  addSerial(node: DeviceNode, chardev: Chardev | undefined, loc: string): Uart16550 {
+    const { irqs, env } = this.#board;
+    let index = node.number("index");
+    if (index === UNSET) index = this.serials.length;
+    const standard = ISA_SERIAL_PORTS[index];
+    if (standard === undefined) {
+      fail(loc, `Max. supported number of ISA serial ports is ${ISA_SERIAL_PORTS.length}.`);
+    }
+    const iobase = pick(node.number("iobase"), standard.iobase);
+    const irq = pick(node.number("irq"), standard.irq);
+    node.set("index", index).set("iobase", iobase).set("irq", irq);
+    const uart = new Uart16550({ clock: env.clock, irq: irqs.line(isaIrq(irq, loc)) });
+    this.#mapIsa(uart.region, iobase, loc);
+    if (chardev) this.#attach(uart, chardev);
+    this.#board.keep(`isa-serial/${this.serials.length}`, uart);
+    this.serials.push(uart);
+    this.#board.isaNode.add(node);
+    return uart;
+  }
+
+  addParallel(node: DeviceNode, chardev: Chardev, loc: string): ParallelPort {
+    const { irqs, env } = this.#board;
+    let index = node.number("index");
+    if (index === UNSET) index = this.parallels.length;
+    const standard = ISA_PARALLEL_PORTS[index];
+    if (standard === undefined) {
+      fail(loc, `Max. supported number of parallel ports is ${ISA_PARALLEL_PORTS.length}.`);
+    }
+    const iobase = pick(node.number("iobase"), standard.iobase);
+    node.set("index", index).set("iobase", iobase).set("chardev", chardev.label);
+    const port = new ParallelPort(env.clock, irqs.line(isaIrq(node.number("irq"), loc)));
+    this.#mapIsa(port.region, iobase, loc);
+    this.#attach(port, chardev);
+    this.#board.keep(`isa-parallel/${this.parallels.length}`, port);
+    this.parallels.push(port);
+    this.#board.isaNode.add(node);
+    return port;
+  }
+
+  #addIsa(node: DeviceNode, device: Device & { region: IoRegion }, base: number, loc: string) {
+    this.#mapIsa(device.region, base, loc);
+    this.#board.keep(`${device.type}@${base.toString(16)}`, device);
+    this.#board.isaNode.add(node);
+  }
+
+  #addDebugCon(node: DeviceNode, chardev: Chardev | undefined, loc: string): void {
+    if (chardev === undefined) fail(loc, "Can't create debugcon device, empty char device");
+    const con = new DebugCon(node.number("readback"));
+    this.#addIsa(node, con, node.number("iobase"), loc);
+    this.#attach(con, chardev);
+  }
+
+  #addPvPanic(node: DeviceNode, loc: string): void {
+    const port = node.number("ioport"), { env, fwCfg } = this.#board;
+    this.#addIsa(node, new PvPanic((e) => env.panicked(e), node.number("events")), port, loc);
+    if (!fwCfg.hasFile("etc/pvpanic-port")) {
+      fwCfg.addFile("etc/pvpanic-port", new Uint8Array([port & 0xff, port >> 8]));
+    }
+  }
+
+  // PCI
+
+  /** Plugs `dev` in where `addr=` and `bus=` say. */
+  #addPci(dev: PciDevice, node: DeviceNode, busName: string | undefined, loc: string): void {
+    const { bus, node: busNode } = this.#pciBuses.get(busName ?? "pci.0")!;
+    const addr = node.text("addr");
+    const devfn = addr === "00.0" ? undefined : parseDevfn(addr);
+    const other = devfn === undefined ? undefined : bus.devices[devfn];
+    if (devfn !== undefined && other !== undefined) {
+      const id = other.id === "" ? "(null)" : other.id;
+      fail(
+        loc,
+        `PCI: slot ${devfn >> 3} function ${devfn & 7} not available for ${node.type}, in use by ` +
+          `${other.type},id=${id}`,
+      );
+    }
+    try {
+      bus.plug(dev, devfn);
+    } catch {
+      fail(loc, `PCI: no slot/function available for ${node.type}, all in use or reserved`);
+    }
+    this.#board.addPci(dev, node, bus.name, busNode);
+  }
+
+  /** The standard VGA adapter. The first display added is the one that viewers show. */
+  addVga(node: DeviceNode, busName: string | undefined, loc: string): PciVga {
+    const { config, env, fwCfg } = this.#board;
+    const { memory, mem, io, clock } = env;
+    const megabytes = Math.min(512, Math.max(1, node.number("vgamem_mb")));
+    const vram = memory.allocBlock("vga.vram", 2 ** Math.ceil(Math.log2(megabytes)) * (1 << 20));
+    const name = node.text("romfile") || VGA_ROM;
+    const image = config.romFile(name);
+    if (image === undefined && node.text("romfile") !== "") {
+      fail(loc, `failed to find romfile "${name}"`);
+    }
+    let rom: { block: ReturnType<typeof memory.allocBlock>; image: Uint8Array } | undefined;
+    if (image !== undefined && node.number("rombar") === 0) {
+      fwCfg.setFile(`vgaroms/${name}`, image);
+    } else if (image !== undefined) {
+      rom = { block: memory.allocBlock("vga.rom", romSize(image.length)), image };
+    }
+    if (image !== undefined) node.set("romfile", name).set("romsize", romSize(image.length));
+    const vga = new PciVga({
+      mem,
+      io,
+      clock,
+      vram,
+      rom,
+      edid: node.flag("edid") ? { xres: node.number("xres"), yres: node.number("yres") } : false,
+    });
+    this.#addPci(vga, node, busName, loc);
+    this.#board.display ??= vga;
+    return vga;
+  }
+
+  #addBridge(node: DeviceNode, busName: string | undefined, loc: string): void {
+    const { mem, io } = this.#board.env, index = this.#pciBuses.size;
+    if (node.number("chassis_nr") === 0) {
+      fail(
+        loc,
+        "Bridge chassis not specified. Each bridge is required to be assigned a unique " +
+          "chassis id > 0.",
+      );
+    }
+    const name = node.id === "" ? `pci.${index}` : node.id;
+    const bridge = new PciBridge({ mem, io, busName: name, busIndex: index });
+    this.#addPci(bridge, node, busName, loc);
+    bridge.bus!.children.push(bridge.secondary);
+    const busNode = node.addBus(new BusNode(name, "PCI"));
+    this.#pciBuses.set(name, { bus: bridge.secondary, node: busNode });
+  }
+
+  // Storage
+
+  setIde(ide: Piix3Ide, nodes: readonly BusNode[]): void {
+    this.#ide = ide;
+    this.#ideNodes = nodes;
+  }
+
+  /** A drive that was asked for with `-hda`, `-cdrom` or `-drive if=ide`. */
+  addIdeDrive(d: PcDrive): void {
+    const node = this.#board.node(d.drive.kind === "cdrom" ? "ide-cd" : "ide-hd");
+    this.#plugIde(node, d.drive, d.bus, d.unit);
+  }
+
+  #plugIde(node: DeviceNode, drive: Drive, bus: number, unit: number): void {
+    const position = 2 * bus + unit;
+    const serial = node.text("serial") || drive.serial || `QM0000${position + 1}`;
+    node.set("drive", drive.name).set("unit", unit).set("serial", serial);
+    const common = {
+      drive,
+      serial,
+      model: node.text("model") || undefined,
+      version: node.text("ver"),
+      wwn: BigInt(node.get("wwn")),
+      path: node.path,
+    };
+    const slot = unit === 0 ? 0 : 1, channel = this.#ide!.channels[bus];
+    if (node.type === "ide-cd") channel.attach(slot, new AtapiCdrom(common));
+    else {
+      const disk = new AtaDisk({ ...common, geometry: userGeometry(node) });
+      channel.attach(slot, disk);
+      const { geometry } = disk, chosen = node.text("bios-chs-trans");
+      const translation = chosen === "auto" ? autoTranslation(geometry) : chosen as Translation;
+      this.#disks[position] = { geometry, translation };
+      node.set("cyls", geometry.cylinders).set("heads", geometry.heads)
+        .set("secs", geometry.sectors).set("bios-chs-trans", translation);
+    }
+    this.#ideNodes[bus].add(node);
+  }
+
+  /** `-device ide-hd` and `ide-cd`: on the bus and unit named, or the first that is free. */
+  #addIde(node: DeviceNode, o: DeviceOptions): void {
+    const busName = o.props.get("bus"), slots = this.#ide!.channels.map((c) => c.slots);
+    // Without bus=, QEMU takes the bus it made last that is not full.
+    const bus = busName !== undefined
+      ? Number(busName.slice(4))
+      : [1, 0].find((b) => slots[b].includes(undefined));
+    if (bus === undefined) fail(o.loc, `No 'IDE' bus found for device '${node.type}'`);
+    const wanted = node.number("unit");
+    const unit = wanted === UNSET ? slots[bus].indexOf(undefined) : wanted;
+    if (unit < 0 || slots[bus][unit] !== undefined) {
+      fail(o.loc, `IDE unit ${Math.max(0, unit)} is in use`);
+    }
+    const drive = this.#driveOf(o, "cdrom");
+    this.#plugIde(node, drive, bus, unit);
+    this.#board.addBootEntry(
+      `/pci@i0cf8/ide@1,1/drive@${bus}/disk@${unit}`,
+      Number(o.props.get("bootindex") ?? -1),
+    );
+  }
+
+  #driveOf(o: DeviceOptions, emptyKind: "cdrom" | "floppy"): Drive {
+    const id = o.props.get("drive"), { config } = this.#board;
+    const drive = id === undefined ? config.emptyDrive?.(emptyKind) : config.drive(id);
+    if (drive === undefined) fail(o.loc, "No drive specified");
+    return drive;
+  }
+
+  /** Geometry and translation of the IDE disks, for CMOS. */
+  diskGeometries(): readonly (Disk | undefined)[] {
+    return this.#disks;
+  }
+
+  // -device
+
+  plugAll(devices: readonly DeviceOptions[]): void {
+    for (const o of devices) {
+      try {
+        this.#plug(o);
+      } catch (e) {
+        if (e instanceof UserError && o.loc !== "" && !e.message.startsWith(o.loc)) {
+          throw new UserError(located(o.loc, e.message), e.status, e.hint);
+        }
+        throw e;
+      }
+    }
+  }
+
+  #plug(o: DeviceOptions): void {
+    const spec = findType(o.driver);
+    if (spec === undefined) fail(o.loc, `'${o.driver}' is not a valid device model name`);
+    const node = this.#board.userNode(spec.name, o.id);
+    node.path = o.id === undefined
+      ? `/machine/peripheral-anon/device[${this.#anonymous++}]`
+      : `/machine/peripheral/${o.id}`;
+    for (const [name, value] of o.props) setFromText(node, name, value);
+    const bus = o.props.get("bus"), { config, env } = this.#board;
+    const chardev = () => {
+      const id = o.props.get("chardev");
+      return id === undefined ? undefined : config.chardev(id);
+    };
+    if (spec.bus === "PCI" && bus !== undefined && !this.#pciBuses.has(bus)) {
+      fail(o.loc, `Bus '${bus}' not found`);
+    }
+    switch (spec.name) {
+      case "VGA":
+        this.addVga(node, bus, o.loc);
+        break;
+      case "pci-bridge":
+        this.#addBridge(node, bus, o.loc);
+        break;
+      case "ide-hd":
+      case "ide-cd":
+        this.#addIde(node, o);
+        break;
+      case "isa-serial":
+        this.addSerial(node, chardev(), o.loc);
+        break;
+      case "isa-parallel": {
+        const c = chardev();
+        if (c === undefined) fail(o.loc, "Can't create parallel device, empty char device");
+        this.addParallel(node, c, o.loc);
+        break;
+      }
+      case "isa-debugcon":
+        this.#addDebugCon(node, chardev(), o.loc);
+        break;
+      case "isa-debug-exit": {
+        const device = new IsaDebugExit((s) => env.exit(s), node.number("iosize"));
+        this.#addIsa(node, device, node.number("iobase"), o.loc);
+        break;
+      }
+      case "pvpanic":
+        this.#addPvPanic(node, o.loc);
+        break;
+      case "pc-testdev": {
+        const device = new PcTestDev((n) => this.#board.irqs.line(n));
+        device.map(env.mem, env.io);
+        this.#board.keep("pc-testdev", device);
+        this.#board.isaNode.add(node);
+        break;
+      }
+      default:
+        fail(o.loc, "Parameter 'driver' expects a pluggable device type");
+    }
+  }
+}
+
+function pick(value: number, standard: number): number {
+  return value === UNSET ? standard : value;
+}
+
+function isaIrq(irq: number, loc: string): number {
+  if (irq > 15) fail(loc, `IRQ ${irq} is not an ISA interrupt`);
+  return irq;
+}
+
+/** `SLOT[.FUNCTION]`, hexadecimal, already checked. */
+function parseDevfn(text: string): number {
+  const [slot, fn = "0"] = text.trim().split(".");
+  return (parseInt(slot, 16) << 3) | parseInt(fn, 16);
+}
+
+/** `cyls=`, `heads=` and `secs=` when all are given. */
+function userGeometry(node: DeviceNode): Geometry | undefined {
+  const [cylinders, heads, sectors] = ["cyls", "heads", "secs"].map((n) => node.number(n));
+  return cylinders && heads && sectors ? { cylinders, heads, sectors } : undefined;
+}
