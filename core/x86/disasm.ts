@@ -374,3 +374,24 @@ export function disassembleAt(
   }
   return { address, length: 1, text: `.byte    0x${bytes[at].toString(16).padStart(2, "0")}` };
 }
+
+/** Bytes that QEMU shows on a line before it continues on the next. */
+const BYTES_PER_LINE = 8;
+
+/**
+ * Lines as HMP `x /i` and `-d in_asm` print them, without line ends:
+ * `0x000f0278:  48 69 d2 11 00 00 00     imulq    $0x11, %rdx, %rdx`; a long instruction takes
+ * a second line with the rest of its bytes.
+ */
+export function listingLines(line: ListedInsn, bytes: Uint8Array, at: number): string[] {
+  const lines: string[] = [];
+  for (let i = 0; i < line.length; i += BYTES_PER_LINE) {
+    const part = bytes.subarray(at + i, at + Math.min(i + BYTES_PER_LINE, line.length));
+    const address = (line.address + BigInt(i)).toString(16).padStart(8, "0");
+    const hex = Array.from(part, (b) => ` ${b.toString(16).padStart(2, "0")}`).join("");
+    lines.push(
+      `0x${address}: ${i === 0 ? `${hex.padEnd(3 * BYTES_PER_LINE)}  ${line.text}` : hex}`,
+    );
+  }
+  return lines;
+}

@@ -1,5 +1,5 @@
 import { assert, assertEquals } from "@std/assert";
-import { disassembleAt } from "./disasm.ts";
+import { disassembleAt, listingLines } from "./disasm.ts";
 import { Mandatory, type TableRow } from "./table/row.ts";
 import { opcodeTable } from "./table/table.ts";
 import { encode, type RowForm, rowForms } from "./table/encode.ts";
@@ -36,6 +36,19 @@ Deno.test("text as QEMU's monitor prints it", () => {
   assertEquals(text("db6c3340", 64), "fldt     0x40(%rbx, %rsi)");
   assertEquals(text("f2480f2ad2", 64), "cvtsi2sdq %rdx, %xmm2");
   assertEquals(text("0f0a", 32), ".byte    0x0f");
+});
+
+Deno.test("listing lines as `x /i` lays them out", () => {
+  const bytes = new Uint8Array([0x48, 0x69, 0x54, 0x33, 0x40, 0x11, 0, 0, 0, 0xfa]);
+  const first = disassembleAt(bytes, 0, bytes.length, 0xf028en, 64);
+  assertEquals(listingLines(first, bytes, 0), [
+    "0x000f028e:  48 69 54 33 40 11 00 00  imulq    $0x11, 0x40(%rbx, %rsi), %rdx",
+    "0x000f0296:  00",
+  ]);
+  const second = disassembleAt(bytes, 9, 1, 0xffffffff81000000n, 64);
+  assertEquals(listingLines(second, bytes, 9), [
+    "0xffffffff81000000:  fa                       cli      ",
+  ]);
 });
 
 /** Encodings for which Capstone prints something else than what a processor executes. */
