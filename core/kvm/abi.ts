@@ -63,6 +63,7 @@ export const Req = {
   SET_XSAVE: 0x5000aea5,
   GET_XCRS: 0x8188aea6,
   SET_XCRS: 0x4188aea7,
+  KVMCLOCK_CTRL: 0xaead,
   SMI: 0xaeb7,
 } as const;
 
@@ -222,6 +223,7 @@ export const GuestDbg = {
   SINGLESTEP: 2,
   USE_SW_BP: 0x10000,
   USE_HW_BP: 0x20000,
+  INJECT_BP: 0x80000,
 } as const;
 
 /** INTERNAL_ERROR suberrors, as api.rst names them. */

@@ -45,16 +45,3 @@ export function dispatchMmio(run: DataView, mem: AddressSpace): void {
     }
   }
 }
-
-/** KVM_EXIT_INTERNAL_ERROR in QEMU's words. */
-export function internalErrorText(run: DataView): string {
-  const suberror = run.getUint32(Run.INTERNAL_SUBERROR, true);
-  const ndata = Math.min(run.getUint32(Run.INTERNAL_NDATA, true), 16);
-  let text = `KVM internal error. Suberror: ${suberror}\n`;
-  for (let i = 0; i < ndata; i++) {
-    const word = run.getBigUint64(Run.INTERNAL_DATA + 8 * i, true);
-    text += `extra data[${i}]: 0x${word.toString(16).padStart(16, "0")}\n`;
-  }
-  if (suberror === 1) text += "emulation failure\n";
-  return text;
-}

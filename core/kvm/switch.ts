@@ -266,6 +266,10 @@ export class SwitchVm implements Vm {
     return vm.dirtyPages && ((page) => vm.dirtyPages!(page));
   }
 
+  setRunning(running: boolean): void {
+    this.#vm.setRunning?.(running);
+  }
+
   /**
    * Moves the machine to another accelerator. Its vCPUs must not be inside `run`; vCPU threads are
    * stopped here. An interrupt given to a vCPU and not yet taken stays with it. Interrupt controllers inside the accelerator cannot move.

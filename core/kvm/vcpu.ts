@@ -3,11 +3,13 @@
  * own. Interrupts come from user space, or from KVM's LAPIC (kernel-irqchip).
  */
 import type { ExitCounts, InterruptSource, MpState, Vcpu, VcpuOptions, VmExit } from "../accel.ts";
-import { log } from "../log.ts";
-import { Exit, exitNames, GuestDbg, mpStates, Req, Run } from "./abi.ts";
+import { log, LogItem, logMask } from "../log.ts";
+import { Exit, exitNames, mpStates, Req, Run } from "./abi.ts";
 import { buildCpuid, type CpuidEntry, encodeCpuid2, NO_ENTRY, parseCpuid2 } from "./cpuid.ts";
-import { dispatchIo, dispatchMmio, internalErrorText } from "./dispatch.ts";
+import { GuestDebug } from "./debug.ts";
+import { dispatchIo, dispatchMmio } from "./dispatch.ts";
 import { Errno, KICK_SIGNAL, signalSet, type ThreadTimer } from "./libc.ts";
+import { describeExit, failure } from "./exits.ts";
 import { Pace } from "./pace.ts";
 import { clearNmiPending, makeEvents, readEvents, type VcpuEvents } from "./events.ts";
 import { resetFpu, resetRegs, resetSregs, Size, startupSegment, Struct } from "./structs.ts";
@@ -22,6 +24,7 @@ const SLICE_NS = 2_000_000;
 /** How long `runAsync` handles exits before it lets the event loop do other things, in ms. */
 const TURN_MS = 1;
 const APIC_BASE_DEFAULT = 0xfee00800n, APIC_BASE_BSP = 0x100n;
+const BP_VECTOR = 3;
 const INTERRUPTED: VmExit = { reason: "interrupted" };
 const HLT: VmExit = { reason: "hlt" };
 const SHUTDOWN: VmExit = { reason: "shutdown" };
@@ -63,6 +66,7 @@ export class KvmVcpu extends VcpuRegisters implements Vcpu {
   #exitWaiting = false;
   #closed = false;
   readonly #pace: Pace;
+  readonly #debug: GuestDebug;
   /** The timer of this slice on the main thread is armed. */
   #sliceOpen = false;
   /** Inside `run` or `runAsync`. */
@@ -91,6 +95,7 @@ export class KvmVcpu extends VcpuRegisters implements Vcpu {
     this.must(Req.SET_SIGNAL_MASK, mask.u8, "KVM_SET_SIGNAL_MASK");
     this.#timer = libc.threadTimer(KICK_SIGNAL);
     this.#pace = new Pace(vm.seat);
+    this.#debug = new GuestDebug(libc, fd, vm.mem);
     const wanted = buildCpuid(opts.model, accel.supportedCpuid, {
       apicId: opts.apicId,
       ...accel.topology,
@@ -114,7 +119,7 @@ export class KvmVcpu extends VcpuRegisters implements Vcpu {
 
   run(_budget: number): VmExit {
     this.#sliceOpen = false;
-    this.#busy = true;
+    this.#enter();
     try {
       return this.#runHere();
     } finally {
@@ -141,7 +146,7 @@ export class KvmVcpu extends VcpuRegisters implements Vcpu {
   }
 
   async runAsync(): Promise<VmExit> {
-    this.#busy = true;
+    this.#enter();
     try {
       if (this.#thread === undefined) {
         this.#thread = new VcpuThread(this.libc, this.fd);
@@ -280,6 +285,7 @@ export class KvmVcpu extends VcpuRegisters implements Vcpu {
   #handle(reason: number): VmExit | undefined {
     const run = this.runPage;
     if (reason < this.#counts.length) this.#counts[reason]++;
+    if (logMask & LogItem.exec) log("exec", describeExit(this.index, reason, run));
     switch (reason) {
       case Exit.IO:
         this.#io = run.getUint8(Run.IO_DIRECTION) === 1 ? IoPending.Write : IoPending.Read;
@@ -311,27 +317,22 @@ export class KvmVcpu extends VcpuRegisters implements Vcpu {
       case Exit.SHUTDOWN:
         return SHUTDOWN;
       case Exit.DEBUG:
-        return {
-          reason: "debug",
-          dr6: run.getBigUint64(Run.DEBUG_DR6, true),
-          pc: run.getBigUint64(Run.DEBUG_PC, true),
-        };
-      case Exit.INTERNAL_ERROR:
-        return { reason: "internal-error", message: internalErrorText(run) };
-      case Exit.FAIL_ENTRY: {
-        const why = run.getBigUint64(Run.HW_EXIT_REASON, true).toString(16);
-        return {
-          reason: "internal-error",
-          message: `KVM: entry failed, hardware error 0x${why}\n`,
-        };
-      }
-      case Exit.UNKNOWN: {
-        const why = run.getBigUint64(Run.HW_EXIT_REASON, true).toString(16).padStart(16, "0");
-        return { reason: "internal-error", message: `KVM: unknown exit, hardware reason ${why}\n` };
-      }
+        return this.#debugExit();
+      case Exit.SYSTEM_EVENT:
+        return SHUTDOWN;
       default:
-        return { reason: "internal-error", message: `KVM: unknown exit reason ${reason}\n` };
+        return failure(reason, run);
     }
+  }
+
+  #debugExit(): VmExit | undefined {
+    const run = this.runPage, pc = run.getBigUint64(Run.DEBUG_PC, true);
+    const breakpoint = run.getUint32(Run.DEBUG_EXCEPTION, true) === BP_VECTOR;
+    if (breakpoint && !this.#debug.owns(pc)) {
+      this.#debug.injectBreakpoint();
+      return undefined;
+    }
+    return { reason: "debug", dr6: run.getBigUint64(Run.DEBUG_DR6, true), pc };
   }
 
   #dispatched(): void {
@@ -548,18 +549,7 @@ export class KvmVcpu extends VcpuRegisters implements Vcpu {
 
   setGuestDebug(d: { step: boolean; breakpoints: bigint[] }): void {
     this.settle();
-    const s = new Struct(Size.GUEST_DEBUG);
-    let control = 0, dr7 = 0x400;
-    if (d.step || d.breakpoints.length > 0) control |= GuestDbg.ENABLE;
-    if (d.step) control |= GuestDbg.SINGLESTEP;
-    d.breakpoints.slice(0, 4).forEach((address, i) => {
-      control |= GuestDbg.USE_HW_BP;
-      s.setU64(8 + 8 * i, address);
-      dr7 |= 2 << (2 * i);
-    });
-    s.view.setUint32(0, control, true);
-    s.setU64(8 + 8 * 7, BigInt(dr7));
-    this.must(Req.SET_GUEST_DEBUG, s.u8, "KVM_SET_GUEST_DEBUG");
+    this.#debug.set(d);
   }
 
   close(): void {
@@ -570,9 +560,15 @@ export class KvmVcpu extends VcpuRegisters implements Vcpu {
     if (!this.#busy) this.#release();
   }
 
+  #enter(): void {
+    this.#busy = true;
+    if (this.#debug.hasSoftware) this.#debug.arm((linear) => this.translate(linear));
+  }
+
   /** A device may close the machine from inside `run`: the mapping goes when `run` is left. */
   #leave(): void {
     this.#busy = false;
+    this.#debug.disarm();
     if (this.#closed) this.#release();
   }
 

@@ -56,17 +56,19 @@ export class KvmVm implements Vm {
     this.slots.dirtyPages(page);
   }
 
-  /** The guest's kvmclock in ns, to be put back by {@link setClock} after a pause or a load. */
-  getClock(): bigint {
-    const s = new Struct(Size.CLOCK);
-    this.libc.ioctlBuffer(this.fd, Req.GET_CLOCK, s.u8);
-    return s.u64(0);
-  }
+  #clock: bigint | undefined;
 
-  setClock(ns: bigint): void {
+  setRunning(running: boolean): void {
     const s = new Struct(Size.CLOCK);
-    s.setU64(0, ns);
+    if (!running) {
+      this.#clock ??= this.libc.ioctlBuffer(this.fd, Req.GET_CLOCK, s.u8) < 0 ? 0n : s.u64(0);
+      return;
+    }
+    if (this.#clock === undefined) return;
+    s.setU64(0, this.#clock);
+    this.#clock = undefined;
     this.libc.ioctlBuffer(this.fd, Req.SET_CLOCK, s.u8);
+    for (const v of this.vcpus) this.libc.ioctl(v.fd, Req.KVMCLOCK_CTRL);
   }
 
   /** Closes the VM and its vCPUs; a `run` in progress ends with `interrupted`. */

@@ -281,3 +281,27 @@ kvmTest("single step and hardware breakpoints", () =>
     b.vcpu.setGuestDebug({ step: false, breakpoints: [] });
     assertEquals(b.run().reason, "hlt");
   }));
+
+// Whether an INT3 then stops the guest depends on the host: a KVM that emulates real mode delivers it.
+kvmTest(
+  "a fifth breakpoint is INT3 in memory while the guest runs, and only then",
+  () =>
+    withBench({}, (b) => {
+      const seen: number[] = [];
+      b.port(0x80, 1, { write: () => seen.push(b.ram.u8[0x1006]) });
+      b.load(0x1000, hex("90 90 e6 80 90 90 90 f4")); // nop; nop; out 80h, al; nop; nop; nop; hlt
+      b.realMode(0x100, 0);
+      const four = [0x1001n, 0x1004n, 0x1005n, 0x1007n];
+      for (const pc of four.slice(0, 3)) {
+        // One that has been hit gives its debug register to an address that is never reached.
+        const others = four.map((p) => p < pc ? 0x5000n : p);
+        b.vcpu.setGuestDebug({ step: false, breakpoints: [...others, 0x1006n] });
+        const exit = b.run();
+        assert(exit.reason === "debug" && exit.pc === pc, `${pc}`);
+        assertEquals(b.ram.u8[0x1006], 0x90);
+      }
+      assertEquals(seen, [0xcc]);
+      b.vcpu.setGuestDebug({ step: false, breakpoints: [] });
+      assertEquals(b.run().reason, "hlt");
+    }),
+);
