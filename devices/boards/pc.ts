@@ -26,6 +26,7 @@ import { PcSpeaker } from "../misc/pcspeaker.ts";
 import { Port92 } from "../misc/port92.ts";
 import { Vmport } from "../misc/vmport.ts";
 import { makeNode, setFromText } from "../registry.ts";
+import type { FloppyController } from "../storage/fdc.ts";
 import { Hpet } from "../timer/hpet.ts";
 import { I8254 } from "../timer/i8254.ts";
 import { Mc146818 } from "../timer/mc146818.ts";
@@ -75,6 +76,7 @@ export class PcBoard {
   readonly hpet: Hpet | undefined;
   readonly dma: Dma8237;
   readonly speaker: PcSpeaker;
+  readonly fdc: FloppyController;
   readonly keyboard = new Ps2Keyboard();
   readonly mouse = new Ps2Mouse();
   readonly i8042: I8042 | undefined;
@@ -149,6 +151,7 @@ export class PcBoard {
         },
       ],
     });
+    this.host.bus.msi = (address, data) => this.irqs.msi(address, data);
     this.pciNode = this.root.add(this.node("i440FX-pcihost")).addBus(new BusNode("pci.0", "PCI"));
     this.#keep("pci-host-config", this.host.config);
     this.addPci(this.host.bridge, this.node("i440FX"));
@@ -227,6 +230,8 @@ export class PcBoard {
         this.slots.addParallel(this.node("isa-parallel").set("index", index), chardev, "");
       }
     });
+
+    this.fdc = this.slots.addFloppyController();
 
     this.input = new InputRouter(clock);
     if (c.i8042 ?? true) {
@@ -317,7 +322,8 @@ export class PcBoard {
 
     cmos.setMemory(this.rtc, c.ramSize, 0);
     cmos.setCpuCount(this.rtc, c.cpus);
-    cmos.setFloppies(this.rtc, 0, 0);
+    const [a, b] = this.fdc.drives;
+    cmos.setFloppies(this.rtc, a?.type ?? 0, b?.type ?? 0);
     cmos.setDisks(this.rtc, this.slots.diskGeometries());
     this.#bootOrder = c.boot.order ?? DEFAULT_BOOT_ORDER;
     this.#bootOnce = c.boot.once;

@@ -20,12 +20,16 @@ import { ISA_PARALLEL_PORTS, ParallelPort } from "../serial/parallel.ts";
 import { ISA_SERIAL_PORTS, Uart16550 } from "../serial/uart16550.ts";
 import { AtaDisk } from "../storage/ata_disk.ts";
 import { AtapiCdrom } from "../storage/atapi.ts";
+import { FloppyController } from "../storage/fdc.ts";
 import type { Geometry } from "../storage/geometry.ts";
 import type { PcBoard } from "./pc.ts";
 import { autoTranslation, type Translation } from "./pc_cmos.ts";
 import type { PcDrive } from "./pc_config.ts";
 
 const UNSET = 0xffffffff;
+const FD = "floppy-bus";
+/** `drive-type` by CMOS type. */
+const FLOPPY_TYPES: Readonly<Record<number, string>> = { 2: "120", 4: "144", 5: "288" };
 const VGA_ROM = "vgabios-stdvga.bin";
 
 interface Disk {
@@ -191,11 +195,58 @@ export class PcSlots {
     const bridge = new PciBridge({ mem, io, busName: name, busIndex: index });
     this.#addPci(bridge, node, busName, loc);
     bridge.bus!.children.push(bridge.secondary);
+    bridge.secondary.msi = (address, data) => this.#board.irqs.msi(address, data);
     const busNode = node.addBus(new BusNode(name, "PCI"));
     this.#pciBuses.set(name, { bus: bridge.secondary, node: busNode });
   }
 
   // Storage
+
+  /** The floppy controller with the drives of `-fda`, `-drive if=floppy` and `-device floppy`. */
+  addFloppyController(): FloppyController {
+    const { config, env, dma, irqs } = this.#board;
+    const node = this.#board.node("isa-fdc"),
+      busNode = node.addBus(new BusNode("floppy-bus.0", FD));
+    const drives: [Drive | undefined, Drive | undefined] = [undefined, undefined];
+    const nodes: (DeviceNode | undefined)[] = [undefined, undefined];
+    const place = (drive: Drive, unit: number, node: DeviceNode) => {
+      drives[unit] = drive;
+      nodes[unit] = busNode.add(node.set("unit", unit).set("drive", drive.name));
+    };
+    for (const d of config.drives) {
+      if (d.interface === "floppy") place(d.drive, d.unit, this.#board.node("floppy"));
+    }
+    for (const o of config.devices) {
+      if (o.driver !== "floppy") continue;
+      const node = this.#userNode(o), wanted = node.number("unit");
+      const unit = wanted === UNSET ? drives.indexOf(undefined) : wanted;
+      if (unit < 0 || unit > 1) {
+        fail(o.loc, `Can't create floppy unit ${Math.max(unit, 2)}, bus supports only 2 units`);
+      }
+      if (drives[unit] !== undefined) fail(o.loc, `Floppy unit ${unit} is in use`);
+      place(this.#driveOf(o, "floppy"), unit, node);
+      this.#board.addBootEntry(
+        `/pci@i0cf8/isa@1/fdc@03f0/floppy@${unit}`,
+        Number(o.props.get("bootindex") ?? -1),
+      );
+    }
+    const fdc = new FloppyController({
+      irq: irqs.line(node.number("irq")),
+      dma: dma.channel(node.number("dma")),
+      drives,
+    });
+    const iobase = node.number("iobase");
+    env.io.map(fdc.ports, iobase);
+    env.io.map(fdc.dir, iobase + 7);
+    nodes.forEach((n, unit) => {
+      if (n === undefined) return;
+      drives[unit]!.attachedTo = n.path;
+      n.set("drive-type", () => FLOPPY_TYPES[fdc.drives[unit]!.type] ?? "none");
+    });
+    this.#board.keep("isa-fdc", fdc);
+    this.#board.isaNode.add(node);
+    return fdc;
+  }
 
   setIde(ide: Piix3Ide, nodes: readonly BusNode[]): void {
     this.#ide = ide;
@@ -282,14 +333,20 @@ export class PcSlots {
     }
   }
 
-  #plug(o: DeviceOptions): void {
-    const spec = findType(o.driver);
-    if (spec === undefined) fail(o.loc, `'${o.driver}' is not a valid device model name`);
-    const node = this.#board.userNode(spec.name, o.id);
+  #userNode(o: DeviceOptions): DeviceNode {
+    const node = this.#board.userNode(o.driver, o.id);
     node.path = o.id === undefined
       ? `/machine/peripheral-anon/device[${this.#anonymous++}]`
       : `/machine/peripheral/${o.id}`;
     for (const [name, value] of o.props) setFromText(node, name, value);
+    return node;
+  }
+
+  #plug(o: DeviceOptions): void {
+    const spec = findType(o.driver);
+    if (spec === undefined) fail(o.loc, `'${o.driver}' is not a valid device model name`);
+    if (spec.name === "floppy") return; // with its controller
+    const node = this.#userNode(o);
     const bus = o.props.get("bus"), { config, env } = this.#board;
     const chardev = () => {
       const id = o.props.get("chardev");

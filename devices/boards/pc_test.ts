@@ -1,5 +1,6 @@
 import { assert, assertEquals, assertStringIncludes, assertThrows } from "@std/assert";
 import type { Chardev, ChardevPort } from "../../core/chardev/chardev.ts";
+import type { Drive } from "../../core/block/block.ts";
 import { UserError } from "../../core/errors.ts";
 import type { DeviceOptions } from "../../core/options/config.ts";
 import { apicIdOf } from "./pc.ts";
@@ -248,6 +249,78 @@ Deno.test("pc: save and load restore a machine; reset brings the power-on state 
     () => pcRig().board.load(a.board.save()),
     UserError,
     "Unknown savevm section or instance",
+  );
+});
+
+function drive(name: string, kind: Drive["kind"], sectors: number): Drive {
+  const data = new Uint8Array(sectors * 512);
+  if (sectors > 0) data.set([0x11, 0x22, 0x33]);
+  return {
+    name,
+    kind,
+    medium: sectors === 0 ? undefined : {
+      size: data.length,
+      readonly: false,
+      filename: name,
+      format: "raw",
+      read: (offset, into) => void into.set(data.subarray(offset, offset + into.length)),
+      write: () => undefined,
+      flush: () => undefined,
+      close: () => {},
+    },
+    locked: false,
+    trayOpen: false,
+    onMediaChange: undefined,
+    attachedTo: undefined,
+    werror: "report",
+    rerror: "report",
+    serial: undefined,
+    ejectFromGuest: () => {},
+    stats: { rdBytes: 0, wrBytes: 0, rdOps: 0, wrOps: 0, flushOps: 0 },
+  };
+}
+
+Deno.test("pc: drives: CMOS types, IDE interrupt and data, the tree", () => {
+  // CMOS bytes from Debian's QEMU with a 100 MiB disk, a 20 GiB disk and a 1.44 MB floppy.
+  const big = drive("big", "disk", 2048);
+  (big.medium as { size: number }).size = 20 * 2 ** 30;
+  const hda = drive("ide0-hd0", "disk", 204800), fda = drive("floppy0", "floppy", 2880);
+  const r = pcRig({
+    drives: [
+      { drive: hda, interface: "ide", bus: 0, unit: 0 },
+      { drive: drive("ide1-cd0", "cdrom", 0), interface: "ide", bus: 1, unit: 0 },
+      { drive: fda, interface: "floppy", bus: 0, unit: 0 },
+    ],
+    drive: (id) => id === "big" ? big : undefined,
+    devices: [device("ide-hd", { drive: "big", bus: "ide.0", bootindex: "1" })],
+  });
+  const at = (i: number) => (r.outb(0x70, i), r.inb(0x71));
+  assertEquals([0x10, 0x12, 0x14, 0x19, 0x1a, 0x39].map(at), [0x40, 0xff, 7, 0x2f, 0x2f, 4]);
+  assertEquals(
+    Array.from({ length: 18 }, (_, i) => at(0x1b + i)),
+    [0xcb, 0, 0x10, 0xff, 0xff, 0xc8, 0xcb, 0, 0x3f, 0xff, 0x3f, 0x10, 0xff, 0xff, 0xc8, 0xff]
+      .concat([0x3f, 0x3f]),
+  );
+  r.outb(0x4d1, 0);
+  for (const [p, v] of [[0x1f6, 0xe0], [0x1f2, 1], [0x1f3, 0], [0x1f4, 0], [0x1f5, 0]]) {
+    r.outb(p, v);
+  }
+  r.outb(0x1f7, 0x20);
+  assertEquals(r.env.io.read(0x1f0, 2), 0x2211);
+  assertEquals(r.board.irqs.pic!.state.slave.irr & 0x40, 0x40);
+  const tree = r.board.infoQtree();
+  for (
+    const line of ['drive = "ide1-cd0"', 'serial = "QM00002"', 'bios-chs-trans = "lba"']
+  ) assertStringIncludes(tree, ` ${line}\n`);
+  assertStringIncludes(tree, 'drive-type = "144"');
+  assertEquals(
+    new TextDecoder().decode(r.board.fwCfg.fileContents("bootorder")),
+    "/pci@i0cf8/ide@1,1/drive@0/disk@1\0",
+  );
+  assertThrows(
+    () => pcRig({ devices: [device("ide-hd", {})] }),
+    UserError,
+    "-device ide-hd: No drive specified",
   );
 });
 

@@ -410,6 +410,8 @@ export interface PciUpstream {
 export class PciBus {
   readonly devices: (PciDevice | undefined)[] = new Array(256).fill(undefined);
   readonly children: PciBus[] = [];
+  /** Delivers a message-signalled interrupt. The board connects it to the interrupt controllers. */
+  msi: (address: number, data: number) => void = () => {};
   /** Bus number; 0 for the root, set by software for a secondary bus. */
   number = 0;
   readonly #counts: number[] = [];
