@@ -108,11 +108,21 @@ const PCI: Record<string, Prop> = {
 /** Types a user can add, by category in the order of `-device help`. */
 const USER_TYPES: DeviceType[] = [
   {
-    name: "floppy",
-    bus: "floppy-bus",
-    category: "Storage",
-    description: "virtual floppy drive",
-    props: { ...BLOCK, "drive-type": FD_TYPE },
+    name: "pci-bridge",
+    bus: "PCI",
+    category: "Controller/Bridge/Hub",
+    description: "Standard PCI Bridge",
+    props: {
+      ...PCI,
+      "bus-reserve": u32(4294967295),
+      chassis_nr: { type: "uint8", preset: 0 },
+      "io-reserve": { type: "size", preset: "18446744073709551615" },
+      "mem-reserve": { type: "size", preset: "18446744073709551615" },
+      msi: ON_OFF_AUTO,
+      "pref32-reserve": { type: "size", preset: "18446744073709551615" },
+      "pref64-reserve": { type: "size", preset: "18446744073709551615" },
+      shpc: { type: "bool", preset: true, text: "on/off" },
+    },
     pluggable: true,
   },
   {
@@ -200,6 +210,7 @@ const USER_TYPES: DeviceType[] = [
     props: { chardev: CHARDEV, iobase: u32(0xe9), readback: u32(0xe9) },
     pluggable: true,
   },
+  { name: "pc-testdev", bus: "ISA", category: "Misc", props: {}, pluggable: true },
   {
     name: "pvpanic",
     bus: "ISA",
@@ -211,6 +222,14 @@ const USER_TYPES: DeviceType[] = [
 
 /** Parts of the pc board: `-global` and help know them, `-device` cannot add them. */
 const BOARD_TYPES: DeviceType[] = [
+  {
+    name: "floppy",
+    bus: "floppy-bus",
+    category: "Storage",
+    description: "virtual floppy drive",
+    props: { ...BLOCK, "drive-type": FD_TYPE },
+    pluggable: false,
+  },
   {
     name: "isa-fdc",
     bus: "ISA",
@@ -274,7 +293,7 @@ export function findDeviceType(name: string): DeviceType | undefined {
   return DEVICE_TYPES.find((t) => t.name === name || t.alias === name);
 }
 
-const CATEGORY_TITLES = ["Storage", "Input", "Display", "Misc"];
+const CATEGORY_TITLES = ["Controller/Bridge/Hub", "Storage", "Input", "Display", "Misc"];
 
 /** What `-device help` prints. */
 export function deviceListHelp(): string {
@@ -300,7 +319,8 @@ export function devicePropsHelp(t: DeviceType): string {
       : p.type;
     let tail = p.text ?? "";
     if (p.preset !== undefined) {
-      const preset = typeof p.preset === "string" ? `"${p.preset}"` : String(p.preset);
+      const quoted = typeof p.preset === "string" && p.type !== "size";
+      const preset = quoted ? `"${p.preset}"` : String(p.preset);
       tail += ` (default: ${preset})`;
     }
     const head = `  ${name}=<${word}>`;
@@ -384,6 +404,8 @@ const BUSES: Record<string, DeviceType["bus"]> = {
 
 function checkBus(type: DeviceType, name: string, loc: string): void {
   const kind = Object.hasOwn(BUSES, name) ? BUSES[name] : undefined;
+  // A bridge's bus is known when the bridge is there.
+  if (!kind && type.bus === "PCI") return;
   if (!kind) fail(loc, `Bus '${name}' not found`);
   if (kind !== type.bus) fail(loc, `Device '${type.name}' can't go on ${kind} bus`);
 }

@@ -6,7 +6,7 @@ import { addDrive } from "./drives.ts";
 import { helpText } from "./help.ts";
 import { EarlyExit, fail, type OptionsHost } from "./host.ts";
 import { isHelp } from "./qemu_opts.ts";
-import { type CpuCatalog, resolve } from "./resolve.ts";
+import { resolve } from "./resolve.ts";
 import { findOption, type OptionRow } from "./table.ts";
 
 interface Word {
@@ -43,7 +43,6 @@ function* words(argv: readonly string[]): Generator<Word> {
 export function parseCommandLine(
   argv: readonly string[],
   host: OptionsHost,
-  cpus?: CpuCatalog,
 ): MachineConfig {
   // As in QEMU a first pass finds unknown options before any other is acted on.
   const all = [...words(argv)];
@@ -64,5 +63,5 @@ export function parseCommandLine(
       row.apply(c, arg, loc);
     }
   }
-  return resolve(c, cpus);
+  return resolve(c);
 }

@@ -18,7 +18,6 @@ import {
 } from "./host.ts";
 import { parseCommandLine } from "./parse.ts";
 import { PidFile } from "./pidfile.ts";
-import type { CpuCatalog } from "./resolve.ts";
 
 export interface LaunchHooks {
   readonly host: OptionsHost;
@@ -48,7 +47,6 @@ export function programName(): string {
 export async function runProgram(
   argv: readonly string[],
   launch: Launch,
-  cpus?: CpuCatalog,
 ): Promise<number> {
   const host = processHost(programName());
   let pidfile: PidFile | undefined;
@@ -67,7 +65,7 @@ export async function runProgram(
   });
   try {
     if (isDaemon()) leaveSession();
-    const config = parseCommandLine(argv, host, cpus);
+    const config = parseCommandLine(argv, host);
     if (config.processName) setProcessName(config.processName);
     openLog(config);
     if (config.daemonize && !isDaemon()) return await startDaemon(argv);

@@ -211,6 +211,23 @@ const BAD = String.raw`
 -accel tcg -M accel=tcg
 -enable-kvm -accel tcg
 -icount 1 -accel tcg,thread=multi
+-cpu ''
+-cpu foo
+-cpu ,x
+-cpu help,x
+-cpu qemu32,+foo
+-cpu qemu32,-foo
+-cpu qemu32,foo=1
+-cpu qemu32,foo
+-cpu qemu32,help
+-cpu qemu32,sse=x
+-cpu qemu32,level=x
+-cpu qemu32,vendor=abc
+-cpu qemu32,family=999
+-cpu qemu32,stepping=16
+-cpu qemu32,check=x
+-cpu qemu32,tsc-frequency=1G
+-cpu host
 -append x
 -initrd x
 -initrd x -append y
@@ -477,7 +494,6 @@ nofile.img
 -device ide-cd,bus=ide.1,unit=2
 -device ide-cd,unit=x
 -device ide-cd,werror=x
--device floppy,drive=q
 -device PIIX3
 -device i440FX
 -device hpet
@@ -544,6 +560,8 @@ const SAME_HELP = [
   "-device ide-hd,help",
   "-device ide-cd,help",
   "-device floppy,help",
+  "-device pci-bridge,help",
+  "-device pc-testdev,help",
   "-device VGA,help",
   "-device isa-fdc,help",
   "-device piix3-ide,help",

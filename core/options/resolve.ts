@@ -6,9 +6,11 @@ import { chardevFromOpts, parseCompat } from "../chardev/parse.ts";
 import type { ChardevOptions } from "../chardev/options.ts";
 import { logItemHelp, parseLogItems } from "../log.ts";
 import { UserError } from "../errors.ts";
+import { cpuHelp } from "../x86/cpuid/model.ts";
 import { resolveAccelerators } from "./accelerators.ts";
 import type { CommandLine } from "./command_line.ts";
 import type { MachineConfig, MonitorOptions } from "./config.ts";
+import { checkCpu } from "./cpus.ts";
 import { answerDeviceHelp, findDeviceType, resolveDevice } from "./devices.ts";
 import { addDrive, applySnapshot, checkIdeMedia, checkOrphans, DriveTable } from "./drives.ts";
 import { EarlyExit, fail, report, warn } from "./host.ts";
@@ -20,25 +22,18 @@ import { addMonitor } from "./simple_options.ts";
 import * as settings from "./settings.ts";
 import { resolveSmp } from "./topology.ts";
 
-/** What `-cpu help` prints and which models exist; made by the CPU model table. */
-export interface CpuCatalog {
-  help(): string;
-  /** Throws UserError with QEMU's words for an unknown model or feature. */
-  check(model: string): void;
-}
-
 /** Directories searched after those of `-L`. */
 export const DEFAULT_DATA_DIRS = ["/usr/share/qemu", "/usr/share/seabios", "/usr/lib/ipxe/qemu"];
 
 /** The configuration a command line asks for. Throws UserError or {@link EarlyExit}. */
-export function resolve(c: CommandLine, cpus: CpuCatalog | undefined): MachineConfig {
+export function resolve(c: CommandLine): MachineConfig {
   checkKernelOptions(c);
   const nameOpts = c.groups.find(lists.NAME_OPTS, undefined);
   const action = settings.resolveActions(c.groups.find(lists.ACTION_OPTS, undefined));
   const logMask = resolveLogItems(c);
   checkLogFile(c.logFile);
   if (c.cpu !== undefined && isHelp(c.cpu)) {
-    c.host.stdout(cpus?.help() ?? "");
+    c.host.stdout(cpuHelp());
     throw new EarlyExit(0);
   }
   answerDeviceHelp(c.groups.all(lists.DEVICE_OPTS), c.host);
@@ -72,7 +67,9 @@ export function resolve(c: CommandLine, cpus: CpuCatalog | undefined): MachineCo
   }
   const monitors = resolveMonitors(c, chardevs);
   const ports = resolvePorts(c, chardevs, monitors);
-  if (c.cpu !== undefined) cpus?.check(c.cpu);
+  if (c.cpu !== undefined) {
+    checkCpu(c.cpu, accelerators.accels[0].name === "tcg");
+  }
   settings.checkPcBoot(machineParts.boot);
   checkIdeMedia(drives);
   checkOrphans(drives, c.host);
