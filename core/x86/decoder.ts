@@ -348,6 +348,27 @@ function memoryForm(
   memPos = pos;
 }
 
+// ---- hints that became instructions ------------------------------------------------------------
+
+const fallbackRows = new Map<TableRow, TableRow>();
+for (const row of opcodeTable) {
+  if (row.fallback === undefined) continue;
+  const plain = opcodeTable.find((r) =>
+    r.name === row.fallback && r.map === row.map && r.byte === row.byte
+  );
+  if (plain === undefined) throw new Error(`opcode table: ${row.opcode}: no row ${row.fallback}`);
+  fallbackRows.set(row, plain);
+}
+
+/**
+ * What a processor without the row's CPUID feature makes of the bytes: TZCNT is BSF there, LZCNT is
+ * BSR, since the prefix is ignored. Undefined when it is #UD.
+ */
+export function withoutFeature(insn: DecodedInsn): DecodedInsn | undefined {
+  const row = fallbackRows.get(insn.row);
+  return row === undefined ? undefined : { ...insn, row, rep: 0xf3 };
+}
+
 // ---- decode -----------------------------------------------------------------------------------
 
 function registerOperand(

@@ -1,5 +1,5 @@
 import { assert, assertEquals } from "@std/assert";
-import { decode, type DecodedInsn, type DecodeFault } from "./decoder.ts";
+import { decode, type DecodedInsn, type DecodeFault, withoutFeature } from "./decoder.ts";
 import { opcodeTable } from "./table/table.ts";
 import { encode, rowForms } from "./table/encode.ts";
 import { random, sample } from "./table/sample.ts";
@@ -205,6 +205,16 @@ Deno.test("undocumented encodings that processors decode", () => {
   assertEquals(insn("0f b9 00", 32).row.name, "UD1");
   assertEquals(insn("0f ff c0", 32).row.name, "UD0");
   assertEquals(what("0f 0a", 32), "invalid");
+});
+
+Deno.test("without its feature TZCNT is BSF and POPCNT is #UD", () => {
+  const tzcnt = insn("f3 0f bc c1", 32);
+  assertEquals(tzcnt.row.name, "TZCNT");
+  const plain = withoutFeature(tzcnt)!;
+  assertEquals([plain.row.name, plain.length, plain.rep], ["BSF", 4, 0xf3]);
+  assertEquals(plain.operands, tzcnt.operands);
+  assertEquals(withoutFeature(insn("66 f3 0f bd c1", 32))!.row.name, "BSR");
+  assertEquals(withoutFeature(insn("f3 0f b8 c1", 32)), undefined);
 });
 
 Deno.test("immediates: sign extension, widths, far pointers, moffs", () => {
