@@ -5,7 +5,8 @@
  */
 import { log, LogItem, logMask, logRaw } from "../log.ts";
 import type { GuestMemory } from "../memory/guest_memory.ts";
-import { decode, type DecodeFault } from "../x86/decoder.ts";
+import { decode, type DecodedInsn, type DecodeFault, withoutFeature } from "../x86/decoder.ts";
+import { disassemble, listingLines } from "../x86/disasm.ts";
 import { type Cpu, GuestFault } from "../x86/cpu.ts";
 import { type Insn, Seg } from "../x86/insn.ts";
 import { assignSlots } from "../x86/semantics/emit.ts";
@@ -131,7 +132,7 @@ export class TranslationCache implements CodeWatcher {
     if (asm) logRaw("----------------\nIN: \n");
 
     while (!ended) {
-      let insn: Insn | DecodeFault = decode(this.#u8, at, pageEnd - at, decodeMode);
+      let insn: DecodedInsn | DecodeFault = decode(this.#u8, at, pageEnd - at, decodeMode);
       let shape: Shape | undefined;
       let length = 0;
       if (insn === "short") {
@@ -150,6 +151,7 @@ export class TranslationCache implements CodeWatcher {
         length = 1;
       } else {
         length = insn.length;
+        if (!hasFeature(insn, cpu)) insn = withoutFeature(insn) ?? insn;
         if (Number(ip & 0xffffffffn) + length - 1 > limit) {
           if (count > 0) break;
           shape = this.shapes.raising(Vec.GP, 0);
@@ -170,7 +172,7 @@ export class TranslationCache implements CodeWatcher {
       const last = i?.row.name === "STI" && at + length >= pageEnd;
       shape ??= this.shapes.get(i!, last ? mode | Mode.SINGLE : mode, samePage);
       this.#record(rec, shape, i, ip, length, count, target, rel !== undefined);
-      if (asm) this.#logInsn(i, ip, at);
+      if (asm) this.#logInsn(i, (cpu.segBase(Seg.CS) + ip) & ipMask, at, bits);
       rec += Rec.SIZE;
       count++;
       at += length;
@@ -238,7 +240,7 @@ export class TranslationCache implements CodeWatcher {
     lo: number,
     hi: number,
     mode: { bits: 16 | 32 | 64 },
-  ): { insn: Insn | DecodeFault; host: number } {
+  ): { insn: DecodedInsn | DecodeFault; host: number } {
     const here = pageEnd - at, w = this.#window;
     w.set(this.#u8.subarray(at, pageEnd));
     const next = ((lo & ~0xfff) + 4096) | 0;
@@ -285,14 +287,11 @@ export class TranslationCache implements CodeWatcher {
     }
   }
 
-  #logInsn(i: Insn | undefined, ip: bigint, at: number): void {
-    const hex = ip.toString(16).padStart(8, "0");
-    const bytes = i === undefined ? [] : [...this.#u8.subarray(at, at + i.length)];
-    logRaw(
-      `0x${hex}:  ${bytes.map((b) => b.toString(16).padStart(2, "0")).join(" ").padEnd(24)} ${
-        i?.row.syntax ?? "(bad)"
-      }\n`,
-    );
+  #logInsn(i: DecodedInsn | undefined, ip: bigint, at: number, bits: 16 | 32 | 64): void {
+    const line = i === undefined
+      ? { address: ip, length: 1, text: `.byte    0x${this.#u8[at].toString(16).padStart(2, "0")}` }
+      : { address: ip, length: i.length, text: disassemble(i, ip, bits) };
+    for (const text of listingLines(line, this.#u8, at)) logRaw(`${text}\n`);
   }
 
   /** Puts the translation of a jump's target into the jump. */
@@ -353,6 +352,9 @@ export class TranslationCache implements CodeWatcher {
 /** Whether the instruction exists in this mode and on this CPU model. */
 function allowed(i: Insn, mode: number, cpu: Cpu): boolean {
   if (i.row.protectedOnly && (!(mode & Mode.PE) || mode & Mode.VM86)) return false;
-  if (i.row.cpuid !== undefined && !cpu.env.model.has(i.row.cpuid)) return false;
-  return true;
+  return hasFeature(i, cpu);
+}
+
+function hasFeature(i: Insn, cpu: Cpu): boolean {
+  return i.row.cpuid === undefined || cpu.env.model.has(i.row.cpuid);
 }
