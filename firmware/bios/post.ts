@@ -62,6 +62,8 @@ const Phase = {
   menuWait: 10,
   menuKey: 12,
   boot: 13,
+  limits: 14,
+  leave: 15,
 } as const;
 
 const P = PRIVATE_BASE;
@@ -115,7 +117,12 @@ export function makePost(rom: BiosRom, print: Print): (c: FrameContext) => void 
         return waitForMenuKey(c, print);
       case Phase.menuKey:
         return takeMenuKey(c);
+      case Phase.limits:
+        return startVideo(c);
       case Phase.boot:
+        c.bx = 16;
+        return c.call(0xf000, offset("real_limits"), Phase.leave);
+      case Phase.leave:
         return startBoot(c);
     }
   }
@@ -166,9 +173,14 @@ export function makePost(rom: BiosRom, print: Print): (c: FrameContext) => void 
     nextRom(c, pnp);
   }
 
-  /** After CPUs: what needs interrupts, and the video BIOS. */
+  /** After CPUs: what needs interrupts; then the video BIOS. */
   function startDevices(c: FrameContext): void {
     initDevices(c);
+    c.bx = 8;
+    c.call(0xf000, offset("real_limits"), Phase.limits);
+  }
+
+  function startVideo(c: FrameContext): void {
     const video = loadVideoRom(c, c.read8(P + Private.lastBus));
     c.write32(
       P + Private.romNext,

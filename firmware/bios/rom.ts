@@ -18,7 +18,10 @@ import {
   ebx,
   ecx,
   edx,
+  es,
   far,
+  fs,
+  gs,
   mem,
   si,
   sp,
@@ -90,6 +93,7 @@ export function buildBios(opts: BiosRomOptions = {}): BiosRom {
   emitPost(a);
   emitProbe(a);
   emitMpStart(a);
+  emitRealLimits(a);
   emitPrint(a);
   for (const n of freeEntries) {
     a.label(`entry.${n.toString(16)}`);
@@ -173,6 +177,30 @@ function emitPnp(a: Assembler): void {
   a.dd(0xf0000, 0); // base of the protected-mode code; OEM identifier
   a.dw(0xf000); // real-mode data segment
   a.dd(0xf0000);
+}
+
+/**
+ * Called far by POST with a selector in BX: data segments get its limit, and stay real-mode segments.
+ * Selector 8 gives "big real mode" (4 GiB), which option ROMs may rely on while they initialise (PCI
+ * Firmware Specification 3.0, 5.2.1.8); selector 16 gives the limit of 64 KiB back.
+ */
+function emitRealLimits(a: Assembler): void {
+  const i = a.i;
+  a.label("real_limits");
+  for (const s of [ds, es, fs, gs]) i.push(s);
+  i.lgdt(mem(cs, sym("gdt_pointer")));
+  i.mov(eax, cr0);
+  i.or(al, 1);
+  i.mov(cr0, eax);
+  i.jmp("limits_protected");
+  a.label("limits_protected");
+  for (const s of [ds, es, fs, gs]) i.mov(s, bx);
+  i.and(al, 0xfe);
+  i.mov(cr0, eax);
+  i.jmp("limits_real");
+  a.label("limits_real");
+  for (const s of [gs, fs, es, ds]) i.pop(s);
+  i.retf();
 }
 
 /** Called far by POST: prints the zero-terminated text at DS:SI through INT 10h. */
