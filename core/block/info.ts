@@ -2,14 +2,21 @@
 import type { BlockBackend } from "./block.ts";
 import type { DriveImpl } from "./drive.ts";
 
+/** printf's %0.3g for 0 to 1000: toPrecision but for ties, which go to the even digit. */
+function threeDigits(v: number): string {
+  const scale = v >= 100 ? 1 : v >= 10 ? 10 : v >= 1 ? 100 : 1000;
+  const scaled = v * scale, floor = Math.floor(scaled);
+  const tie = scaled - floor === 0.5;
+  return String(tie ? (floor + floor % 2) / scale : Number(v.toPrecision(3)));
+}
+
 /** `1.41 MiB`: three significant digits, as printf's %0.3g gives them. */
 export function humanSize(bytes: number): string {
   const units = ["", "Ki", "Mi", "Gi", "Ti", "Pi", "Ei"];
   let i = 0;
   // 1000 of one unit are already printed in the next.
   for (let v = bytes; v >= 1000 && i < units.length - 1; v /= 1024) i++;
-  const text = String(Number((bytes / 1024 ** i).toPrecision(3)));
-  return `${text} ${units[i]}B`;
+  return `${threeDigits(bytes / 1024 ** i)} ${units[i]}B`;
 }
 
 function cacheText(d: DriveImpl): string {

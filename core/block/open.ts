@@ -28,8 +28,17 @@ export function openImage(name: string, options: OpenOptions = {}): BlockBackend
     throw new UserError(`Unknown driver '${format}'`);
   }
   const asRaw = format === "raw" || format === "file" || format === "host_device";
+  if (format === "host_device" && isRegular(path)) {
+    throw new UserError(
+      `'host_device' driver requires '${path}' to be either a character or block device`,
+    );
+  }
   const probed = format === undefined;
-  const image = new RawFile(path, { readonly: readonly || snapshot, probed });
+  const image = new RawFile(path, {
+    readonly: readonly || snapshot,
+    probed,
+    format: asRaw ? format : "raw",
+  });
   try {
     if (!asRaw) refuseOtherThanRaw(image, path, format);
   } catch (e) {
@@ -48,6 +57,14 @@ export function probeWarning(path: string): string {
     "         Specify the 'raw' format explicitly to remove the restrictions.";
 }
 
+function isRegular(path: string): boolean {
+  try {
+    return Deno.statSync(path).isFile;
+  } catch {
+    return false; // opening it gives the error
+  }
+}
+
 function warnOnStderr(text: string): void {
   Deno.stderr.writeSync(new TextEncoder().encode(text + "\n"));
 }
@@ -60,13 +77,27 @@ function localPath(name: string): string {
   throw new UserError(`Unknown protocol '${protocol}'`);
 }
 
+/** What QEMU's drivers say of an image that is not theirs. */
+const mismatch: Readonly<Record<string, string>> = {
+  bochs: "Image not in Bochs format",
+  dmg: "Could not locate UDIF trailer in dmg file",
+  parallels: "Image not in Parallels format",
+  qcow: "Image not in qcow format",
+  qcow2: "Image is not in qcow2 format",
+  qed: "Image not in QED format",
+  vdi: "Image not in VDI format (bad signature)",
+  vmdk: "invalid VMDK image descriptor",
+  vpc: "invalid VPC image",
+};
+
 function refuseOtherThanRaw(image: RawFile, path: string, format: string | undefined): void {
   const head = new Uint8Array(Math.min(image.size, 512));
   image.read(0, head);
   const found = probeFormat(head);
   if (format !== undefined && found !== format) {
-    const name = format === "vmdk" ? "VMDK" : format;
-    throw new UserError(`Image is not in ${name} format`);
+    throw new UserError(
+      mismatch[format] ?? `Could not open '${path}': Invalid argument`,
+    );
   }
   if (found !== "raw") {
     throw new UserError(`Could not open '${path}': Image format '${found}' is not supported`);

@@ -14,10 +14,12 @@ export interface RawOptions {
    * refused, since the guest could otherwise point the next start at any host file.
    */
   readonly probed?: boolean;
+  /** Name of the format, for `format=file`. */
+  readonly format?: string;
 }
 
 export class RawFile implements BlockBackend {
-  readonly format = "raw";
+  readonly format: string;
   readonly size: number;
   readonly readonly: boolean;
   readonly #file: Deno.FsFile;
@@ -29,6 +31,7 @@ export class RawFile implements BlockBackend {
 
   /** Opens an existing file. Throws UserError with QEMU's words. */
   constructor(readonly filename: string, options: RawOptions = {}) {
+    this.format = options.format ?? "raw";
     this.readonly = options.readonly ?? false;
     this.#probed = options.probed ?? false;
     try {
