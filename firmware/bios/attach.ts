@@ -1,4 +1,6 @@
 /** Puts the BIOS into a machine: the trap port, the handlers behind it, and the ROM image. */
+import { makeFont } from "../vgabios/font.ts";
+import { addVgaBios } from "../vgabios/services.ts";
 import type { Mapping } from "../../core/memory/address_space.ts";
 import { irqDisk } from "./ata.ts";
 import { makeBootHandler, makeInt19, type Print } from "./boot.ts";
@@ -22,7 +24,7 @@ import { type HandlerTable, trapRegion } from "./trap.ts";
 export interface AttachedBios {
   /** 128 KiB to be mapped as ROM so that it ends at 4 GiB and (before shadowing) at 1 MiB. */
   readonly rom: BiosRom;
-  /** Handlers by function number: the video BIOS adds its own from `Fn.video` on. */
+  /** Handlers by function number: this BIOS's and, from `Fn.video` on, the VGA BIOS's. */
   readonly handlers: HandlerTable;
   readonly mapping: Mapping;
 }
@@ -32,7 +34,7 @@ export interface AttachedBios {
  * needed, by option ROMs of ours.
  */
 export function attachBios(machine: BiosMachine, opts: BiosRomOptions = {}): AttachedBios {
-  const rom = buildBios(opts);
+  const rom = buildBios({ font8x8: makeFont(8), ...opts });
   const handlers: HandlerTable = new Map();
   const printer = rom.labels.get("print")! & 0xffff;
   const print: Print = (c, text, phase) => {
@@ -74,6 +76,7 @@ export function attachBios(machine: BiosMachine, opts: BiosRomOptions = {}): Att
     [0x77, (c) => irqIde(c, 15)],
   ];
   for (const [n, f] of interrupts) handlers.set(n, f);
+  addVgaBios(handlers);
   return { rom, handlers, mapping: machine.io.map(trapRegion(machine, handlers), TRAP_PORT) };
 }
 

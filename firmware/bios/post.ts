@@ -55,6 +55,7 @@ const Phase = {
   probed: 1,
   waitForAps: 2,
   video: 3,
+  banner: 4,
   drives: 5,
   romDone: 7,
   bcvDone: 8,
@@ -102,6 +103,8 @@ export function makePost(rom: BiosRom, print: Print): (c: FrameContext) => void 
       }
       case Phase.video:
         hookSercon(c, rom);
+        return c.interrupt(0x10, Phase.banner, 0x0003); // 80 by 25 characters, colour
+      case Phase.banner:
         return print(c, "qeno BIOS\n\n", Phase.drives);
       case Phase.drives:
         findDrives(c);
