@@ -413,9 +413,12 @@ export class PcBoard {
     return [...this.irqs.devices, ...this.#devices];
   }
 
-  /** A system reset after the first start: devices, then processors. RAM keeps its contents. */
+  /**
+   * System reset of all devices; the machine resets the processors. RAM keeps its contents. A reset
+   * before time has begun to run belongs to the start and leaves `-boot once` in force.
+   */
   reset(): void {
-    if (this.#bootOnce !== undefined) {
+    if (this.#bootOnce !== undefined && this.env.clock.now() > 0) {
       this.#bootOnce = undefined;
       this.setBootOrder(this.#bootOrder);
     }
@@ -430,7 +433,6 @@ export class PcBoard {
       })
     );
     this.#setA20(true);
-    for (const cpu of this.vcpus) cpu.reset();
   }
 
   /** State of all devices by id. RAM blocks and vCPUs are saved by the machine. */

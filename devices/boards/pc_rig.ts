@@ -1,5 +1,5 @@
 /** A PC without processors, for tests that poke its ports as firmware would. */
-import type { CpuModel, Vcpu, VcpuOptions, Vm } from "../../core/accel.ts";
+import type { CpuModel, Regs, Vcpu, VcpuOptions, Vm } from "../../core/accel.ts";
 import { ManualClock } from "../../core/clock.ts";
 import { AddressSpace } from "../../core/memory/address_space.ts";
 import { GuestMemory } from "../../core/memory/guest_memory.ts";
@@ -33,7 +33,10 @@ class TestVm {
   createVcpu(o: VcpuOptions): Vcpu {
     const { events, intr } = this, i = o.index;
     intr[i] = false;
+    const regs = { rax: 0x564d5868n, rbx: 0n, rcx: 0n, rdx: 0n };
     const cpu = {
+      getRegs: () => ({ ...regs }),
+      setRegs: (r: Partial<Regs>) => void Object.assign(regs, r),
       index: i,
       apicId: o.apicId,
       setIntr: (level: boolean) => void (intr[i] = level),

@@ -113,6 +113,9 @@ Deno.test("pc: -boot once lasts until the first reset; bad orders get QEMU's wor
   const at = (i: number) => (r.outb(0x70, i), r.inb(0x71));
   assertEquals([at(0x3d), at(0x38)], [0x03, 0x00]);
   r.board.reset();
+  assertEquals(at(0x3d), 0x03, "still the first start");
+  r.clock.advance(1);
+  r.board.reset();
   assertEquals(at(0x3d), 0x04);
   assertThrows(() => r.board.setBootOrder("abcd"), UserError, "Too many boot devices for PC");
   assertThrows(() => r.board.setBootOrder("z"), UserError, "Invalid boot device 'z'");
