@@ -108,6 +108,7 @@ function setCr0(cpu: Cpu, value: bigint, force: boolean): void {
     const lma = v & CR0_PG ? efer | EFER_LMA : efer & ~EFER_LMA;
     cpu.set64(S.EFER, BigInt(lma >>> 0));
   }
+  if ((old ^ v) & CR0_PE) cpu.refreshSegments();
   if ((old ^ v) & (CR0_PG | 0x10000 | CR0_PE)) cpu.env.mem?.flush();
   cpu.updateMode();
 }

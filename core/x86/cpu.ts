@@ -306,9 +306,10 @@ export class Cpu {
       lo = expandDown ? BigInt(limit >>> 0) + 1n : 0n;
       hi = expandDown ? (attr & Attr.DB ? 0xffffffffn : 0xffffn) : BigInt(limit >>> 0);
     }
-    const code = (attr & 8) !== 0;
-    // Real and virtual-8086 code segments are data segments with the same cache.
-    const readable = !code || (attr & 2) !== 0, writable = !code && (attr & 2) !== 0;
+    // Real mode does not look at the type: writing through CS is allowed.
+    const real = !(this.cr0 & 1), code = (attr & 8) !== 0;
+    const readable = real || !code || (attr & 2) !== 0;
+    const writable = real || (!code && (attr & 2) !== 0);
     this.set64(at + S.SEG_RLO, readable ? lo : 1n);
     this.set64(at + S.SEG_RHI, readable ? hi : 0n);
     this.set64(at + S.SEG_WLO, writable ? lo : 1n);
@@ -318,6 +319,13 @@ export class Cpu {
       this.flushJumpCachesIfLimited(limit);
     }
     if (n <= Seg.DS) this.updateMode();
+  }
+
+  /** Recomputes what segment caches derive from CR0.PE. */
+  refreshSegments(): void {
+    for (let n = 0; n < 6; n++) {
+      this.setSegment(n, this.selector(n), this.segBase(n), this.segLimit(n), this.attr(n));
+    }
   }
 
   #lastLimit = -1;
