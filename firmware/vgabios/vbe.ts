@@ -120,7 +120,8 @@ function modeInfo(c: BiosContext): number {
   c.write8(to + 25, m.bpp);
   c.write8(to + 26, 1); // banks
   c.write8(to + 27, planar ? 3 : m.bpp === 8 ? 4 : 6);
-  const images = Math.floor(memoryBytes(c) / pictureBytes(m));
+  // Pictures start at bank boundaries.
+  const images = Math.floor(memoryBytes(c) / (Math.ceil(pictureBytes(m) / 65536) * 65536));
   c.write8(to + 29, Math.min(images - 1, 127));
   c.write8(to + 30, 1);
   const direct = DIRECT_COLOR[m.bpp];
