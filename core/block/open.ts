@@ -85,7 +85,7 @@ const mismatch: Readonly<Record<string, string>> = {
   qcow: "Image not in qcow format",
   qcow2: "Image is not in qcow2 format",
   qed: "Image not in QED format",
-  vdi: "Image not in VDI format (bad signature)",
+  vdi: "Image not in VDI format (bad signature 00000000)",
   vmdk: "invalid VMDK image descriptor",
   vpc: "invalid VPC image",
 };

@@ -236,7 +236,7 @@ export class PcSlots {
       drives,
     });
     const iobase = node.number("iobase");
-    env.io.map(fdc.ports, iobase);
+    env.io.map(fdc.ports, iobase + 1);
     env.io.map(fdc.dir, iobase + 7);
     nodes.forEach((n, unit) => {
       if (n === undefined) return;

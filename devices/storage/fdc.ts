@@ -143,7 +143,7 @@ export interface FdcOptions {
 
 export class FloppyController implements Device {
   readonly type = "isa-fdc";
-  /** Six ports: 3F0h–3F5h. */
+  /** Five ports: 3F1h–3F5h. SRA at 3F0h belongs to PS/2 mode. */
   readonly ports: IoRegion;
   /** One port, 3F7h: DIR and CCR. */
   readonly dir: IoRegion;
@@ -160,10 +160,10 @@ export class FloppyController implements Device {
     this.#dma = options.dma;
     this.drives = options.drives.map((d) => d && new FloppyDrive(d, options.path ?? d.name));
     if (this.#dma) this.#dma.onService = () => this.#pump();
-    this.ports = ioRegion("fdc", 6, {
+    this.ports = ioRegion("fdc", 5, {
       maxAccess: 1,
-      read: (offset) => this.#read(offset),
-      write: (offset, _size, value) => this.#write(offset, value),
+      read: (offset) => this.#read(offset + 1),
+      write: (offset, _size, value) => this.#write(offset + 1, value),
     });
     this.dir = ioRegion("fdc", 1, {
       maxAccess: 1,
@@ -211,9 +211,10 @@ export class FloppyController implements Device {
     return (this.#state.headLoad & 1) !== 0 || this.#dma === undefined;
   }
 
-  #read(offset: number): number {
+  /** @param register offset from 3F0h */
+  #read(register: number): number {
     const s = this.#state;
-    switch (offset) {
+    switch (register) {
       case 1:
         return s.srb;
       case 2:
@@ -222,16 +223,14 @@ export class FloppyController implements Device {
         return s.tdr;
       case 4:
         return this.#mainStatus();
-      case 5:
-        return this.#readFifo();
       default:
-        return 0xff; // SRA: PS/2 mode only
+        return this.#readFifo();
     }
   }
 
-  #write(offset: number, value: number): void {
+  #write(register: number, value: number): void {
     const s = this.#state;
-    switch (offset) {
+    switch (register) {
       case 2:
         return this.#writeDor(value);
       case 3:

@@ -40,7 +40,7 @@ function setup(options: { readonly?: boolean; dma?: boolean; empty?: boolean } =
     dma: options.dma === false ? undefined : dma.channel(2),
     drives: [drive, undefined],
   });
-  io.map(fdc.ports, 0x3f0);
+  io.map(fdc.ports, 0x3f1);
   io.map(fdc.dir, 0x3f7);
   const inb = (p: number) => io.read(p, 1), outb = (p: number, v: number) => io.write(p, 1, v);
   const t = {
