@@ -3,6 +3,7 @@ import type { Accelerator, Vm, VmOptions } from "../accel.ts";
 import { UserError } from "../errors.ts";
 import { Cap, Req } from "./abi.ts";
 import { type CpuidEntry, parseCpuid2 } from "./cpuid.ts";
+import { supportedFeatures } from "./features.ts";
 import { Errno, Libc } from "./libc.ts";
 import { KvmVm } from "./vm.ts";
 
@@ -56,6 +57,8 @@ export class KvmAccelerator implements Accelerator {
   readonly topology: { cores: number; threads: number; sockets: number };
   /** KVM_GET_SUPPORTED_CPUID. */
   readonly supportedCpuid: readonly CpuidEntry[];
+  /** The same as QEMU's feature names: what `-cpu` may ask for. */
+  readonly features: ReadonlySet<string>;
   /** KVM_GET_MSR_INDEX_LIST: the MSRs to save. */
   readonly msrIndexes: readonly number[];
   /** Size of one mapped `struct kvm_run` with its data pages. */
@@ -76,6 +79,7 @@ export class KvmAccelerator implements Accelerator {
       this.#check();
       this.runSize = libc.ioctl(this.fd, Req.GET_VCPU_MMAP_SIZE);
       this.supportedCpuid = this.#cpuid();
+      this.features = supportedFeatures(this.supportedCpuid);
       this.msrIndexes = this.#msrs();
       this.#vmFd = this.#createVmFd();
     } catch (e) {

@@ -1,5 +1,7 @@
 /** CPUID tables for KVM_SET_CPUID2, from a CPU model or from what the host's KVM supports. */
 import type { CpuidEnv, CpuModel } from "../accel.ts";
+import { allFeatures, featurePlace } from "../x86/cpuid/features.ts";
+import { wordPlace } from "./features.ts";
 
 export interface CpuidEntry {
   leaf: number;
@@ -81,22 +83,35 @@ export function encodeCpuid2(entries: readonly CpuidEntry[]): Uint8Array<ArrayBu
   return bytes;
 }
 
-/** A model that stands for `-cpu host`: KVM's supported CPUID as it is. */
+/** A model that stands for `-cpu host` where nobody asks for features by name. */
 export const hostModel: CpuModel = {
   name: "host",
   cpuid: () => ({ eax: 0, ebx: 0, ecx: 0, edx: 0 }),
-  has: () => false,
+  has: () => true,
 };
 
+/** Features in an entry that `-cpu host,-feature` has taken away. */
+function* takenAway(model: CpuModel, e: CpuidEntry): Generator<[number, Reg]> {
+  for (const name of allFeatures()) {
+    const { word, bit } = featurePlace(name), at = wordPlace(word);
+    if (at.leaf === e.leaf && at.subleaf === e.subleaf && !model.has(name)) yield [bit, at.reg];
+  }
+}
+
 /** What KVM lists, completed with this machine's topology. */
-function hostEntries(supported: readonly CpuidEntry[], env: CpuidEnv): CpuidEntry[] {
+function hostEntries(
+  model: CpuModel,
+  supported: readonly CpuidEntry[],
+  env: CpuidEnv,
+): CpuidEntry[] {
   const logical = env.cores * env.threads, out: CpuidEntry[] = [];
   for (const e of supported) {
     if (e.leaf === 0xb || e.leaf === 0x1f || e.leaf === 4 && e.subleaf > 3) continue;
     const c = { ...e };
+    for (const [bit, reg] of takenAway(model, e)) c[reg] = (c[reg] & ~(1 << bit)) >>> 0;
     if (e.leaf === 1) {
       c.ebx = ((env.apicId << 24) | (logical << 16) | (8 << 8)) >>> 0;
-      c.ecx = (c.ecx | FEATURE_HYPERVISOR) >>> 0;
+      if (model.has("hypervisor")) c.ecx = (c.ecx | FEATURE_HYPERVISOR) >>> 0;
       if (logical > 1) c.edx = (c.edx | FEATURE_HTT) >>> 0;
     } else if (e.leaf === 4 && (e.eax & 0x1f) !== 0) {
       const shared = e.subleaf === 3 ? logical : env.threads;
@@ -184,7 +199,7 @@ export function buildCpuid(
   lapicInKernel: boolean,
 ): CpuidEntry[] {
   const entries = model.name === "host" || model.name === "max"
-    ? hostEntries(supported, env)
+    ? hostEntries(model, supported, env)
     : modelEntries(model, supported, env);
   for (const e of entries) {
     if (e.leaf === 0x40000000) {

@@ -1,0 +1,55 @@
+/** CPUID feature names against what the host's KVM supports: `-cpu host`, and QEMU's warnings. */
+import type { CpuModel } from "../accel.ts";
+import { allFeatures, featurePlace, type Word } from "../x86/cpuid/features.ts";
+import type { CpuidEntry } from "./cpuid.ts";
+
+/** Machine features, there whatever the host's list says. */
+const OWN = new Set(["hypervisor", "ht"]);
+/** What KVM serves only with its own LAPIC. */
+export const LAPIC_FEATURES: readonly string[] = ["x2apic", "tsc-deadline"];
+
+const leafOf = (word: Word): number => {
+  const leaf = word.split(".")[0];
+  return leaf === "d1" ? 0xd : parseInt(leaf, 16);
+};
+
+/** Where a feature word is in a CPUID table: leaf, sub-leaf and register. */
+export function wordPlace(word: Word): {
+  leaf: number;
+  subleaf: number;
+  reg: "eax" | "ebx" | "ecx" | "edx";
+} {
+  const reg = word.split(".")[1] as "eax" | "ebx" | "ecx" | "edx";
+  return { leaf: leafOf(word), subleaf: word.startsWith("d1.") ? 1 : 0, reg };
+}
+
+/** QEMU's names of all features in KVM's supported CPUID. */
+export function supportedFeatures(supported: readonly CpuidEntry[]): ReadonlySet<string> {
+  const found = new Set<string>(OWN);
+  for (const name of allFeatures()) {
+    const { word, bit } = featurePlace(name), at = wordPlace(word);
+    const entry = supported.find((e) => e.leaf === at.leaf && e.subleaf === at.subleaf);
+    if (entry !== undefined && (entry[at.reg] >>> bit) & 1) found.add(name);
+  }
+  return found;
+}
+
+/** `-cpu host`: everything that KVM supports. CPUID comes from KVM's list itself. */
+export function makeHostModel(features: ReadonlySet<string>): CpuModel {
+  return {
+    name: "host",
+    has: (feature) => features.has(feature),
+    cpuid: () => ({ eax: 0, ebx: 0, ecx: 0, edx: 0 }),
+  };
+}
+
+/** A line per feature that the model has and the host has not, in QEMU's words. */
+export function missingFeatures(model: CpuModel, features: ReadonlySet<string>): string[] {
+  if (model.name === "host" || model.name === "max") return [];
+  return allFeatures().filter((name) => model.has(name) && !features.has(name)).map((name) => {
+    const { word, bit } = featurePlace(name), { leaf, reg } = wordPlace(word);
+    const number = leaf.toString(16).toUpperCase().padStart(2, "0");
+    return "warning: host doesn't support requested feature: " +
+      `CPUID.${number}H:${reg.toUpperCase()}.${name} [bit ${bit}]`;
+  });
+}
