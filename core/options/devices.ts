@@ -126,6 +126,14 @@ const USER_TYPES: DeviceType[] = [
     pluggable: true,
   },
   {
+    name: "floppy",
+    bus: "floppy-bus",
+    category: "Storage",
+    description: "virtual floppy drive",
+    props: { ...BLOCK, "drive-type": FD_TYPE },
+    pluggable: true,
+  },
+  {
     name: "ide-cd",
     bus: "IDE",
     category: "Storage",
@@ -222,14 +230,6 @@ const USER_TYPES: DeviceType[] = [
 
 /** Parts of the pc board: `-global` and help know them, `-device` cannot add them. */
 const BOARD_TYPES: DeviceType[] = [
-  {
-    name: "floppy",
-    bus: "floppy-bus",
-    category: "Storage",
-    description: "virtual floppy drive",
-    props: { ...BLOCK, "drive-type": FD_TYPE },
-    pluggable: false,
-  },
   {
     name: "isa-fdc",
     bus: "ISA",

@@ -494,6 +494,7 @@ nofile.img
 -device ide-cd,bus=ide.1,unit=2
 -device ide-cd,unit=x
 -device ide-cd,werror=x
+-device floppy,drive=q
 -device PIIX3
 -device i440FX
 -device hpet
