@@ -85,7 +85,6 @@ const mismatch: Readonly<Record<string, string>> = {
   qcow: "Image not in qcow format",
   qcow2: "Image is not in qcow2 format",
   qed: "Image not in QED format",
-  vdi: "Image not in VDI format (bad signature 00000000)",
   vmdk: "invalid VMDK image descriptor",
   vpc: "invalid VPC image",
 };
@@ -95,9 +94,11 @@ function refuseOtherThanRaw(image: RawFile, path: string, format: string | undef
   image.read(0, head);
   const found = probeFormat(head);
   if (format !== undefined && found !== format) {
-    throw new UserError(
-      mismatch[format] ?? `Could not open '${path}': Invalid argument`,
-    );
+    if (format === "vdi") {
+      const signature = [67, 66, 65, 64].map((i) => (head[i] ?? 0).toString(16).padStart(2, "0"));
+      throw new UserError(`Image not in VDI format (bad signature ${signature.join("")})`);
+    }
+    throw new UserError(mismatch[format] ?? `Could not open '${path}': Invalid argument`);
   }
   if (found !== "raw") {
     throw new UserError(`Could not open '${path}': Image format '${found}' is not supported`);

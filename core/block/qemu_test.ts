@@ -77,6 +77,7 @@ const commands = [
   "change ide1-cd0 c.iso nonsense",
   "change ide1-cd0 c.iso qcow2",
   "change ide1-cd0 c.iso vmdk",
+  "change ide1-cd0 c.iso vdi",
   "change ide1-cd0 c.iso bochs",
   "change ide1-cd0 c.iso dmg",
   "change ide1-cd0 c.iso parallels",
