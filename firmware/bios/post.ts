@@ -370,7 +370,8 @@ function initDevices(c: FrameContext): void {
 
 /** Serial mirroring takes INT 10h over from the video BIOS. */
 function hookSercon(c: FrameContext, rom: BiosRom): void {
-  const port = fileNumber(c, "etc/sercon-port", 0);
+  const graphics = !fwCfgPresent(c) || item16(c, FwCfg.noGraphic) === 0;
+  const port = fileNumber(c, "etc/sercon-port", graphics ? 0 : 0x3f8);
   const entry = rom.labels.get("fn.sercon")! & 0xffff;
   const current = c.read32(4 * 0x10), own = ((0xf000 << 16) | entryOffsets.get(0x10)!) >>> 0;
   const video = current === own ? 0 : current;
