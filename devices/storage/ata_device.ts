@@ -10,7 +10,7 @@ export const BUFFER_SIZE = 65536;
 
 /** The bus-master engine as a device sees it, made by `bmdma.ts`. */
 export interface IdeDma {
-  /** The guest has set START, and its direction bit says what the device is about to do. */
+  /** The guest has set START. */
   readonly started: boolean;
   /** Moves bytes into guest memory along the PRD table; fewer when the table ends. */
   toMemory(from: Uint8Array, length: number): number;
@@ -122,8 +122,6 @@ export abstract class AtaDevice<S extends AtaState = AtaState> {
   protected abstract pioDone(): void;
   /** The bus master is ready for the waiting DMA command. */
   abstract runDma(): void;
-  /** Whether the waiting DMA command writes guest memory. */
-  abstract readonly dmaToMemory: boolean;
   /** Signature in the task file and status after a reset (ATA/ATAPI-7 9.12). */
   abstract setSignature(): void;
 

@@ -87,10 +87,6 @@ export class AtaDisk extends AtaDevice<DiskState> {
     return this.#id.sectors;
   }
 
-  get dmaToMemory(): boolean {
-    return this.state.phase === "dmaRead";
-  }
-
   setSignature(): void {
     const s = this.state;
     s.count = 1;

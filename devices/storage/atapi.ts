@@ -48,7 +48,6 @@ export interface AtapiCdromOptions extends AtaDeviceOptions {
 export class AtapiCdrom extends AtaDevice<CdState> {
   readonly type = "ide-cd";
   readonly id: { serial: string; version: string; model: string; wwn: bigint };
-  readonly dmaToMemory = true;
 
   /** Throws UserError when another process has locked the image. */
   constructor(options: AtapiCdromOptions) {

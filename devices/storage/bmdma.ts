@@ -52,10 +52,9 @@ class BusMasterChannel implements IdeDma {
     };
   }
 
+  /** The direction bit is not compared with the command's: the device leads (as in QEMU). */
   get started(): boolean {
-    const d = this.channel.selectedDevice;
-    return (this.state.command & START) !== 0 && d !== undefined &&
-      d.dmaToMemory === ((this.state.command & TO_MEMORY) !== 0);
+    return (this.state.command & START) !== 0;
   }
 
   read(offset: number): number {
@@ -140,7 +139,7 @@ class BusMasterChannel implements IdeDma {
     s.length = 0;
     s.last = false;
     const d = this.channel.selectedDevice;
-    if (d?.state.dmaPending && this.started) d.runDma();
+    if (d?.state.dmaPending) d.runDma();
   }
 
   /** Makes sure that the current entry has bytes left; false at the end of the table. */
