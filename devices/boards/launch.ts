@@ -1,12 +1,294 @@
 /** From a configuration to a running machine and its exit status. */
-import type { MachineConfig } from "../../core/options/config.ts";
-import type { LaunchHooks } from "../../core/options/program.ts";
+import type { Accelerator } from "../../core/accel.ts";
+import { BlockGraph } from "../../core/block/graph.ts";
+import { ChardevRegistry } from "../../core/chardev/registry.ts";
 import { UserError } from "../../core/errors.ts";
+import type { FirmwareBoard, FirmwareProvider } from "../../core/firmware.ts";
+import { KvmAccelerator, KvmUnavailable } from "../../core/kvm/accel.ts";
+import { Machine } from "../../core/machine.ts";
+import { GuestMemory } from "../../core/memory/guest_memory.ts";
+import type { MonitorTarget } from "../../core/monitor/target.ts";
+import type { AcceleratorOptions, MachineConfig } from "../../core/options/config.ts";
+import { BareUserError, located, report } from "../../core/options/host.ts";
+import type { LaunchHooks } from "../../core/options/program.ts";
+import { tcg, tcgMemory } from "../../core/tcg/vm.ts";
+import { resolveCpu, tcgFeatures } from "../../core/x86/cpuid/model.ts";
+import { createPc, type PcBoard, pcMemoryBytes } from "./pc.ts";
+import type { PcConfig, PcDrive } from "./pc_config.ts";
+
+/** Starts a monitor on a character device. */
+export type MonitorStarter = (target: MonitorTarget) => void;
+
+export interface LaunchParts {
+  readonly firmware: FirmwareProvider;
+  readonly startMonitors: MonitorStarter;
+}
 
 /**
  * Builds the machine, calls {@link LaunchHooks.initialised} before the first instruction, runs it,
  * and resolves to the exit status. Throws UserError for what the user got wrong.
  */
-export function launch(_config: MachineConfig, _hooks: LaunchHooks): Promise<number> {
-  return Promise.reject(new UserError("this build has no machine to run"));
+export async function launch(
+  config: MachineConfig,
+  hooks: LaunchHooks,
+  parts: LaunchParts,
+): Promise<number> {
+  if (config.machine.family !== "pc") {
+    throw new UserError(`machine type '${config.machine.type}' is not available in this build`);
+  }
+  const warn = (text: string) => report(hooks.host, "", text);
+  let machine: Machine | undefined;
+  const chardevs = new ChardevRegistry({
+    host: hooks.host,
+    escapeChar: config.escapeChar,
+    daemonize: config.daemonize,
+    mux: {
+      terminate: () => machine?.requestShutdown("host-qmp-quit"),
+      commitAll: () => {},
+      now: () => performance.now(),
+    },
+  });
+  const blocks = new BlockGraph({ warn });
+  const stopSignals = onSignals((name, number) => {
+    hooks.host.stderr(`${hooks.host.programName}: terminating on signal ${number}\n`);
+    if (machine) machine.requestShutdown("host-signal");
+    else Deno.exit(name === "SIGINT" ? 130 : 143);
+  });
+  try {
+    await chardevs.createAll(config.chardevs);
+    const drives = openDrives(config, blocks);
+    const built = build(config, hooks, parts, chardevs, blocks, drives, warn);
+    machine = built.machine;
+    const target: MonitorTarget = { config, machine, board: built.board, blocks, chardevs, warn };
+    parts.startMonitors(target);
+    await hooks.initialised();
+    machine.powerOn();
+    if (!config.startPaused) machine.start();
+    return await machine.run();
+  } finally {
+    stopSignals();
+    machine?.vm?.close();
+    await chardevs.closeAll();
+    for (const d of [...blocks.drives]) blocks.remove(d);
+  }
+}
+
+function openDrives(config: MachineConfig, blocks: BlockGraph): PcDrive[] {
+  const out: PcDrive[] = [];
+  for (const d of config.drives) {
+    try {
+      const drive = blocks.add({
+        id: d.id,
+        interface: d.interface,
+        media: d.media,
+        bus: d.bus,
+        unit: d.unit,
+        file: d.file,
+        format: d.format,
+        readonly: d.readonly,
+        snapshot: d.snapshot,
+        cache: d.cache,
+        werror: d.werror,
+        rerror: d.rerror,
+        serial: d.serial,
+      });
+      if (d.interface === "ide" || d.interface === "floppy") {
+        out.push({ drive, interface: d.interface, bus: d.bus, unit: d.unit as 0 | 1 });
+      }
+    } catch (e) {
+      if (!(e instanceof UserError)) throw e;
+      throw new UserError(located(d.loc, e.message), e.status, e.hint);
+    }
+  }
+  return out;
+}
+
+function build(
+  config: MachineConfig,
+  hooks: LaunchHooks,
+  parts: LaunchParts,
+  chardevs: ChardevRegistry,
+  blocks: BlockGraph,
+  drives: PcDrive[],
+  warn: (text: string) => void,
+): { machine: Machine; board: PcBoard } {
+  const { accelerator, features } = chooseAccelerator(config, hooks, warn);
+  const { model, warnings } = resolveCpu(config.cpu, features);
+  for (const w of warnings) warn(w);
+  const own = config.bios === undefined;
+  const pc: PcConfig = {
+    ramSize: config.memory.size,
+    cpus: config.smp.cpus,
+    topology: { ...config.smp },
+    cpuModel: model,
+    bios: own ? parts.firmware.image() : readFirmware(config),
+    romFile: (name) =>
+      own ? parts.firmware.romFile(name) : readData(config, name) ?? parts.firmware.romFile(name),
+    vga: config.vga === "std" ? "std" : "none",
+    serials: config.serials.map((id) => chardevs.get(id)),
+    parallels: config.parallels.map((id) => chardevs.get(id)),
+    drives,
+    devices: config.devices,
+    globals: config.globals,
+    chardev: (id) => chardevs.get(id),
+    drive: (id) => blocks.find(id),
+    boot: config.boot,
+    uuid: config.uuid === undefined ? undefined : parseUuid(config.uuid),
+    nographic: !config.machine.graphics,
+    optionRoms: config.optionRoms.map((r) => ({
+      name: r.file.slice(r.file.lastIndexOf("/") + 1),
+      data: readData(config, r.file) ?? failBare(`Could not open option rom '${r.file}'`),
+      bootindex: r.bootindex,
+    })),
+    fwCfg: config.fwCfg.map((f) => ({
+      name: f.name,
+      data: f.string !== undefined
+        ? new TextEncoder().encode(f.string)
+        : Deno.readFileSync(f.file!),
+      loc: f.loc,
+    })),
+    acpi: config.machine.acpi !== "off",
+    hpet: config.machine.hpet,
+    vmport: config.machine.vmport !== "off",
+    i8042: config.machine.i8042,
+    fdBootchk: config.machine.fdBootchk,
+  };
+  const memory = new GuestMemory(
+    pcMemoryBytes(pc) + (accelerator.name === "tcg" ? tcgMemory(pc.cpus) : 1 << 20) + (2 << 20),
+  );
+  const machine = new Machine({
+    memory,
+    actions: {
+      reboot: config.action.reboot,
+      shutdown: config.action.shutdown,
+      panic: config.action.panic,
+    },
+    skipIdle: config.icount?.sleep === false,
+    clock: {
+      icountShift: config.icount === undefined
+        ? undefined
+        : config.icount.shift === "auto"
+        ? 3
+        : config.icount.shift,
+      epochMs: rtcEpoch(config),
+      followHost: config.rtc.clock === "host" && config.icount === undefined,
+    },
+  });
+  machine.useAccelerator(accelerator);
+  const board = createPc(pc, machine);
+  machine.onReset = () => board.reset();
+  machine.onPowerButton = () => board.powerButton();
+  machine.onInternalError = (vcpu, message) =>
+    warn(`CPU ${vcpu.index}: ${accelerator.name} internal error: ${message.split("\n")[0]}`);
+  blocks.onStop = () => machine.stop("io-error");
+  const view: FirmwareBoard = {
+    mem: machine.mem,
+    io: machine.io,
+    ramSize: config.memory.size,
+    apicIds: board.vcpus.map((v) => v.apicId),
+    fwCfg: board.fwCfg,
+    cpuid: (leaf) => board.vcpus[0].cpuid(leaf, 0),
+  };
+  parts.firmware.tables(view, config);
+  parts.firmware.attach(view);
+  if (config.kernel !== undefined) {
+    parts.firmware.loadKernel(view, {
+      kernel: config.kernel,
+      initrd: config.initrd,
+      append: config.append ?? "",
+    });
+  }
+  return { machine, board };
+}
+
+function failBare(message: string): never {
+  throw new UserError(message);
+}
+
+/**
+ * The first accelerator of the list that works. Under `-enable-kvm` an unusable KVM is one warning;
+ * a failing `-accel kvm` with nothing behind it is QEMU's error.
+ */
+function chooseAccelerator(
+  config: MachineConfig,
+  hooks: LaunchHooks,
+  warn: (text: string) => void,
+): { accelerator: Accelerator; features: ReadonlySet<string> } {
+  let last: UserError | undefined;
+  const list: AcceleratorOptions[] = [...config.accels];
+  if (config.enableKvm && !list.some((a) => a.name === "tcg")) {
+    list.push({ name: "tcg", props: new Map(), loc: "" });
+  }
+  for (const [n, a] of list.entries()) {
+    if (a.name === "tcg") {
+      if (last !== undefined && !config.enableKvm) warn("falling back to tcg");
+      return { accelerator: tcg, features: tcgFeatures };
+    }
+    try {
+      const accelerator = new KvmAccelerator({ topology: config.smp });
+      return { accelerator, features: tcgFeatures };
+    } catch (e) {
+      if (!(e instanceof UserError)) throw e;
+      last = e;
+      const more = n + 1 < list.length;
+      if (config.enableKvm && more) {
+        const why = e instanceof KvmUnavailable ? e.detail : e.message;
+        warn(`warning: KVM is not available (${why}), running under tcg`);
+        continue;
+      }
+      if (e instanceof KvmUnavailable) hooks.host.stderr(`${e.detail}\n`);
+      const text = located(a.loc, e.message);
+      if (!more) throw new UserError(text, e.status);
+      warn(text);
+    }
+  }
+  throw last ?? new UserError("no accelerator is available");
+}
+
+function readFirmware(config: MachineConfig): Uint8Array {
+  const name = config.bios!;
+  const data = readData(config, name);
+  if (data === undefined || data.length === 0 || data.length % 65536 !== 0) {
+    throw new BareUserError(`qemu: could not load PC BIOS '${name}'`);
+  }
+  return data;
+}
+
+/** A file by path, or by name in the data directories. */
+function readData(config: MachineConfig, name: string): Uint8Array | undefined {
+  const places = [name, ...(name.includes("/") ? [] : config.dataDirs.map((d) => `${d}/${name}`))];
+  for (const p of places) {
+    try {
+      return Deno.readFileSync(p);
+    } catch {
+      continue;
+    }
+  }
+  return undefined;
+}
+
+function parseUuid(text: string): Uint8Array {
+  const hex = text.replaceAll("-", "");
+  return Uint8Array.from({ length: 16 }, (_, i) => parseInt(hex.slice(2 * i, 2 * i + 2), 16));
+}
+
+function rtcEpoch(config: MachineConfig): number {
+  switch (config.rtc.base) {
+    case "utc":
+      return Date.now();
+    case "localtime":
+      return Date.now() - new Date().getTimezoneOffset() * 60000;
+    case "datetime":
+      return config.rtc.datetime ?? Date.now();
+  }
+}
+
+/** Calls `f` on SIGINT, SIGTERM and SIGHUP; gives what takes the handlers away. */
+function onSignals(f: (name: Deno.Signal, number: number) => void): () => void {
+  const list: [Deno.Signal, number][] = [["SIGINT", 2], ["SIGTERM", 15], ["SIGHUP", 1]];
+  const handlers = list.map(([name, number]) => [name, () => f(name, number)] as const);
+  for (const [name, h] of handlers) Deno.addSignalListener(name, h);
+  return () => {
+    for (const [name, h] of handlers) Deno.removeSignalListener(name, h);
+  };
 }

@@ -1,0 +1,40 @@
+/** How built-in firmware meets a board: neither imports the other. */
+import type { AddressSpace } from "./memory/address_space.ts";
+import type { MachineConfig } from "./options/config.ts";
+
+/** A kernel to start directly: `-kernel`, `-initrd`, `-append`. */
+export interface DirectKernel {
+  readonly kernel: string;
+  readonly initrd: string | undefined;
+  readonly append: string;
+}
+
+/** What firmware needs of a board. */
+export interface FirmwareBoard {
+  readonly mem: AddressSpace;
+  readonly io: AddressSpace;
+  /** Bytes of RAM below the PCI hole. */
+  readonly ramSize: number;
+  readonly apicIds: readonly number[];
+  readonly fwCfg: {
+    addFile(name: string, data: Uint8Array): void;
+    /** A numbered item. */
+    add(key: number, data: Uint8Array): void;
+  };
+  /** CPUID as the boot processor's guest sees it. */
+  cpuid(leaf: number): { eax: number; ebx: number; ecx: number; edx: number };
+}
+
+/** What the built-in firmware offers. */
+export interface FirmwareProvider {
+  /** The system firmware image used without `-bios`. */
+  image(): Uint8Array;
+  /** Connects the image's services to the machine. */
+  attach(board: FirmwareBoard): void;
+  /** Puts a kernel where firmware finds it. Throws UserError with QEMU's words. */
+  loadKernel(board: FirmwareBoard, kernel: DirectKernel): void;
+  /** ACPI and SMBIOS tables, as fw_cfg files. */
+  tables(board: FirmwareBoard, config: MachineConfig): void;
+  /** A ROM file that the data directories do not have, such as `vgabios-stdvga.bin`. */
+  romFile(name: string): Uint8Array | undefined;
+}

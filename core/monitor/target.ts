@@ -1,0 +1,33 @@
+/** What a monitor (HMP, QMP, gdb) acts on. Boards implement it; `core` does not know them. */
+import type { BlockGraph } from "../block/graph.ts";
+import type { ChardevRegistry } from "../chardev/registry.ts";
+import type { DisplaySource } from "../display/display.ts";
+import type { InputRouter } from "../display/input.ts";
+import type { Machine } from "../machine.ts";
+import type { MachineConfig } from "../options/config.ts";
+
+/** The board's side: texts of `info` commands in QEMU's layout, and what commands do to it. */
+export interface MonitorBoard {
+  infoQtree(): string;
+  infoPci(): string;
+  infoMtree(): string;
+  infoPic(): string;
+  infoIrq(): string;
+  infoLapic(cpuIndex: number): string;
+  /** `nmi`. */
+  nmi(): void;
+  /** `boot_set`. Throws UserError. */
+  setBootOrder(order: string): void;
+  readonly input: InputRouter;
+  readonly display: DisplaySource | undefined;
+}
+
+export interface MonitorTarget {
+  readonly config: MachineConfig;
+  readonly machine: Machine;
+  readonly board: MonitorBoard;
+  readonly blocks: BlockGraph;
+  readonly chardevs: ChardevRegistry;
+  /** Warning to the user that is not a command's answer. */
+  warn(text: string): void;
+}

@@ -1,0 +1,74 @@
+/** The built-in firmware as boards get it. */
+import type { DirectKernel, FirmwareBoard, FirmwareProvider } from "../core/firmware.ts";
+import type { MachineConfig } from "../core/options/config.ts";
+import { attachBios } from "./bios/attach.ts";
+import { buildBios } from "./bios/rom.ts";
+import { ACPI_RSDP, ACPI_TABLES, buildAcpi, TABLE_LOADER } from "./tables/acpi.ts";
+import { buildSmbios } from "./tables/smbios.ts";
+import { makeFont } from "./vgabios/font.ts";
+import { makeVgaRom } from "./vgabios/rom.ts";
+
+/** First address of PCI memory: RAM below it, the hole above. */
+const PCI_MEM_START = 0xe0000000;
+
+const SERIALS = [
+  { port: 0x3f8, irq: 4 },
+  { port: 0x2f8, irq: 3 },
+  { port: 0x3e8, irq: 4 },
+  { port: 0x2e8, irq: 3 },
+];
+const PARALLELS = [{ port: 0x378, irq: 7 }];
+
+function uuidBytes(text: string | undefined): Uint8Array {
+  const hex = (text ?? "").replaceAll("-", "").padEnd(32, "0");
+  return Uint8Array.from({ length: 16 }, (_, i) => parseInt(hex.slice(2 * i, 2 * i + 2), 16));
+}
+
+function tables(board: FirmwareBoard, config: MachineConfig): void {
+  if (config.machine.acpi !== "off") {
+    const acpi = buildAcpi({
+      cpus: board.apicIds.map((apicId) => ({ apicId, present: true })),
+      ioapicId: 0,
+      hpet: config.machine.hpet,
+      keyboard: config.machine.i8042,
+      floppy: true,
+      serials: config.serials.map((_, n) => SERIALS[n]).filter((s) => s !== undefined),
+      parallels: config.parallels.map((_, n) => PARALLELS[n]).filter((p) => p !== undefined),
+      pciMemStart: Math.max(board.ramSize, Math.min(PCI_MEM_START, 0xc0000000)),
+      s3: true,
+      s4Type: 2,
+      oemId: config.machine.oemId,
+      oemTableId: config.machine.oemTableId,
+    });
+    board.fwCfg.addFile(ACPI_TABLES, acpi.tables);
+    board.fwCfg.addFile(ACPI_RSDP, acpi.rsdp);
+    board.fwCfg.addFile(TABLE_LOADER, acpi.loader);
+  }
+  const id = board.cpuid(1);
+  const { cpus, sockets, cores, dies, threads } = config.smp;
+  const smbios = buildSmbios({
+    ramSize: board.ramSize,
+    sockets: Math.min(sockets, Math.ceil(cpus / (cores * dies * threads))),
+    coresPerSocket: cores * dies,
+    threadsPerSocket: cores * dies * threads,
+    cpuSignature: id.eax,
+    cpuFeatures: id.edx,
+    uuid: uuidBytes(config.uuid),
+    product: config.machine.description,
+    version: config.machine.type,
+  });
+  board.fwCfg.addFile("etc/smbios/smbios-anchor", smbios.anchor);
+  board.fwCfg.addFile("etc/smbios/smbios-tables", smbios.tables);
+}
+
+export const firmware: FirmwareProvider = {
+  image: () => buildBios({ font8x8: makeFont(8) }).image,
+  attach(board: FirmwareBoard): void {
+    attachBios(board);
+  },
+  loadKernel(_board: FirmwareBoard, _kernel: DirectKernel): void {
+    throw new Error("no kernel loader");
+  },
+  tables,
+  romFile: (name) => /^vgabios-/.test(name) ? makeVgaRom() : undefined,
+};
