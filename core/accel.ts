@@ -205,6 +205,8 @@ export interface Vm {
    * call: `page` gets their offset in the shared memory. Absent: the dirty log is kept elsewhere.
    */
   dirtyPages?(page: (offset: number) => void): void;
+  /** Guest memory has been written by another accelerator: what was derived from it is forgotten. */
+  memoryChanged?(): void;
   /** The machine stops or goes on, its vCPUs being outside `run`: time the guest reads stands still. */
   setRunning?(running: boolean): void;
   close(): void;

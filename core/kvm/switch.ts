@@ -8,6 +8,7 @@ import type {
   ExitCounts,
   Fpu,
   InterruptSource,
+  KernelIrqchip,
   MpState,
   Regs,
   Sregs,
@@ -63,9 +64,8 @@ export function moveVcpu(from: Vcpu, to: Vcpu): number {
 
 /** A vCPU whose accelerator may change under it. */
 export class SwitchVcpu implements Vcpu {
-  /** Exit counts of accelerators that this vCPU has left. */
-  readonly #left: ExitCounts = new Map();
-  #instructions = 0;
+  /** This vCPU in every accelerator it has been in, for the counts. */
+  readonly #all: Set<Vcpu>;
   #source: InterruptSource | undefined;
   #intr = false;
   /** A vector to be taken before the interrupt controller is asked again, or -1. */
@@ -73,7 +73,10 @@ export class SwitchVcpu implements Vcpu {
   /** An exit found while moving, for the next run. */
   pending: VmExit | undefined;
 
-  constructor(private readonly vm: SwitchVm, readonly options: VcpuOptions, public now: Vcpu) {}
+  /** @param now where it runs */
+  constructor(private readonly vm: SwitchVm, readonly options: VcpuOptions, public now: Vcpu) {
+    this.#all = new Set([now]);
+  }
 
   get index(): number {
     return this.options.index;
@@ -91,9 +94,8 @@ export class SwitchVcpu implements Vcpu {
       next.interruptSource = this.#firstThisVector();
       next.setIntr(true);
     }
-    for (const [name, n] of this.now.exits) this.#left.set(name, (this.#left.get(name) ?? 0) + n);
-    this.#instructions += this.now.instructions;
     this.now = next;
+    this.#all.add(next);
   }
 
   /** Has been acknowledged already: it comes before whatever the controller offers now. */
@@ -147,12 +149,16 @@ export class SwitchVcpu implements Vcpu {
     if (this.#vector < 0) this.now.interruptSource = source;
   }
   get instructions(): number {
-    return this.#instructions + this.now.instructions;
+    let sum = 0;
+    for (const v of this.#all) sum += v.instructions;
+    return sum;
   }
   get exits(): ExitCounts {
-    const all: ExitCounts = new Map(this.#left);
-    for (const [name, n] of this.now.exits) all.set(name, (all.get(name) ?? 0) + n);
-    return all;
+    const sum: ExitCounts = new Map();
+    for (const v of this.#all) {
+      for (const [name, n] of v.exits) sum.set(name, (sum.get(name) ?? 0) + n);
+    }
+    return sum;
   }
   get mpState(): MpState {
     return this.now.mpState;
@@ -234,6 +240,8 @@ export class SwitchVcpu implements Vcpu {
 
 export class SwitchVm implements Vm {
   readonly vcpus: SwitchVcpu[] = [];
+  /** Every accelerator the machine has run on keeps its Vm, for the way back. */
+  readonly #vms = new Map<Accelerator, Vm>();
   #vm: Vm;
   #a20 = true;
 
@@ -243,11 +251,16 @@ export class SwitchVm implements Vm {
     readonly opts: VmOptions,
   ) {
     this.#vm = accelerator.createVm(opts);
+    this.#vms.set(accelerator, this.#vm);
   }
 
   /** What the machine runs on now. */
   get name(): "tcg" | "kvm" {
     return this.accelerator.name;
+  }
+
+  get irqchip(): KernelIrqchip | undefined {
+    return this.#vm.irqchip;
   }
 
   createVcpu(options: VcpuOptions): Vcpu {
@@ -272,19 +285,24 @@ export class SwitchVm implements Vm {
 
   /**
    * Moves the machine to another accelerator. Its vCPUs must not be inside `run`; vCPU threads are
-   * stopped here. An interrupt given to a vCPU and not yet taken stays with it. Interrupt controllers inside the accelerator cannot move.
+   * stopped here. An interrupt given to a vCPU and not yet taken stays with it. Interrupt
+   * controllers inside the accelerator cannot move.
    */
   switchTo(next: Accelerator): void {
-    if (this.opts.kernelIrqchip !== undefined && this.opts.kernelIrqchip !== "off") {
-      throw new Error("kernel-irqchip state cannot leave KVM");
-    }
+    if (next === this.accelerator) return;
+    if (this.#vm.irqchip !== undefined) throw new Error("kernel-irqchip state cannot leave KVM");
     for (const v of this.vcpus) {
-      if (v.now instanceof KvmVcpu) v.pending = v.now.park() ?? v.pending;
+      if (!(v.now instanceof KvmVcpu)) continue;
+      v.pending = v.now.park() ?? v.pending;
+      v.now.kick(); // ends a `runAsync`
     }
-    const vm = next.createVm(this.opts);
+    const vm = this.#vms.get(next) ?? next.createVm(this.opts);
+    this.#vms.set(next, vm);
+    vm.memoryChanged?.();
     vm.setA20(this.#a20);
-    for (const v of this.vcpus) v.moveTo(vm.createVcpu(v.options));
-    this.#vm.close();
+    for (const [i, v] of this.vcpus.entries()) {
+      v.moveTo(vm.vcpus[i] ?? vm.createVcpu(v.options));
+    }
     this.#vm = vm;
     this.accelerator = next;
   }
@@ -301,7 +319,7 @@ export class SwitchVm implements Vm {
   }
 
   close(): void {
-    this.#vm.close();
+    for (const vm of this.#vms.values()) vm.close();
   }
 }
 

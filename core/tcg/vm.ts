@@ -105,6 +105,11 @@ export class TcgVm implements Vm {
     }
   }
 
+  memoryChanged(): void {
+    this.cache.flush();
+    for (const v of this.vcpus) v.mmu.flush();
+  }
+
   close(): void {}
 }
 

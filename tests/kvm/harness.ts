@@ -14,6 +14,8 @@ import type {
 import { ManualClock } from "../../core/clock.ts";
 import { KvmAccelerator } from "../../core/kvm/accel.ts";
 import { hostModel } from "../../core/kvm/cpuid.ts";
+import { tcg, tcgMemory } from "../../core/tcg/vm.ts";
+import { resolveCpu } from "../../core/x86/cpuid/model.ts";
 import { AddressSpace } from "../../core/memory/address_space.ts";
 import { GuestMemory, type RamBlock } from "../../core/memory/guest_memory.ts";
 import { type AccessSize, type IoOps, ioRegion, ramRegion } from "../../core/memory/region.ts";
@@ -32,6 +34,25 @@ export const kvmMissing: string | undefined = (() => {
 export function kvmTest(name: string, fn: () => void | Promise<void>): void {
   const ignore = kvmMissing !== undefined;
   Deno.test({ name: ignore ? `${name} [skipped: ${kvmMissing}]` : name, ignore, fn });
+}
+
+/** Bench options for the software accelerator. */
+export function tcgOptions(vcpus = 1): BenchOptions {
+  const { model } = resolveCpu("max");
+  return { accelerator: tcg, model, vcpus, extra: tcgMemory(vcpus) + (2 << 20) };
+}
+
+/**
+ * A test of guest code that both accelerators must run alike; the one on KVM is skipped where there
+ * is none. `fn` gets the options to pass on to the bench.
+ */
+export function guestTest(
+  name: string,
+  fn: (opts: BenchOptions) => void | Promise<void>,
+  vcpus = 1,
+): void {
+  kvmTest(`${name} (kvm)`, () => fn({ vcpus, extra: 2 << 20 }));
+  Deno.test(`${name} (tcg)`, () => fn(tcgOptions(vcpus)));
 }
 
 /** One access to a port or a register. */
