@@ -25,9 +25,10 @@ const PTY_POLL = 1000;
 export class PtyChardev extends BaseChardev {
   readonly path: string;
   #io: HostFd;
-  #poll: ReturnType<typeof setInterval> | undefined;
+  #timer: ReturnType<typeof setInterval> | undefined;
 
-  constructor(options: Of<"pty">, label?: string) {
+  /** @param poll how often (ms) an unused terminal is looked at */
+  constructor(options: Of<"pty">, label?: string, private readonly poll = PTY_POLL) {
     super(options, label);
     const c = libc();
     const fd = c.posix_openpt(O_RDWR | O_NOCTTY);
@@ -45,7 +46,7 @@ export class PtyChardev extends BaseChardev {
       data: (bytes) => this.input(bytes),
       hangup: () => {
         if (this.connected) this.event("close");
-        return PTY_POLL;
+        return this.poll;
       },
       ready: () => this.event("open"),
     });
@@ -58,7 +59,7 @@ export class PtyChardev extends BaseChardev {
 
   /** A user who only listens sends nothing: his coming shows in the hang-up flag going away. */
   #watch(): void {
-    this.#poll = setInterval(() => this.#look(), PTY_POLL);
+    this.#timer = setInterval(() => this.#look(), this.poll);
   }
 
   #look(): boolean {
@@ -72,7 +73,7 @@ export class PtyChardev extends BaseChardev {
   }
 
   protected override async release(): Promise<void> {
-    clearInterval(this.#poll);
+    clearInterval(this.#timer);
     await this.#io.close();
   }
 }

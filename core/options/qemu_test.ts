@@ -8,6 +8,7 @@ import { ChardevRegistry } from "../chardev/registry.ts";
 import { UserError } from "../errors.ts";
 import { EarlyExit, formatUserError, located, type OptionsHost } from "./host.ts";
 import { parseCommandLine } from "./parse.ts";
+import { loadFirmware, loadFwCfgItem, loadInitrd, loadKernel } from "./files.ts";
 import { openLog } from "./program.ts";
 
 const QEMU = "qemu-system-x86_64";
@@ -75,6 +76,10 @@ async function runOwn(args: string[], cwd: string): Promise<Outcome> {
         throw new UserError(located(d.loc, e.message), e.status, e.hint);
       }
     }
+    loadFirmware(config);
+    if (config.kernel !== undefined) loadKernel(config.kernel);
+    if (config.initrd !== undefined) loadInitrd(config.initrd);
+    config.fwCfg.forEach(loadFwCfgItem);
   } catch (e) {
     if (e instanceof EarlyExit) {
       out.status = e.status;
@@ -231,6 +236,14 @@ const BAD = String.raw`
 -append x
 -initrd x
 -initrd x -append y
+-bios nosuch.bin
+-bios odd
+-bios /tmp
+-M pc,firmware=/nope
+-kernel nosuch
+-kernel nosuch -initrd nosuch
+-kernel .
+-M pc,kernel=/nope
 -boot dd
 -boot e
 -boot z
@@ -591,6 +604,7 @@ async function inTempDir(f: (dir: string) => Promise<void>): Promise<void> {
   const dir = await Deno.makeTempDir();
   try {
     Deno.writeFileSync(`${dir}/disk`, new Uint8Array(1 << 20));
+    Deno.writeFileSync(`${dir}/odd`, new Uint8Array(70_000));
     await f(dir);
   } finally {
     await Deno.remove(dir, { recursive: true });
