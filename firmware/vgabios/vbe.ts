@@ -27,19 +27,18 @@ function memoryBytes(c: BiosContext): number {
   return P.readDispi(c, MEMORY_64K) * 65536;
 }
 
-/**
- * Physical address of the linear framebuffer: BAR 0 of the first PCI display controller of the kind,
- * or where an ISA card has it.
- */
-export function framebuffer(c: BiosContext): number {
+/** Where an ISA card has its framebuffer. */
+const ISA_FRAMEBUFFER = 0xe0000000;
+
+/** A base address register of the PCI adapter (1234:1111 on bus 0), or undefined on ISA. */
+function baseAddress(c: BiosContext, bar: 0 | 2): number | undefined {
   const address = c.inl(0xcf8);
-  let found = 0xe0000000;
+  let found: number | undefined;
   for (let devfn = 0; devfn < 256; devfn++) {
     const config = (0x80000000 | devfn << 8) >>> 0;
     c.outl(0xcf8, config);
-    const id = c.inl(0xcfc);
-    if (id !== 0x11111234) continue;
-    c.outl(0xcf8, config | 0x10);
+    if (c.inl(0xcfc) !== 0x11111234) continue;
+    c.outl(0xcf8, config | 0x10 + 4 * bar);
     found = (c.inl(0xcfc) & ~15) >>> 0;
     break;
   }
@@ -128,7 +127,7 @@ function modeInfo(c: BiosContext): number {
   direct?.forEach((v, i) => c.write8(to + 31 + i, v));
   c.write8(to + 39, m.bpp === 32 ? 2 : 0); // reserved bits usable
   if (!planar) {
-    c.write32(to + 40, framebuffer(c));
+    c.write32(to + 40, baseAddress(c, 0) ?? ISA_FRAMEBUFFER);
     c.write16(to + 50, line); // VBE 3: the same for the linear framebuffer
     c.write8(to + 53, Math.min(images - 1, 127));
     direct?.forEach((v, i) => c.write8(to + 54 + i, v));
@@ -298,6 +297,27 @@ function palette(c: BiosContext): number {
   }
 }
 
+/** 4F15h: BL 0 what the monitor's data channel can do, 1 copies EDID block DX to ES:DI. */
+function displayData(c: BiosContext): number {
+  const registers = baseAddress(c, 2);
+  if (registers === undefined) return FAILED;
+  const block = registers + 128 * c.dx;
+  switch (c.bl) {
+    case 0:
+      c.bx = 0x0103; // a second per block, DDC1 and DDC2
+      return OK;
+    case 1: {
+      // Blocks beyond the first are announced in it.
+      const blocks = c.read32(registers) === 0xffffff00 ? c.read8(registers + 126) + 1 : 0;
+      if (c.dx >= blocks) return FAILED;
+      for (let i = 0; i < 128; i++) c.write8(linear(c.es, c.di) + i, c.read8(block + i));
+      return OK;
+    }
+    default:
+      return FAILED;
+  }
+}
+
 const SERVICES: Readonly<Record<number, (c: BiosContext) => number>> = {
   0x00: controllerInfo,
   0x01: modeInfo,
@@ -309,6 +329,7 @@ const SERVICES: Readonly<Record<number, (c: BiosContext) => number>> = {
   0x07: displayStart,
   0x08: dacFormat,
   0x09: palette,
+  0x15: displayData,
 };
 
 /** 4Fxxh: AX says how it went; a function that is not there leaves AL other than 4Fh. */

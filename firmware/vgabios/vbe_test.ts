@@ -33,6 +33,7 @@ function rig(kind: "pci" | "isa" = "pci", megabytes = 16) {
     io.map(new PciHostConfig(bus).region, 0xcf8);
     const pci = card = bus.plug(new PciVga(options), 0x10);
     pci.configWrite(0x10, 4, 0xfd000000);
+    pci.configWrite(0x18, 4, 0xfebf0000);
     pci.configWrite(4, 2, 3);
   } else card = new IsaVga(options);
   const c = new FrameContext({ mem, io });
@@ -195,4 +196,14 @@ Deno.test("save and restore bring a VBE mode back; 4F0Ah and beyond are absent",
   const c = r.call({ ax: 0x4f07, bx: 1 });
   assertEquals([c.cx, c.dx, r.call({ ax: 0x4f06, bx: 1 }).cx], [16, 3, 832]);
   for (const fn of [0x4f0a, 0x4f0b, 0x4f20]) assertEquals(r.call({ ax: fn }).ax, 0x0100);
+});
+
+Deno.test("4F15h copies the monitor's EDID", () => {
+  const r = rig();
+  assertEquals(r.call({ ax: 0x4f15 }).bx, 0x0103);
+  assertEquals(r.call({ ax: 0x4f15, bx: 1, es: 0x200 }).ax, 0x004f);
+  assertEquals(r.hex(0x2000, 8), "00ffffffffffff00");
+  assertEquals(r.mem.read(0x2000 + 56, 1) | (r.mem.read(0x2000 + 58, 1) & 0xf0) << 4, 1280);
+  assertEquals(r.call({ ax: 0x4f15, bx: 1, dx: 1, es: 0x200 }).ax, 0x014f);
+  assertEquals(rig("isa", 8).call({ ax: 0x4f15 }).ax, 0x014f);
 });
