@@ -48,7 +48,7 @@ export function smartData(into: Uint8Array, s: SmartState): void {
   into[363] = 0; // last self-test passed
   into[364] = 0x20; // 288 s of off-line collection
   into[365] = 0x01;
-  into[367] = 0x01 | 0x04 | 0x08 | 0x10; // off-line immediate, abort on command, scan, self-tests
+  into[367] = 0x01 | 0x08 | 0x10; // off-line immediate, scan, self-tests
   into[368] = 0x03; // saves attributes, autosave
   into[370] = 0x01; // error logging
   into[372] = 0x02; // minutes of a short self-test
