@@ -83,6 +83,8 @@ export interface Drive {
   readonly ignoreFlushes?: boolean;
   /** Calls `again` when the machine runs again after a `stop`. */
   retryOnResume?(again: () => void): void;
+  /** A reset of the device: requests that wait for the machine to run again are forgotten. */
+  dropRetries?(): void;
   /** Counters for `info blockstats`. */
   readonly stats: {
     rdBytes: number;

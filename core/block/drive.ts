@@ -146,7 +146,6 @@ export class DriveImpl implements Drive {
     for (const again of list) again();
   }
 
-  /** System reset: stopped requests belong to nobody any more. */
   dropRetries(): void {
     this.#retries = [];
     this.ioStatus = "ok";

@@ -11,6 +11,17 @@ const CLUSTER = 4096;
 /** Clusters per page of the allocation bitmap (4 KiB of bitmap: 128 MiB of disk). */
 const BITMAP_PAGE = 32768;
 
+/** `$TMPDIR`, else the place for large files where the system has it, else the system's choice. */
+function temporaryDirectory(): string | undefined {
+  const own = Deno.env.get("TMPDIR");
+  if (own) return own;
+  try {
+    return Deno.statSync("/var/tmp").isDirectory ? "/var/tmp" : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
 export class SnapshotOverlay implements BlockBackend {
   readonly format = "qcow2";
   readonly readonly: boolean;
@@ -25,7 +36,7 @@ export class SnapshotOverlay implements BlockBackend {
   constructor(readonly backing: BlockBackend, readonly_ = false) {
     this.size = backing.size;
     this.readonly = readonly_;
-    const dir = Deno.env.get("TMPDIR") || "/var/tmp";
+    const dir = temporaryDirectory();
     let path: string;
     try {
       path = Deno.makeTempFileSync({ dir, prefix: "vl." });
@@ -33,7 +44,7 @@ export class SnapshotOverlay implements BlockBackend {
       Deno.removeSync(path);
     } catch (e) {
       throw new UserError(
-        `Could not open temporary file '${dir}/vl.XXXXXX': ${strerror(errnoOf(e))}`,
+        `Could not open temporary file '${dir ?? ""}/vl.XXXXXX': ${strerror(errnoOf(e))}`,
       );
     }
     this.filename = `json:{"backing": {"driver": "${backing.format}", "file": ` +

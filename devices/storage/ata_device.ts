@@ -128,6 +128,7 @@ export abstract class AtaDevice<S extends AtaState = AtaState> {
   /** Power-on and bus reset. */
   reset(): void {
     this.epoch++;
+    this.drive.dropRetries?.();
     this.state = this.initial();
     this.view = viewOf(this.state.buffer);
     this.setSignature();
@@ -223,6 +224,7 @@ export abstract class AtaDevice<S extends AtaState = AtaState> {
   protected stopTransfer(): void {
     const s = this.state;
     this.epoch++;
+    this.drive.dropRetries?.();
     s.dmaPending = false;
     s.phase = "idle";
     s.pos = s.end = 0;

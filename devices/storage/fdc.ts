@@ -176,7 +176,7 @@ export class FloppyController implements Device {
   }
 
   reset(): void {
-    this.#epoch++;
+    this.#forget();
     this.#state = initialState();
     this.#shareDriveStates();
     this.#dma?.request(false);
@@ -280,9 +280,15 @@ export class FloppyController implements Device {
     if (s.phase === "execute") this.#requestDma();
   }
 
+  /** What the drives are doing for the controller is nobody's any more. */
+  #forget(): void {
+    this.#epoch++;
+    for (const d of this.drives) d?.drive.dropRetries?.();
+  }
+
   #softReset(): void {
     const s = this.#state;
-    this.#epoch++;
+    this.#forget();
     s.phase = "command";
     s.fifoLength = 0;
     s.polls = 0;

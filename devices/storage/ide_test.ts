@@ -463,6 +463,13 @@ Deno.test("host errors: UNC on reads, stopped writes are retried on resume", () 
   backend.broken = undefined;
   t.graph.resume();
   assertEquals([t.inb(0x1f7), backend.bytes[512]], [0x50, 0x77]);
+  backend.broken = "ENOSPC";
+  t.command(0x30, 2, 1);
+  for (let i = 0; i < 256; i++) t.io.write(0x1f0, 2, 0x7777);
+  t.channel.reset();
+  backend.broken = undefined;
+  t.graph.resume();
+  assertEquals(backend.bytes[1024], 0, "a reset drops what was stopped");
 });
 
 Deno.test("save and load in the middle of a PIO read", () => {
