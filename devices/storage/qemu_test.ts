@@ -54,6 +54,10 @@ function alternateStatus(port: number): number | undefined {
   return port >> 3 === 0x1f0 >> 3 ? 0x3f6 : port >> 3 === 0x170 >> 3 ? 0x376 : undefined;
 }
 
+function isData(port: number): boolean {
+  return port === 0x1f0 || port === 0x170;
+}
+
 /** Runs the script on QEMU. Its disks answer in their own time: BSY is waited for in between. */
 async function onQemu(s: Script, args: string[]): Promise<number[]> {
   const p = new Deno.Command(QEMU, {
@@ -80,31 +84,40 @@ async function onQemu(s: Script, args: string[]): Promise<number[]> {
       text += value;
     }
   };
-  const ask = (o: unknown) => {
-    writer.write(new TextEncoder().encode(JSON.stringify(o) + "\n"));
-    return answer();
-  };
+  const send = (o: unknown) =>
+    void writer.write(new TextEncoder().encode(JSON.stringify(o) + "\n"));
   const hmp = (line: string) =>
-    ask({ execute: "human-monitor-command", arguments: { "command-line": line } });
-  const input = async (port: number, size: "b" | "h" | "w") =>
-    parseInt(
-      /= 0x([0-9a-f]+)/.exec(String(await hmp(`i /${size} 0x${port.toString(16)}`)))![1],
-      16,
-    );
-  await ask({ execute: "qmp_capabilities" });
+    send({ execute: "human-monitor-command", arguments: { "command-line": line } });
+  const value = async () => parseInt(/= 0x([0-9a-f]+)/.exec(String(await answer()))![1], 16);
+  send({ execute: "qmp_capabilities" });
+  await answer();
   const letters = { 1: "b", 2: "h", 4: "w" } as const;
   const got: number[] = [];
+  /** Accesses sent whose answers have not been taken yet. */
+  let sent: Access[] = [];
+  const drain = async () => {
+    for (const a of sent) {
+      if (a.value === undefined) got.push(await value());
+      else await answer();
+    }
+    sent = [];
+  };
   let last = -1;
   for (const a of s.list) {
     const status = alternateStatus(a.port);
-    if (status !== undefined && a.port !== last) {
-      while (await input(status, "b") & 0x80);
+    if (status !== undefined && (last === -1 || a.port !== last && isData(last))) {
+      await drain();
+      do hmp(`i /b 0x${status.toString(16)}`); while (await value() & 0x80);
     }
-    last = a.value === undefined ? a.port : -1;
-    if (a.value === undefined) got.push(await input(a.port, letters[a.size]));
-    else await hmp(`o /${letters[a.size]} 0x${a.port.toString(16)} ${a.value}`);
+    // Only commands and data make a device busy.
+    last = [0, 7].includes(a.port & 7) && a.value !== undefined ? -1 : a.port;
+    const where = `/${letters[a.size]} 0x${a.port.toString(16)}`;
+    hmp(a.value === undefined ? `i ${where}` : `o ${where} ${a.value}`);
+    sent.push(a);
   }
-  await ask({ execute: "quit" });
+  await drain();
+  send({ execute: "quit" });
+  await answer();
   await writer.close().catch(() => {});
   await reader.cancel();
   await p.status;
@@ -185,7 +198,7 @@ Deno.test({
       s.in(...regs);
     }
     command("read 3", 0x20, 5, 3);
-    for (let i = 0; i < 3; i++) s.in(...regs).read(0x1f0, 256);
+    for (let i = 0; i < 3; i++) s.in(...regs).read(0x1f0, 128, 4);
     s.in(...regs).read(0x1f0, 1);
     command("set multiple", 0xc6, 0, 2);
     s.in(...regs);
@@ -198,10 +211,10 @@ Deno.test({
     for (let i = 0; i < 512; i++) s.out16(0x1f0, i * 77 & 0xffff);
     s.in(...regs);
     command("read back", 0x20, 10, 1);
-    s.in(0x1f7).read(0x1f0, 256);
+    s.in(0x1f7).read(0x1f0, 128, 4);
     s.note = "CHS";
     s.out(0x1f6, 0xa1).out(0x1f2, 1).out(0x1f3, 63).out(0x1f4, 1).out(0x1f5, 0).out(0x1f7, 0x20);
-    s.in(...regs).read(0x1f0, 256).in(...regs);
+    s.in(...regs).read(0x1f0, 128, 4).in(...regs);
     command("48 bits", 0xe7);
     for (const port of [0x1f2, 0x1f3, 0x1f4, 0x1f5]) s.out(port, 0);
     s.out(0x1f2, 1).out(0x1f3, 7).out(0x1f4, 0).out(0x1f5, 0).out(0x1f7, 0x24);
@@ -219,7 +232,7 @@ Deno.test({
     for (const feature of [0xd0, 0xd1, 0xda, 0xd9, 0xd0, 0xd8]) {
       command(`SMART ${feature.toString(16)}`, 0xb0, 0xc24f00, 1, feature);
       s.in(...regs);
-      if (feature === 0xd0 || feature === 0xd1) s.read(0x1f0, 256);
+      if (feature === 0xd0 || feature === 0xd1) s.read(0x1f0, 128, 4);
     }
     command("set multiple back", 0xc6, 0, 16);
     command("identify again", 0xec);
@@ -285,11 +298,11 @@ Deno.test({
     packet("ad 00 00 00 00 00 00 00 00 40", 4);
     packet("ad 00 00 00 00 00 00 ff 00 40", 10);
     packet("28 00 00 00 00 10 00 00 02", 0x201, 0x402);
-    packet("28 00 00 00 00 10 00 00 02", 2048, 0x1000);
+    packet("28 00 00 00 00 10 00 00 02", 8, 0x1000);
     packet("28 00 00 01 00 10 00 00 01", 2);
     packet("28 00 00 00 00 10 00 00 00");
-    packet("a8 00 00 00 00 10 00 00 00 01", 1024, 0x800);
-    packet("be 00 00 00 00 10 00 00 01 10", 1024, 0x800);
+    packet("a8 00 00 00 00 10 00 00 00 01", 8, 0x800);
+    packet("be 00 00 00 00 10 00 00 01 10", 8, 0x800);
     packet("be 00 00 00 00 10 00 00 01 00");
     packet("be 00 00 00 00 10 00 00 01 20");
     packet("2b 00 00 00 00 10");
