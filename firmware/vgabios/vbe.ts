@@ -139,7 +139,7 @@ function modeInfo(c: BiosContext): number {
 
 /** 4F02h: BX mode, bit 14 linear framebuffer, bit 15 keep memory. */
 function setVbeMode(c: BiosContext): number {
-  const number = c.bx & 0x1ff, keep = (c.bx & KEEP) !== 0;
+  const number = c.bx & 0x37ff, keep = (c.bx & KEEP) !== 0;
   if (number < 0x100) return setMode(c, number & 0x7f, keep) ? OK : FAILED;
   const m = vbeMode(number);
   if (m === undefined || !fits(c, m) || (m.bpp === 4 && c.bx & USE_LFB)) return FAILED;
