@@ -21,6 +21,10 @@ export interface FirmwareBoard {
     /** A numbered item. */
     add(key: number, data: Uint8Array): void;
   };
+  /** A device path for `bootorder`, such as `/rom@genroms/linuxboot_dma.bin`. */
+  addBootEntry(path: string, index: number): void;
+  /** Prints a warning as the program does. */
+  warn(text: string): void;
   /** CPUID as the boot processor's guest sees it. */
   cpuid(leaf: number): { eax: number; ebx: number; ecx: number; edx: number };
 }

@@ -2,6 +2,7 @@
 import type { DirectKernel, FirmwareBoard, FirmwareProvider } from "../core/firmware.ts";
 import type { MachineConfig } from "../core/options/config.ts";
 import { attachBios } from "./bios/attach.ts";
+import { loadKernel } from "./boot/load.ts";
 import { buildBios } from "./bios/rom.ts";
 import { ACPI_RSDP, ACPI_TABLES, buildAcpi, TABLE_LOADER } from "./tables/acpi.ts";
 import { buildSmbios } from "./tables/smbios.ts";
@@ -66,8 +67,11 @@ export const firmware: FirmwareProvider = {
   attach(board: FirmwareBoard): void {
     attachBios(board);
   },
-  loadKernel(_board: FirmwareBoard, _kernel: DirectKernel): void {
-    throw new Error("no kernel loader");
+  loadKernel(board: FirmwareBoard, files: DirectKernel): void {
+    const { items, rom } = loadKernel(files, board.ramSize, board.warn);
+    for (const [key, data] of items) board.fwCfg.add(key, data);
+    board.fwCfg.addFile(`genroms/${rom.name}`, rom.data);
+    board.addBootEntry(`/rom@genroms/${rom.name}`, 0);
   },
   tables,
   romFile: (name) => /^vgabios-/.test(name) ? makeVgaRom() : undefined,

@@ -187,6 +187,8 @@ function build(
     ramSize: config.memory.size,
     apicIds: board.vcpus.map((v) => v.apicId),
     fwCfg: board.fwCfg,
+    addBootEntry: (path, index) => board.addBootEntry(path, index),
+    warn,
     cpuid: (leaf) => board.vcpus[0].cpuid(leaf, 0),
   };
   parts.firmware.tables(view, config);

@@ -69,7 +69,7 @@ const Phase = {
 
 const P = PRIVATE_BASE;
 /** Kept at the top of low RAM for ACPI and SMBIOS tables. */
-const RESERVED_HIGH = 0x40000;
+const RESERVED_HIGH = 0x20000;
 /** Where PCI memory may begin at the lowest. */
 const PCI_MEM_START = 0xe0000000, PCI_MEM_END = 0xfec00000;
 /** Visits that an application processor gets to report itself. */
