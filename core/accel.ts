@@ -196,6 +196,8 @@ export interface Vcpu {
 export interface Vm {
   readonly vcpus: readonly Vcpu[];
   createVcpu(opts: VcpuOptions): Vcpu;
+  /** The vCPU whose access is being served now. */
+  readonly current?: Vcpu;
   /** A20 gate: when low, bit 20 of every physical address from the CPU is 0. */
   setA20(enabled: boolean): void;
   /** Interrupt controllers inside the accelerator, when {@link VmOptions.kernelIrqchip} asks. */

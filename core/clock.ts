@@ -21,6 +21,8 @@ export interface Clock {
    * (clock=vm) or the host's (clock=host).
    */
   wallTime(): number;
+  /** The timers, where whoever runs vCPUs may look when the next one is due. */
+  readonly queue?: TimerQueue;
 }
 
 class QueueTimer implements Timer {

@@ -7,6 +7,7 @@ import type { Accelerator, Vcpu, Vm, VmExit } from "./accel.ts";
 import { MachineClock, type MachineClockOptions } from "./machine_clock.ts";
 import { AddressSpace } from "./memory/address_space.ts";
 import type { GuestMemory } from "./memory/guest_memory.ts";
+import { VcpuLoops } from "./vcpu_loops.ts";
 
 /** QEMU's run states (QAPI `RunState`). */
 export type RunState =
@@ -86,6 +87,14 @@ export class Machine {
   #suspend = false;
   #status: number | undefined;
   #wake: (() => void) | undefined;
+  /** What the accelerator was last told by `setRunning`. */
+  #vmRunning = false;
+  readonly #loops = new VcpuLoops({
+    vcpus: () => this.vm.vcpus,
+    shouldRun: () => this.#state === "running" && !this.#pending(),
+    handle: (v, exit) => this.#handle(v, exit),
+    ended: () => this.wake(),
+  });
   readonly #observers: ((e: MachineEvent) => void)[] = [];
   /** Resets all devices; set by whoever built the board. vCPUs have been reset before it runs. */
   onReset: () => void = () => {};
@@ -132,7 +141,7 @@ export class Machine {
 
   /** The vCPU whose access is being served, or undefined when a device or the monitor makes it. */
   currentVcpu(): Vcpu | undefined {
-    return this.#current;
+    return this.#current ?? this.vm.current;
   }
 
   /** Starts or resumes. Does nothing after a shutdown or an internal error until a reset. */
@@ -225,13 +234,25 @@ export class Machine {
   async run(): Promise<number> {
     let lastYield = performance.now();
     while (this.#status === undefined) {
+      if (this.#loops.running && (this.#state !== "running" || this.#pending())) {
+        await this.#loops.stop();
+      }
       this.#requests();
       if (this.#status !== undefined) break;
+      this.#tellVm(this.#state === "running");
       if (this.#state !== "running") {
         await this.#sleep(MAX_SLEEP);
         continue;
       }
       this.clock.queue.run(this.clock.now());
+      if (this.#threaded()) {
+        if (this.#pending() || this.#state !== "running") continue;
+        this.#loops.start();
+        const next = this.clock.queue.next;
+        const ms = next === undefined ? MAX_SLEEP : (next - this.clock.now()) / 1e6;
+        await this.#sleep(Math.min(ms, MAX_SLEEP));
+        continue;
+      }
       const busy = this.#turn();
       if (this.#state !== "running" || this.#pending()) continue;
       if (!busy) {
@@ -243,6 +264,19 @@ export class Machine {
       }
     }
     return this.#status;
+  }
+
+  /** Several vCPUs, or ones that halt inside the accelerator, run in threads where they can. */
+  #threaded(): boolean {
+    const { vcpus, irqchip } = this.vm;
+    return (vcpus.length > 1 || irqchip !== undefined) && !this.clock.icount &&
+      vcpus.every((v) => v.runAsync !== undefined);
+  }
+
+  #tellVm(running: boolean): void {
+    if (running === this.#vmRunning) return;
+    this.#vmRunning = running;
+    this.vm.setRunning?.(running);
   }
 
   #pending(): boolean {

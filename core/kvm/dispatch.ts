@@ -27,21 +27,41 @@ export function dispatchMmio(run: DataView, mem: AddressSpace): void {
   const low = run.getUint32(Run.MMIO_PHYS_ADDR, true);
   const addr = run.getUint32(Run.MMIO_PHYS_ADDR + 4, true) * 2 ** 32 + low;
   const length = Math.min(run.getUint32(Run.MMIO_LEN, true), 8);
-  const write = run.getUint8(Run.MMIO_IS_WRITE) !== 0;
-  for (let done = 0; done < length;) {
-    const left = length - done, at = Run.MMIO_DATA + done, to = addr + done;
-    if (left >= 4) {
-      if (write) mem.write(to, 4, run.getUint32(at, true));
-      else run.setUint32(at, mem.read(to, 4), true);
-      done += 4;
-    } else if (left >= 2) {
-      if (write) mem.write(to, 2, run.getUint16(at, true));
-      else run.setUint16(at, mem.read(to, 2), true);
-      done += 2;
-    } else {
-      if (write) mem.write(to, 1, run.getUint8(at));
-      else run.setUint8(at, mem.read(to, 1));
-      done += 1;
-    }
+  if (run.getUint8(Run.MMIO_IS_WRITE) !== 0) writeMmio(run, Run.MMIO_DATA, mem, addr, length);
+  else readMmio(run, Run.MMIO_DATA, mem, addr, length);
+}
+
+/** Writes `length` bytes at `at` of a page that KVM has filled. */
+export function writeMmio(
+  page: DataView,
+  at: number,
+  mem: AddressSpace,
+  addr: number,
+  length: number,
+): void {
+  for (const end = at + length; at < end;) {
+    const size = end - at >= 4 ? 4 : end - at >= 2 ? 2 : 1;
+    if (size === 4) mem.write(addr, 4, page.getUint32(at, true));
+    else if (size === 2) mem.write(addr, 2, page.getUint16(at, true));
+    else mem.write(addr, 1, page.getUint8(at));
+    at += size;
+    addr += size;
+  }
+}
+
+function readMmio(
+  page: DataView,
+  at: number,
+  mem: AddressSpace,
+  addr: number,
+  length: number,
+): void {
+  for (const end = at + length; at < end;) {
+    const size = end - at >= 4 ? 4 : end - at >= 2 ? 2 : 1;
+    if (size === 4) page.setUint32(at, mem.read(addr, 4), true);
+    else if (size === 2) page.setUint16(at, mem.read(addr, 2), true);
+    else page.setUint8(at, mem.read(addr, 1));
+    at += size;
+    addr += size;
   }
 }

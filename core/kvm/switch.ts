@@ -259,6 +259,11 @@ export class SwitchVm implements Vm {
     return this.accelerator.name;
   }
 
+  get current(): Vcpu | undefined {
+    const current = this.#vm.current;
+    return current && this.vcpus.find((v) => v.now === current);
+  }
+
   get irqchip(): KernelIrqchip | undefined {
     return this.#vm.irqchip;
   }

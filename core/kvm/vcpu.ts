@@ -21,6 +21,8 @@ import { walk } from "./walk.ts";
 
 /** The longest stay in one `run`, in ns. */
 const SLICE_NS = 2_000_000;
+/** The shortest: a guest has to get somewhere between two timers that are always due. */
+const SLICE_MIN_NS = 100_000;
 /** How long `runAsync` handles exits before it lets the event loop do other things, in ms. */
 const TURN_MS = 1;
 const APIC_BASE_DEFAULT = 0xfee00800n, APIC_BASE_BSP = 0x100n;
@@ -85,6 +87,8 @@ export class KvmVcpu extends VcpuRegisters implements Vcpu {
     const { pointer, buffer } = libc.map(fd, accel.runSize);
     super(libc, fd, new DataView(buffer), accel.msrIndexes);
     this.#pointer = pointer;
+    const ring = vm.ringOffset;
+    if (ring > 0) vm.coalesced.useRing(new DataView(buffer, ring, 4096));
     this.index = opts.index;
     this.apicId = opts.apicId;
     this.#bsp = opts.bsp;
@@ -209,11 +213,18 @@ export class KvmVcpu extends VcpuRegisters implements Vcpu {
 
   /** KVM_RUN on the main thread, bounded by the timer. */
   #enterHere(): number {
-    if (!this.#sliceOpen) this.#timer.arm(SLICE_NS);
+    if (!this.#sliceOpen) this.#timer.arm(this.#sliceNs());
     this.#sliceOpen = true;
     const r = this.libc.ioctl(this.fd, Req.RUN);
     if (r === -Errno.EINTR) this.libc.eatSignal(this.#kickSet);
     return r;
+  }
+
+  /** Until the machine's next timer, within bounds. */
+  #sliceNs(): number {
+    const { clock } = this.vm, next = clock.queue?.next;
+    if (next === undefined) return SLICE_NS;
+    return Math.min(Math.max(next - clock.now(), SLICE_MIN_NS), SLICE_NS);
   }
 
   /** Waiting for SIPI, or halted with nothing pending. */
@@ -259,6 +270,7 @@ export class KvmVcpu extends VcpuRegisters implements Vcpu {
 
   /** @param r what KVM_RUN gave; the exit to return when it was not an exit to handle */
   #afterRun(r: number): VmExit | undefined {
+    this.vm.coalesced.drain();
     const source = this.interruptSource, run = this.runPage;
     if (source !== undefined && !this.#kernelLapic) {
       const tpr = run.getUint8(Run.CR8);
@@ -283,6 +295,15 @@ export class KvmVcpu extends VcpuRegisters implements Vcpu {
   }
 
   #handle(reason: number): VmExit | undefined {
+    this.vm.current = this;
+    try {
+      return this.#handleExit(reason);
+    } finally {
+      this.vm.current = undefined;
+    }
+  }
+
+  #handleExit(reason: number): VmExit | undefined {
     const run = this.runPage;
     if (reason < this.#counts.length) this.#counts[reason]++;
     if (logMask & LogItem.exec) log("exec", describeExit(this.index, reason, run));

@@ -1,8 +1,10 @@
 /** A KVM virtual machine: its memory slots, vCPUs, and KVM's interrupt controllers if wanted. */
 import type { Vcpu, VcpuOptions, Vm, VmOptions } from "../accel.ts";
+import type { Clock } from "../clock.ts";
 import type { AddressSpace } from "../memory/address_space.ts";
 import { Cap, Req } from "./abi.ts";
 import type { KvmAccelerator } from "./accel.ts";
+import { CoalescedMmio } from "./coalesced.ts";
 import { KvmIrqchip } from "./irqchip.ts";
 import type { Libc } from "./libc.ts";
 import { Seat } from "./pace.ts";
@@ -22,6 +24,10 @@ export class KvmVm implements Vm {
   readonly vcpus: KvmVcpu[] = [];
   readonly irqchip: KvmIrqchip | undefined;
   readonly seat = new Seat();
+  readonly coalesced: CoalescedMmio;
+  /** The vCPU whose exit is being handled. */
+  current: KvmVcpu | undefined;
+  readonly clock: Clock;
   #closed = false;
 
   /** @param fd from KVM_CREATE_VM; closed by {@link close} */
@@ -29,16 +35,23 @@ export class KvmVm implements Vm {
     const libc = this.libc = accel.libc;
     this.mem = opts.mem;
     this.io = opts.io;
+    this.clock = opts.clock;
     const identity = new Struct(8);
     identity.setU64(0, BigInt(IDENTITY_MAP));
     libc.ioctlBuffer(fd, Req.SET_IDENTITY_MAP_ADDR, identity.u8);
     libc.ioctl(fd, Req.SET_TSS_ADDR, TSS);
     const chip = opts.kernelIrqchip ?? "off";
     this.irqchip = chip === "off" ? undefined : new KvmIrqchip(libc, fd, chip);
+    this.coalesced = new CoalescedMmio(libc, fd, opts.mem);
     const limit = accel.extension(Cap.NR_MEMSLOTS) || 32;
     this.slots = new Slots(libc, fd, opts.memory, opts.mem, limit, () => {
       for (const v of this.vcpus) v.stop();
     });
+  }
+
+  /** Where in a vCPU's mapping the ring of coalesced MMIO is, or 0 when the host has none. */
+  get ringOffset(): number {
+    return 4096 * this.accel.extension(Cap.COALESCED_MMIO);
   }
 
   createVcpu(opts: VcpuOptions): Vcpu {
@@ -53,6 +66,7 @@ export class KvmVm implements Vm {
   }
 
   dirtyPages(page: (offset: number) => void): void {
+    this.coalesced.drain();
     this.slots.dirtyPages(page);
   }
 
@@ -76,6 +90,7 @@ export class KvmVm implements Vm {
     if (this.#closed) return;
     this.#closed = true;
     this.slots.close();
+    this.coalesced.close();
     for (const v of this.vcpus) v.close();
     this.libc.close(this.fd);
   }

@@ -26,6 +26,11 @@ export interface IoRegion {
   /** Bytes (or ports) covered. */
   readonly size: number;
   readonly ops: IoOps;
+  /**
+   * Writes may reach the device late, in order: at the writer's next other access outside RAM or
+   * when {@link Vm.dirtyPages} is called. KVM then needs no exit for each (VGA window).
+   */
+  readonly coalesced?: boolean;
 }
 
 /** A region backed by storage: (part of) a {@link RamBlock}. */

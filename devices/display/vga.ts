@@ -58,7 +58,7 @@ export class Vga implements DisplaySource {
     this.#planes = new VgaPlanes(vram, this.state);
     this.#retrace = new Retrace(clock);
     this.#renderer = new VgaRenderer(vram, clock);
-    this.window = ioRegion("vga-lowmem", 0x20000, this.#planes);
+    this.window = { ...ioRegion("vga-lowmem", 0x20000, this.#planes), coalesced: true };
     this.framebuffer = ramRegion("vga.vram", vram, { dirtyLog: true });
     const legacy = (port: number, size: number): PortRange => ({
       port,

@@ -1,7 +1,7 @@
 /** Dirty log, save and load into another VM, and exits that mean the host has given up. */
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import type { VmExit } from "../../core/accel.ts";
-import { ramRegion } from "../../core/memory/region.ts";
+import { ioRegion, ramRegion } from "../../core/memory/region.ts";
 import { Bench, hex, kvmTest, Vectors, withBench, within } from "./harness.ts";
 
 kvmTest("the dirty log tells each written page once", () =>
@@ -33,6 +33,43 @@ kvmTest("the dirty log tells each written page once", () =>
     assertEquals(dirty(), [15]);
     assertEquals([vram.u8[0x1234], vram.u8[0x5fff], vram.u8[0xf000]], [1, 2, 3]);
   }));
+
+kvmTest(
+  "coalesced writes arrive in order, in front of the next exit, and without exits",
+  () =>
+    withBench({}, (b) => {
+      const seen: number[][] = [];
+      const write = (o: number, size: number, v: number) => seen.push([o, size, v]);
+      const window = {
+        ...ioRegion("window", 0x1000, { read: () => 0x5a, write }),
+        coalesced: true,
+      };
+      const mapping = b.mem.map(window, 0xb8000, 1);
+      b.port(0x80, 1, { write: (_o, _s, v) => seen.push([-1, 1, v]) });
+      b.port(0x90, 1, { write: () => b.mem.setEnabled(mapping, false) });
+      b.load(
+        0x1000,
+        hex(`
+      b8 00 b8 8e c0     ; mov es, b800h
+      26 c6 06 00 00 11  ; mov byte es:[0], 11h
+      26 c7 06 02 00 33 22 ; mov word es:[2], 2233h
+      e6 80              ; out 80h, al
+      31 ff b9 f4 01     ; xor di, di; mov cx, 500
+      b8 07 41 fc f3 ab  ; mov ax, 4107h; cld; rep stosw: more than the ring holds
+      26 a0 00 00        ; mov al, es:[0]
+      26 a2 02 00        ; mov es:[2], al
+      e6 90 f4           ; out 90h: takes the window away`),
+      );
+      b.realMode(0x100, 0);
+      assertEquals(b.run().reason, "hlt");
+      assertEquals(seen.slice(0, 3), [[0, 1, 0x11], [2, 2, 0x2233], [-1, 1, 0]]);
+      const cells = seen.slice(3, 503);
+      cells.forEach((c, i) => assertEquals(c, [2 * i, 2, 0x4107]));
+      assertEquals(seen.slice(503), [[2, 1, 0x5a]]);
+      const exits = b.vcpu.exits.get("mmio") ?? 0;
+      assert(exits < 50, `${exits} exits for 503 writes and one read`);
+    }),
+);
 
 /** Everything the monitor's savevm keeps of a vCPU, in the order of the interface. */
 function copyVcpu(from: Bench, to: Bench): void {
