@@ -36,6 +36,17 @@ export interface LinearMemory {
   flushPage(lin: Lin): void;
 }
 
+/**
+ * How x87 errors reach the interrupt controller when CR0.NE is 0: the processor's FERR# output and
+ * IGNNE# input, which a PC connects to IRQ 13 and port F0h. Intel SDM volume 1, appendix D.
+ */
+export interface FpuErrorLine {
+  /** Asserts FERR#. True when IGNNE# lets the processor go on with the error pending. */
+  raise(): boolean;
+  /** The error is gone: deasserts FERR#, and the PC's latch lets go of IGNNE#. */
+  clear(): void;
+}
+
 /** What the rest of the vCPU offers to helpers. */
 export interface CpuEnv {
   readonly mem: LinearMemory;
@@ -56,6 +67,8 @@ export interface CpuEnv {
   cpuid(leaf: number, subleaf: number): { eax: number; ebx: number; ecx: number; edx: number };
   readonly model: CpuModel;
   readonly options: VcpuOptions;
+  /** Absent: without CR0.NE, x87 errors are ignored. */
+  readonly fpuError?: FpuErrorLine;
 }
 
 /** Attribute word bits of a segment cache, as `SEG_ATTR` holds them. */

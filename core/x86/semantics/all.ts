@@ -1,11 +1,15 @@
 /** Registers the semantics of every operation. */
 import { moveSemantics } from "./move.ts";
+import { mmxSemantics } from "./mmx.ts";
 import { arithmeticSemantics } from "./arithmetic.ts";
 import { bitSemantics } from "./bits.ts";
 import { controlSemantics } from "./control.ts";
 import { shiftSemantics } from "./shifts.ts";
+import { packedIntegerSemantics } from "./sse_int.ts";
+import { sseMoveSemantics } from "./sse_move.ts";
 import { stringSemantics } from "./strings.ts";
 import { systemSemantics } from "./system.ts";
+import { x87Semantics } from "./x87.ts";
 
 let done = false;
 
@@ -19,4 +23,8 @@ export function allSemantics(): void {
   stringSemantics();
   controlSemantics();
   systemSemantics();
+  mmxSemantics();
+  packedIntegerSemantics();
+  sseMoveSemantics();
+  x87Semantics();
 }
