@@ -1,9 +1,11 @@
-import { assert, assertEquals } from "@std/assert";
+import { assert, assertEquals, assertThrows } from "@std/assert";
 import type { CpuidEnv } from "../accel.ts";
 import { allFeatures } from "../x86/cpuid/features.ts";
-import { resolveCpu } from "../x86/cpuid/model.ts";
+import { UserError } from "../errors.ts";
+import { resolveCpu, tcgFeatures } from "../x86/cpuid/model.ts";
 import { buildCpuid, type CpuidEntry, encodeCpuid2, NO_ENTRY, parseCpuid2 } from "./cpuid.ts";
 import { makeHostModel, missingFeatures, supportedFeatures } from "./features.ts";
+import { resolveKvmCpu } from "./model.ts";
 
 const env: CpuidEnv = {
   apicId: 3,
@@ -80,4 +82,39 @@ Deno.test("a named model is cut to what KVM supports, and QEMU's warnings say wh
     ),
   );
   assertEquals(missingFeatures(makeHostModel(new Set()), new Set()), []);
+});
+
+// Lines as Debian's QEMU 7.2.22 prints them on a host without SSE3 and AVX-512.
+const without = (f: string, word: string, bit: number) =>
+  `warning: host doesn't support requested feature: CPUID.${word}.${f} [bit ${bit}]`;
+
+Deno.test("-cpu under KVM warns, or refuses under enforce, in QEMU's words", () => {
+  const features = new Set(allFeatures().filter((f) => !/^(pni|avx512.*)$/.test(f)));
+  const pni = without("pni", "01H:ECX", 0), avx = without("avx512f", "07H:EBX", 16);
+  assertEquals(resolveKvmCpu(undefined, { features }, false).warnings, [pni]);
+  assertEquals(resolveKvmCpu("qemu32", { features }, true).warnings, [pni]);
+  assertEquals(resolveKvmCpu("host,+avx512f", { features }, false).warnings, [avx]);
+  assertEquals(resolveKvmCpu("max,-sse2", { features }, false).warnings, []);
+  assertEquals(resolveKvmCpu("qemu64,check=off", { features }, false).warnings, []);
+  for (const [text, line] of [["qemu64,enforce", pni], ["host,+avx512f,enforce", avx]]) {
+    const lines: string[] = [];
+    const refuse = () => resolveKvmCpu(text, { features }, false, (l) => lines.push(l));
+    assertEquals(
+      (assertThrows(refuse, UserError) as UserError).message,
+      "Host doesn't support requested features",
+    );
+    assertEquals(lines, [line]);
+  }
+});
+
+Deno.test("a machine that may have to move to tcg gets what both have", () => {
+  const features = new Set(allFeatures());
+  const alone = resolveKvmCpu("qemu64,+avx2,+aes", { features }, false).model;
+  const portable = resolveKvmCpu("qemu64,+avx2,+aes", { features }, true).model;
+  for (const f of allFeatures()) {
+    assertEquals(portable.has(f), alone.has(f) && tcgFeatures.has(f), f);
+  }
+  assert(resolveKvmCpu("host", { features }, true).model.has("avx512f"), "host is the host");
+  assert(!resolveKvmCpu("host,-avx2", { features }, true).model.has("avx2"));
+  assertEquals(resolveKvmCpu("host", { features }, false).model.name, "host");
 });
