@@ -1,5 +1,5 @@
 /** MMX state and data movement between MMX, XMM, general registers and memory. Intel SDM volume 2. */
-import { type AnyInt, I32, type I64 } from "../../wasm/expr.ts";
+import { type AnyInt, I32, I64 } from "../../wasm/expr.ts";
 import * as S from "../state.ts";
 import { define, type Emit } from "./emit.ts";
 import {
@@ -55,7 +55,8 @@ function maskedStore(e: Emit, count: 8 | 16, mask: I32, lo: I64, hi: I64): void 
 
 export function mmxSemantics(): void {
   define("EMMS", (e) => {
-    if (mmxEnabled(e)) e.setField(4, S.FEMPTY, I32.of(0xff));
+    // All registers empty; the manual does not tell that TOP becomes 0 here too.
+    if (mmxEnabled(e)) e.setField(8, S.FTOP, I64.of(0xffn << 32n));
   });
   either("MOVD", movd, movd);
   either("MOVQ", movq, movq);

@@ -6,6 +6,7 @@ import { type AnyInt, I32, I64, V128 } from "../../wasm/expr.ts";
 import * as S from "../state.ts";
 import { Mode, Vec } from "../state.ts";
 import { type Addr, define, type Emit } from "./emit.ts";
+import { fpuBegin } from "./x87.ts";
 
 type Options = { readonly byImmediate?: boolean };
 
@@ -13,8 +14,6 @@ export const ZERO = V128.of(0n, 0n);
 /** Upper half of a register that holds MMX data: sign and exponent bits all ones. */
 const MMX_TAIL = V128.of(0xffffn, 0n);
 const CR0_EM = 4;
-/** FSW.ES: an unmasked x87 exception waits. */
-const FSW_ES = 0x80;
 
 /** Whether SSE instructions run in this translation mode; when not, the exception has been emitted. */
 export function sseEnabled(e: Emit): boolean {
@@ -31,13 +30,7 @@ export function mmxEnabled(e: Emit): boolean {
     e.raise(Vec.NM);
     return false;
   }
-  checkPending(e);
-  return true;
-}
-
-/** #MF for a pending x87 exception. */
-export function checkPending(e: Emit): void {
-  e.raiseIf(e.field32(S.FSW).and(FSW_ES).ne(0), Vec.MF);
+  return fpuBegin(e);
 }
 
 /** TOP = 0 and all registers valid: what every MMX instruction but EMMS leaves. */
@@ -88,8 +81,7 @@ export function either(
 export function mixed(names: string | readonly string[], s: (e: Emit) => void): void {
   define(names, (e) => {
     if (!sseEnabled(e)) return;
-    if (usesMmx(e)) checkPending(e);
-    s(e);
+    if (!usesMmx(e) || fpuBegin(e)) s(e);
   });
 }
 

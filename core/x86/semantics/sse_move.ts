@@ -53,11 +53,11 @@ function pshufw(e: Emit): void {
   wrMm(e, 0, v.shuffle(v, [...order, ...order]));
 }
 
-/** Shuffles of one source by an immediate. */
-function shuffle1(order: (imm: number) => number[]): (e: Emit) => void {
+/** Shuffles of one source. */
+function shuffle1(order: (e: Emit) => number[]): (e: Emit) => void {
   return (e) => {
     const v = e.let(rdAligned(e, 1));
-    e.wrV(0, v.shuffle(v, order(imm8(e))));
+    e.wrV(0, v.shuffle(v, order(e)));
   };
 }
 
@@ -139,7 +139,7 @@ export function sseMoveSemantics(): void {
 
   either("PSHUFW", pshufw, pshufw, { byImmediate: true });
   for (const [name, order] of Object.entries(PSHUF)) {
-    sse(name, shuffle1(order), { byImmediate: true });
+    sse(name, shuffle1((e) => order(imm8(e))), { byImmediate: true });
   }
   for (const [name, order] of Object.entries(SHUFFLES)) {
     sse(name, shuffle2(order), { byImmediate: true });

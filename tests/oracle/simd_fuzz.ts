@@ -1,0 +1,347 @@
+/**
+ * Compares MMX and SSE instructions of the software CPU with the host processor: random registers
+ * salted with edge cases, all rounding modes, DAZ, FTZ, masked and unmasked exceptions.
+ *
+ *     deno run -A tests/oracle/simd_fuzz.ts [NAME_REGEXP [SECONDS_PER_FORM [SEED]]]
+ */
+import type { MemOperand } from "../../core/x86/insn.ts";
+import { encode, type EncodeRequest, rowForms } from "../../core/x86/table/encode.ts";
+import type { TableRow } from "../../core/x86/table/row.ts";
+import { type Random, random, sample } from "../../core/x86/table/sample.ts";
+import { opcodeTable } from "../../core/x86/table/table.ts";
+import { semanticsOf } from "../../core/x86/semantics/emit.ts";
+import { SimdBed } from "./simd_bed.ts";
+import { Ctx, DATA_BYTES, Fx, NativeSimd } from "./simd_native.ts";
+
+/** CPUID features whose rows are tested; a host without one would stop with SIGILL. */
+export const FEATURES: Record<string, RegExp> = {
+  mmx: /^mmx$/,
+  sse: /^sse$/,
+  sse2: /^sse2$/,
+  pni: /^pni$/,
+  ssse3: /^ssse3$/,
+  "sse4.1": /^sse4_1$/,
+  "sse4.2": /^sse4_2$/,
+  aes: /^aes$/,
+  pclmulqdq: /^pclmulqdq$/,
+  "sha-ni": /^sha_ni$/,
+};
+
+/** Features of {@link FEATURES} that the host has. */
+export function hostFeatures(): Set<string> {
+  const flags = /^flags\s*:(.*)$/m.exec(Deno.readTextFileSync("/proc/cpuinfo"))?.[1].split(/\s+/) ??
+    [];
+  return new Set(
+    Object.entries(FEATURES).filter(([, r]) => flags.some((f) => r.test(f))).map(([n]) => n),
+  );
+}
+
+/** Instructions of the features that are not register or memory computation. */
+const EXCLUDED = /^(LFENCE|MFENCE|SFENCE|PREFETCH|LDMXCSR|CLFLUSH|PAUSE)/;
+
+/** Rows to test, in table order. */
+export function simdRows(): TableRow[] {
+  const have = hostFeatures();
+  return opcodeTable.filter((r) =>
+    r.cpuid !== undefined && have.has(r.cpuid) && !EXCLUDED.test(r.name) && !r.vex
+  );
+}
+
+/** Operands worth more than a random one: 64-bit patterns. */
+const edge64: bigint[] = [
+  0n,
+  1n,
+  0x7fn,
+  0x80n,
+  0xffn,
+  0x8000n,
+  0x7fff8000ffff0001n,
+  0x7fffffff80000000n,
+  0x8000000000000000n,
+  0x8000000080000000n,
+  0x7fffffffffffffffn,
+  0xffffffffffffffffn,
+  0xff80ff807f7f0180n,
+];
+
+function f64(v: number): bigint {
+  const d = new DataView(new ArrayBuffer(8));
+  d.setFloat64(0, v);
+  return d.getBigUint64(0);
+}
+
+/** Values at which conversions and roundings change. */
+const decimals = [
+  0,
+  0.5,
+  1,
+  1.5,
+  2.5,
+  3,
+  2 ** 23,
+  2 ** 24 + 1,
+  2 ** 31 - 1,
+  2 ** 31 - 0.5,
+  2 ** 31,
+];
+decimals.push(2 ** 32, 2 ** 52 + 1, 2 ** 53, 2 ** 62, 2 ** 63, 2 ** 64, 1e300, 1e-300, 1 / 3);
+
+function random64(rnd: Random): bigint {
+  return BigInt(rnd(0x1_0000_0000)) << 32n | BigInt(rnd(0x1_0000_0000));
+}
+
+/** A floating-point number of `exp` exponent and `sig` fraction bits, often an unusual one. */
+function randomFloat(rnd: Random, exp: number, sig: number): bigint {
+  const sign = BigInt(rnd(2)) << BigInt(exp + sig);
+  const top = (1 << exp) - 1, bias = top >> 1;
+  const fraction = () => {
+    switch (rnd(6)) {
+      case 0:
+        return 0n;
+      case 1:
+        return (1n << BigInt(sig)) - 1n;
+      case 2:
+        return 1n << BigInt(rnd(sig));
+      case 3:
+        // Few significant bits, for exact results and ties.
+        return BigInt(rnd(8)) << BigInt(sig - 3 - rnd(2));
+      default:
+        return random64(rnd) & (1n << BigInt(sig)) - 1n;
+    }
+  };
+  const e = (): number => {
+    switch (rnd(10)) {
+      case 0:
+        return 0;
+      case 1:
+        return top;
+      case 2:
+        return 1 + rnd(3);
+      case 3:
+        return top - 1 - rnd(3);
+      case 4:
+        return rnd(top + 1);
+      case 5:
+        return bias + rnd(sig + 4);
+      default:
+        return bias - 4 + rnd(9);
+    }
+  };
+  return sign | BigInt(e()) << BigInt(sig) | fraction();
+}
+
+/** A quadword of operands for any kind of operation. */
+export function randomWord(rnd: Random): bigint {
+  switch (rnd(8)) {
+    case 0:
+      return random64(rnd);
+    case 1:
+      return edge64[rnd(edge64.length)];
+    case 2: {
+      const v = decimals[rnd(decimals.length)];
+      return f64(rnd(2) ? v : -v);
+    }
+    case 3:
+    case 4:
+      return randomFloat(rnd, 11, 52);
+    case 5:
+      // A product or sum of such numbers is near a limit.
+      return BigInt(rnd(2)) << 63n | BigInt([0x3fe, 0x3ff, 0x400, 0x001, 0x200][rnd(5)]) << 52n |
+        random64(rnd) >> 12n;
+    default:
+      return randomFloat(rnd, 8, 23) | randomFloat(rnd, 8, 23) << 32n;
+  }
+}
+
+export interface FuzzOptions {
+  /** Runs of each encoding. */
+  readonly rounds: number;
+  readonly seed: number;
+  /** Encodings tried of each form: registers, immediates. */
+  readonly encodings: number;
+  /** Mode of the software CPU. */
+  readonly bits: 32 | 64;
+  /** Exceptions may be unmasked. */
+  readonly unmasked?: boolean;
+}
+
+export interface FuzzResult {
+  cases: number;
+  encodings: number;
+  differences: string[];
+}
+
+const hex = (u8: Uint8Array): string =>
+  [...u8].map((b) => b.toString(16).padStart(2, "0")).join(" ");
+
+/** Both machines, for many rows. */
+export class SimdFuzz {
+  readonly native = new NativeSimd();
+  bed: SimdBed;
+  #used = 0;
+
+  constructor(readonly bits: 32 | 64) {
+    this.bed = new SimdBed(bits);
+  }
+
+  close(): void {
+    this.native.close();
+  }
+
+  /** Compares the forms of a row. */
+  row(row: TableRow, o: FuzzOptions): FuzzResult {
+    const result: FuzzResult = { cases: 0, encodings: 0, differences: [] };
+    if (semanticsOf(row.name) === undefined) {
+      result.differences.push(`${row.syntax}: no semantics`);
+      return result;
+    }
+    const rnd = random(o.seed);
+    for (const form of rowForms(row, o.bits)) {
+      for (let n = 0; n < o.encodings; n++) {
+        const offset = { at: 0 };
+        const memory = (bits: 32 | 64) => (size: MemOperand["size"]): MemOperand => ({
+          kind: "mem",
+          size,
+          seg: 3,
+          base: 3,
+          index: -1,
+          scale: 0,
+          disp: 0,
+          dispHi: 0,
+          rip: false,
+          addrSize: bits,
+        });
+        const limits = (bits: 32 | 64) => ({
+          memory: memory(bits),
+          gprs: [0, 1, 2, 5, 6],
+          prefixes: false,
+        });
+        const request = sample(rnd, row, form, o.bits, limits(o.bits));
+        const wide: EncodeRequest = o.bits === 64 ? request : {
+          ...request,
+          bits: 64,
+          addrSize: 64,
+          operands: request.operands?.map((x) =>
+            x?.kind === "mem" ? { ...x, addrSize: 64 as const } : x
+          ),
+        };
+        let ours: Uint8Array, theirs: Uint8Array;
+        try {
+          ours = encode(request);
+          theirs = encode(wide);
+        } catch {
+          continue;
+        }
+        // Beds have room for so many instructions.
+        if (++this.#used % 100000 === 0) this.bed = new SimdBed(this.bits);
+        this.bed.prepare(ours);
+        this.native.prepare(theirs);
+        result.encodings++;
+        offset.at = /MASKMOV|MOVU|MOVDQU|LDDQU|PCMP.STR/.test(row.name) ? rnd(32) : 16 * rnd(3);
+        if (!/m128/.test(row.syntax)) offset.at = rnd(64);
+        for (let k = 0; k < o.rounds; k++) {
+          const why = this.#one(rnd, row, offset.at, o);
+          result.cases++;
+          if (why !== "") {
+            result.differences.push(`${row.syntax} [${hex(ours)}]: ${why}`);
+            if (result.differences.length > 20) return result;
+          }
+        }
+      }
+    }
+    return result;
+  }
+
+  #one(rnd: Random, row: TableRow, offset: number, o: FuzzOptions): string {
+    const { view, u8 } = this.native;
+    const mmx = /\bmm/.test(row.syntax) || row.name === "EMMS";
+    view.setUint16(Fx.FCW, 0x37f, true);
+    view.setUint16(Fx.FSW, mmx ? rnd(8) << 11 : 0, true);
+    view.setUint8(Fx.FTW, rnd(256));
+    let mxcsr = 0x1f80 | rnd(64) | rnd(4) << 13;
+    if (rnd(2)) mxcsr = mxcsr & ~0x6000 | 0x20;
+    if (rnd(4) === 0) mxcsr |= 0x40;
+    if (rnd(4) === 0) mxcsr |= 0x8000;
+    // Unmasked exceptions already flagged do not trap by themselves.
+    if (o.unmasked) mxcsr &= ~(rnd(64) << 7);
+    view.setUint32(Fx.MXCSR, mxcsr, true);
+    for (let i = 0; i < 8; i++) {
+      view.setBigUint64(Fx.ST + 16 * i, randomWord(rnd), true);
+      view.setBigUint64(Fx.ST + 16 * i + 8, BigInt(rnd(65536)), true);
+    }
+    const words: bigint[] = [];
+    const word = (): bigint => {
+      // Equal operands now and then.
+      const w = words.length > 0 && rnd(8) === 0 ? words[rnd(words.length)] : randomWord(rnd);
+      words.push(w);
+      return w;
+    };
+    for (let i = 0; i < 32; i++) view.setBigUint64(Fx.XMM + 8 * i, word(), true);
+    for (let i = 0; i < DATA_BYTES; i += 8) view.setBigUint64(Ctx.DATA + i, word(), true);
+    if (/^PS[LR]|^PCMPESTR/.test(row.name) && rnd(2)) {
+      for (let i = 0; i < 16; i++) view.setBigUint64(Fx.XMM + 16 * i, BigInt(rnd(70)), true);
+      for (let i = 0; i < 8; i++) view.setBigUint64(Fx.ST + 16 * i, BigInt(rnd(70)), true);
+    }
+    for (let r = 0; r < 8; r++) {
+      const small = rnd(3) === 0 ? BigInt(rnd(40)) : randomWord(rnd);
+      view.setBigUint64(Ctx.GPR_IN + 8 * r, small, true);
+    }
+    // Outside 64-bit mode only the lower halves exist.
+    if (this.bits === 32) {
+      for (let r = 0; r < 8; r++) view.setUint32(Ctx.GPR_IN + 8 * r + 4, 0, true);
+    }
+    const pointers = new Map([[3, offset], [7, offset]]);
+    for (const [r, at] of pointers) {
+      view.setBigUint64(Ctx.GPR_IN + 8 * r, this.native.base + BigInt(Ctx.DATA + at), true);
+    }
+    view.setBigUint64(Ctx.FLAGS_IN, BigInt(rnd(4096) & 0x8d5 | 0x202), true);
+    this.bed.load(view, pointers);
+    const before = () => {
+      const operands = [0, 1, 2, 3, 4, 5, 6, 7].map((i) =>
+        `X${i} ${view.getBigUint64(Fx.XMM + 16 * i + 8, true).toString(16)}:${
+          view.getBigUint64(Fx.XMM + 16 * i, true).toString(16)
+        }`
+      );
+      return `MXCSR ${mxcsr.toString(16)} ${operands.join(" ")} mem ${data}`;
+    };
+    const data = hex(u8.subarray(Ctx.DATA + offset, Ctx.DATA + offset + 16));
+    this.native.run();
+    const vector = this.bed.step();
+    const signal = Number(view.getBigUint64(Ctx.SIGNAL, true));
+    if ((vector === 19) !== (signal === 8) || (vector !== undefined && vector !== 19)) {
+      return `vector ${vector}, signal ${signal}; ${before()}`;
+    }
+    const why = this.bed.compare(view, pointers);
+    return why === "" ? "" : `${why}; ${before()}`;
+  }
+}
+
+function main(): void {
+  const [pattern = "", rounds = "300", seed = "1", encodings = "6", mode = ""] = Deno.args;
+  const re = new RegExp(`^(${pattern || ".*"})$`);
+  let cases = 0, encoded = 0, bad = 0, rows = 0;
+  for (const bits of [32, 64] as const) {
+    if (mode.includes("32") && bits === 64 || mode.includes("64") && bits === 32) continue;
+    const fuzz = new SimdFuzz(bits);
+    for (const row of simdRows()) {
+      if (!re.test(row.name)) continue;
+      rows++;
+      const r = fuzz.row(row, {
+        rounds: Number(rounds),
+        seed: Number(seed),
+        encodings: Number(encodings),
+        bits,
+        unmasked: mode.includes("u"),
+      });
+      cases += r.cases;
+      encoded += r.encodings;
+      bad += r.differences.length;
+      for (const d of r.differences.slice(0, 2)) console.log(`${bits}: ${d}`);
+    }
+    fuzz.close();
+  }
+  console.log(`${rows} rows, ${encoded} encodings, ${cases} cases, ${bad} differences`);
+  if (bad > 0) Deno.exit(1);
+}
+
+if (import.meta.main) main();
