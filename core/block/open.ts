@@ -6,7 +6,7 @@ import { RawFile } from "./raw.ts";
 import { SnapshotOverlay } from "./snapshot.ts";
 
 export interface OpenOptions {
-  /** `format=`; absent: guess, with QEMU's warning when a writable image is taken as raw. */
+  /** `format=`; absent: guess, with QEMU's warning when an image to be written is taken as raw. */
   readonly format?: string;
   readonly readonly?: boolean;
   /** Writes go to a temporary overlay. */
@@ -45,7 +45,7 @@ export function openImage(name: string, options: OpenOptions = {}): BlockBackend
     image.close();
     throw e;
   }
-  if (probed && !readonly) (options.warn ?? warnOnStderr)(probeWarning(path));
+  if (probed && !readonly && !snapshot) (options.warn ?? warnOnStderr)(probeWarning(path));
   return snapshot ? new SnapshotOverlay(image, readonly) : image;
 }
 

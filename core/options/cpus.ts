@@ -2,6 +2,7 @@
 import { UserError } from "../errors.ts";
 import { featureName } from "../x86/cpuid/features.ts";
 import { models } from "../x86/cpuid/models.ts";
+import { type OptionsHost, warn } from "./host.ts";
 import { parseBool, parseInt64, parseUint64 } from "./numbers.ts";
 
 /** Keys besides features: numbers with their greatest values, 64-bit numbers, switches. */
@@ -16,12 +17,13 @@ const SWITCHES = [
 /**
  * Checks a `-cpu` value. `software`: the accelerator cannot pass the host's CPU through. Throws UserError with QEMU's words.
  */
-export function checkCpu(text: string, software: boolean): void {
+export function checkCpu(text: string, software: boolean, host: OptionsHost): void {
   if (text === "") throw new UserError("-cpu option cannot be empty");
   const [name, ...parts] = text.split(",");
   const known = name === "host" ||
     models.some((m) => m.name === name || `${m.name}-v1` === name);
   if (!known) throw new UserError(`unable to find CPU model '${name}'`);
+  warnAmbiguous(parts, host);
   const type = `${name}-x86_64-cpu`;
   const missing = (key: string) => `Property '${type}.${key}' not found`;
   for (const part of parts) {
@@ -43,6 +45,29 @@ export function checkCpu(text: string, software: boolean): void {
     if ((part[0] === "+" || part[0] === "-") && featureName(feature) === undefined) {
       if (!SWITCHES.includes(feature.replaceAll("_", "-"))) throw new UserError(missing(feature));
     }
+  }
+}
+
+/** Tells of features that are given both as `+f` or `-f` and as `f=`. */
+function warnAmbiguous(parts: readonly string[], host: OptionsHost): void {
+  const signed = parts.filter((p) => p[0] === "+" || p[0] === "-");
+  let ambiguous = false;
+  for (const part of parts) {
+    const name = part.split("=", 1)[0];
+    for (const sign of ["+", "-"]) {
+      if (!signed.includes(sign + name)) continue;
+      const value = part.includes("=") ? part.slice(name.length + 1) : "on";
+      const both = `"${sign}${name}" and "${name}=${value}"`;
+      warn(host, "", `Ambiguous CPU model string. Don't mix both ${both}`);
+      ambiguous = true;
+    }
+  }
+  if (ambiguous) {
+    warn(
+      host,
+      "",
+      "Compatibility of ambiguous CPU model strings won't be kept on future QEMU versions",
+    );
   }
 }
 

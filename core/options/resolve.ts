@@ -68,7 +68,7 @@ export function resolve(c: CommandLine): MachineConfig {
   const monitors = resolveMonitors(c, chardevs);
   const ports = resolvePorts(c, chardevs, monitors);
   if (c.cpu !== undefined) {
-    checkCpu(c.cpu, accelerators.accels[0].name === "tcg");
+    checkCpu(c.cpu, accelerators.accels[0].name === "tcg", c.host);
   }
   settings.checkPcBoot(machineParts.boot);
   checkIdeMedia(drives);
