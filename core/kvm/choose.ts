@@ -51,7 +51,7 @@ export function chooseAccelerator(
         continue;
       }
       if (detail !== undefined) print(detail);
-      const message = (request.loc ? `${request.loc}: ` : "") + e.message;
+      const message = request.loc ? `${request.loc}: ${e.message}` : e.message;
       if (last) throw new UserError(message, e.status, e.hint);
       print(`${programName}: ${message}`);
       fallback = true;

@@ -5,7 +5,11 @@ import { allFeatures } from "../x86/cpuid/features.ts";
 import { resolveCpu, type ResolvedModel, tcgFeatures } from "../x86/cpuid/model.ts";
 import { missingFeatures } from "./features.ts";
 
-/** What a test of a model and its warnings comes from. */
+const DEFAULT = "qemu64";
+/** What QEMU takes out of its models under KVM, unless it is asked for. */
+const KVM_OFF = ["acpi", "monitor", "svm"];
+
+/** The part of `KvmAccelerator` that matters here. */
 interface Host {
   readonly features: ReadonlySet<string>;
 }
@@ -27,10 +31,11 @@ export function resolveKvmCpu(
   const [name, ...props] = (text ?? "").split(",");
   const whole = name === "host" || name === "max";
   const plain = props.filter((p) => !/^enforce(=|$)/.test(p));
+  if (!whole) plain.unshift(...KVM_OFF.map((f) => `-${f}`));
   const as = (model: string, list: string[]) => [model, ...list].join(",");
   const asked = whole
     ? resolveCpu(as("max", plain), host.features)
-    : resolveCpu(text && as(name, plain), new Set(allFeatures()));
+    : resolveCpu(as(name || DEFAULT, plain), new Set(allFeatures()));
   const warnings = whole
     ? asked.warnings.map((w) => w.replace("TCG doesn't", "host doesn't"))
     : missingFeatures(asked.model, host.features);
@@ -47,7 +52,7 @@ export function resolveKvmCpu(
   const common = portable
     ? new Set([...host.features].filter((f) => tcgFeatures.has(f)))
     : host.features;
-  return { model: resolveCpu(text && as(name, plain), common).model, warnings };
+  return { model: resolveCpu(as(name || DEFAULT, plain), common).model, warnings };
 }
 
 function renamed(model: CpuModel, name: string): CpuModel {

@@ -4,15 +4,18 @@ import { BlockGraph } from "../../core/block/graph.ts";
 import { ChardevRegistry } from "../../core/chardev/registry.ts";
 import { UserError } from "../../core/errors.ts";
 import type { FirmwareBoard, FirmwareProvider } from "../../core/firmware.ts";
-import { KvmAccelerator, KvmUnavailable } from "../../core/kvm/accel.ts";
+import { KvmAccelerator } from "../../core/kvm/accel.ts";
+import { chooseAccelerator } from "../../core/kvm/choose.ts";
+import { resolveKvmCpu } from "../../core/kvm/model.ts";
+import { SwitchAccelerator } from "../../core/kvm/switch.ts";
 import { Machine } from "../../core/machine.ts";
 import { GuestMemory } from "../../core/memory/guest_memory.ts";
 import type { MonitorTarget } from "../../core/monitor/target.ts";
-import type { AcceleratorOptions, MachineConfig } from "../../core/options/config.ts";
+import type { MachineConfig } from "../../core/options/config.ts";
 import { BareUserError, located, report } from "../../core/options/host.ts";
 import type { LaunchHooks } from "../../core/options/program.ts";
 import { tcg, tcgMemory } from "../../core/tcg/vm.ts";
-import { resolveCpu, tcgFeatures } from "../../core/x86/cpuid/model.ts";
+import { resolveCpu, type ResolvedModel, tcgFeatures } from "../../core/x86/cpuid/model.ts";
 import { createPc, type PcBoard, pcMemoryBytes } from "./pc.ts";
 import type { PcConfig, PcDrive } from "./pc_config.ts";
 
@@ -112,8 +115,8 @@ function build(
   drives: PcDrive[],
   warn: (text: string) => void,
 ): { machine: Machine; board: PcBoard } {
-  const { accelerator, features } = chooseAccelerator(config, hooks, warn);
-  const { model, warnings } = resolveCpu(config.cpu, features);
+  const { accelerator, usesTcg, resolve } = openAccelerator(config, hooks, warn);
+  const { model, warnings } = resolve(config.cpu);
   for (const w of warnings) warn(w);
   const own = config.bios === undefined;
   const pc: PcConfig = {
@@ -154,7 +157,7 @@ function build(
     fdBootchk: config.machine.fdBootchk,
   };
   const memory = new GuestMemory(
-    pcMemoryBytes(pc) + (accelerator.name === "tcg" ? tcgMemory(pc.cpus) : 1 << 20) + (2 << 20),
+    pcMemoryBytes(pc) + (usesTcg ? tcgMemory(pc.cpus) : 1 << 20) + (2 << 20),
   );
   const machine = new Machine({
     memory,
@@ -207,44 +210,39 @@ function failBare(message: string): never {
   throw new UserError(message);
 }
 
+interface Chosen {
+  readonly accelerator: Accelerator;
+  /** The machine runs, or may come to run, on tcg, which needs memory for itself. */
+  readonly usesTcg: boolean;
+  /** Resolves the `-cpu` value for it. */
+  readonly resolve: (cpu: string | undefined) => ResolvedModel;
+}
+
 /**
- * The first accelerator of the list that works. Under `-enable-kvm` an unusable KVM is one warning;
- * a failing `-accel kvm` with nothing behind it is QEMU's error.
+ * The first accelerator of the list that works. Under `-enable-kvm` an unusable KVM is one warning,
+ * and one that gives up later hands the running machine to tcg.
  */
-function chooseAccelerator(
+function openAccelerator(
   config: MachineConfig,
   hooks: LaunchHooks,
   warn: (text: string) => void,
-): { accelerator: Accelerator; features: ReadonlySet<string> } {
-  let last: UserError | undefined;
-  const list: AcceleratorOptions[] = [...config.accels];
-  if (config.enableKvm && !list.some((a) => a.name === "tcg")) {
-    list.push({ name: "tcg", props: new Map(), loc: "" });
+): Chosen {
+  let kvm: KvmAccelerator | undefined;
+  const chosen = chooseAccelerator(
+    config,
+    (request) => request.name === "tcg" ? tcg : kvm = new KvmAccelerator({ topology: config.smp }),
+    (line) => hooks.host.stderr(`${line}\n`),
+  );
+  if (kvm === undefined || chosen !== kvm) {
+    return { accelerator: tcg, usesTcg: true, resolve: (cpu) => resolveCpu(cpu, tcgFeatures) };
   }
-  for (const [n, a] of list.entries()) {
-    if (a.name === "tcg") {
-      if (last !== undefined && !config.enableKvm) warn("falling back to tcg");
-      return { accelerator: tcg, features: tcgFeatures };
-    }
-    try {
-      const accelerator = new KvmAccelerator({ topology: config.smp });
-      return { accelerator, features: tcgFeatures };
-    } catch (e) {
-      if (!(e instanceof UserError)) throw e;
-      last = e;
-      const more = n + 1 < list.length;
-      if (config.enableKvm && more) {
-        const why = e instanceof KvmUnavailable ? e.detail : e.message;
-        warn(`warning: KVM is not available (${why}), running under tcg`);
-        continue;
-      }
-      if (e instanceof KvmUnavailable) hooks.host.stderr(`${e.detail}\n`);
-      const text = located(a.loc, e.message);
-      if (!more) throw new UserError(text, e.status);
-      warn(text);
-    }
-  }
-  throw last ?? new UserError("no accelerator is available");
+  const host = kvm;
+  const resolve = (cpu: string | undefined) => resolveKvmCpu(cpu, host, config.enableKvm, warn);
+  if (!config.enableKvm) return { accelerator: host, usesTcg: false, resolve };
+  const accelerator = new SwitchAccelerator(host, tcg, (message) => {
+    warn(`warning: ${message.trimEnd().replaceAll("\n", ", ")}; the machine goes on under tcg`);
+  });
+  return { accelerator, usesTcg: true, resolve };
 }
 
 function readFirmware(config: MachineConfig): Uint8Array {
