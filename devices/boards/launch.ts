@@ -51,7 +51,7 @@ export async function launch(
       now: () => performance.now(),
     },
   });
-  const blocks = new BlockGraph({ warn });
+  const blocks = new BlockGraph({ warn: (text) => hooks.host.stderr(text + "\n") });
   const stopSignals = onSignals((name, number) => {
     hooks.host.stderr(`${hooks.host.programName}: terminating on signal ${number}\n`);
     if (machine) machine.requestShutdown("host-signal");
