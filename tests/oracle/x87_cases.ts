@@ -132,6 +132,9 @@ export function makeCase(
   view.setUint16(at + 2, (r.u32() & 0x7f40 & (r.below(2) ? -1 : ~0x40)) | old, true);
   let tags = 0;
   for (let n = 0; n < 8; n++) if (r.below(64) >= o.emptiness) tags |= 1 << n;
+  // Half of the cases leave room for pushing.
+  const top = (view.getUint16(at + 2, true) >> 11) & 7;
+  if (r.below(2)) tags &= ~(1 << ((top + 7) & 7)) & ~(1 << ((top + 6) & 7));
   u8[at + 4] = tags;
   view.setUint32(at + 24, 0x1f80, true);
   const given = o.operands?.(r) ?? [];

@@ -82,6 +82,11 @@ export function put(f: FunctionBuilder, dst: I32, h: I32, l: I64): void {
   f.store("i32.store16", dst, h, S.FPR + 8);
 }
 
+/** Writes a finite operand unchanged; a pseudo-denormal becomes the normal number it stands for. */
+export function putOperand(f: FunctionBuilder, dst: I32, h: I32, l: I64): void {
+  put(f, dst, h.or(exponent(h).eqz().and(l.lt_s(0))), l);
+}
+
 /** Discarded bits of the significand under the control word's precision: 40, 11 or 0. */
 export function precisionDrop(cpu: I32): I32 {
   // One byte for each value of PC; the reserved one, 01, means 64 bits.

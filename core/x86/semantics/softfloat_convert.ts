@@ -21,7 +21,6 @@ import {
   isZero,
   type L32,
   type L64,
-  NAN_HIGH,
   normalize,
   put,
   QUIET_BIT,
@@ -161,7 +160,6 @@ export const fpuNarrow = library(
 
     const rc = f.let(control.shr_u(10).and(3));
     const e = var32(f, exp.get().sub(I32.of(BIAS).sub(top.shr_u(1))));
-    const unit = f.let(I64.of(1).shl(drop));
     const cut = (): I32 => {
       rest.set(sig.get().shl(drop.neg()).or(rest.get().ne(0).extend_u()));
       sig.set(sig.get().shr_u(drop));
@@ -301,9 +299,12 @@ export const fpuRint = library(
   },
 );
 
+/** In the result of {@link fpuCompare}: an unmasked exception forbids the pop. */
+export const STOPPED = 0x10000;
+
 /**
- * (cpu, a, b, DE if b was a denormal of another format, quiet) → C3, C2 and C0 of the comparison, or -1
- * when an unmasked exception suppressed it. `quiet`: quiet NaNs are no invalid operands (FUCOM).
+ * (cpu, a, b, DE if b was a denormal of another format, quiet) → C3, C2 and C0 of the comparison, and
+ * {@link STOPPED}. `quiet`: quiet NaNs are no invalid operands (FUCOM).
  */
 export const fpuCompare = library(
   "fpuCompare",
@@ -313,28 +314,28 @@ export const fpuCompare = library(
     const ah = f.param(1, "i32"), al = f.param(2, "i64");
     const bh = f.param(3, "i32"), bl = f.param(4, "i64");
     const pre = f.param(5, "i32"), quiet = f.param(6, "i32");
-    clearC1(f, cpu);
+    const stopped = f.local("i32");
+    const raised = (flag: number) => f.if(raise(cpu, flag), () => stopped.set(I32.of(STOPPED)));
+    const code = (c: I32 | number) => f.return(stopped.get().or(c));
     const unsupported = f.let(isUnsupported(ah, al).or(isUnsupported(bh, bl)));
     f.if(unsupported.or(isNan(ah, al)).or(isNan(bh, bl)), () => {
       f.if(
         quiet.eqz().or(unsupported).or(isSnan(ah, al)).or(isSnan(bh, bl)),
-        () => f.if(raise(cpu, Sw.IE), () => f.return(I32.of(-1))),
+        () => raised(Sw.IE),
       );
-      f.return(I32.of(Sw.C3 | Sw.C2 | Sw.C0));
+      code(Sw.C3 | Sw.C2 | Sw.C0);
     });
-    f.if(isDenormal(ah, al).or(isDenormal(bh, bl)).or(pre), () => {
-      f.if(raise(cpu, Sw.DE), () => f.return(I32.of(-1)));
-    });
-    f.if(al.or(bl).eqz(), () => f.return(I32.of(Sw.C3)));
+    f.if(isDenormal(ah, al).or(isDenormal(bh, bl)).or(pre), () => raised(Sw.DE));
+    f.if(al.or(bl).eqz(), () => code(Sw.C3));
     const negative = f.let(ah.and(0x8000));
     f.if(ah.xor(bh).and(0x8000), () => {
-      f.return(negative.select(I32.of(Sw.C0), I32.of(0)));
+      code(negative.select(I32.of(Sw.C0), I32.of(0)));
     });
     // A pseudo-denormal has the exponent that 1 stands for.
     const ea = f.let(exponent(ah).add(exponent(ah).eqz()));
     const eb = f.let(exponent(bh).add(exponent(bh).eqz()));
-    f.if(ea.eq(eb).and(al.eq(bl)), () => f.return(I32.of(Sw.C3)));
+    f.if(ea.eq(eb).and(al.eq(bl)), () => code(Sw.C3));
     const below = f.let(ea.lt_u(eb).or(ea.eq(eb).and(al.lt_u(bl))));
-    f.return(below.ne(negative.ne(0)).select(I32.of(Sw.C0), I32.of(0)));
+    code(below.ne(negative.ne(0)).select(I32.of(Sw.C0), I32.of(0)));
   },
 );

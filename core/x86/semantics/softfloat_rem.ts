@@ -16,6 +16,7 @@ import {
   isInfinity,
   isZero,
   put,
+  putOperand,
   setFsw,
   Sw,
   var32,
@@ -39,7 +40,7 @@ function remainder(name: string, nearest: boolean) {
     });
     f.if(isZero(ah, al).or(isInfinity(bh, bl)), () => {
       denormal();
-      put(f, dst, ah, al);
+      putOperand(f, dst, ah, al);
       setQuotient(f, cpu, zero, zero);
       f.return(zero);
     });
@@ -151,9 +152,9 @@ export const fpuScale = binary("fpuScale", (f, o, denormal) => {
     );
     f.return(I32.of(0));
   });
-  f.if(isInfinity(ah, al).or(isZero(ah, al)), () => {
+  f.if(isInfinity(ah, al).or(isZero(ah, al)).or(isZero(bh, bl)), () => {
     denormal();
-    put(f, dst, ah, al);
+    putOperand(f, dst, ah, al);
     f.return(I32.of(0));
   });
 }, scaled);

@@ -13,6 +13,7 @@ import {
   fpuNarrow,
   fpuRint,
   fpuToInt,
+  STOPPED,
   SUPPRESSED,
   type Widened,
   widenF32,
@@ -106,10 +107,15 @@ function pushWidened(f: FunctionBuilder, cpu: I32, w: Widened): void {
   const snan = f.let(
     exponent(h.get()).eq(0x7fff).and(l.get().shr_u(62).eq(2)).and(l.get().shl(1).ne(0)),
   );
-  f.if(pre.get().or(snan).and(isEmpty(cpu, physical(cpu, -1))), () => {
+  f.if(pre.get().or(snan).ne(0).and(isEmpty(cpu, physical(cpu, -1))), () => {
     clearC1(f, cpu);
-    f.if(raise(cpu, snan.select(I32.of(Sw.IE), I32.of(Sw.DE))), () => f.return());
-    f.if(snan, () => l.set(l.get().or(QUIET_BIT)));
+    f.if(snan, () => {
+      f.if(raise(cpu, Sw.IE), () => f.return());
+      l.set(l.get().or(QUIET_BIT));
+    }, () => {
+      // Even when it is unmasked the value is pushed.
+      f.drop(raise(cpu, Sw.DE));
+    });
   });
   f.tail(fpuPush, cpu, h.get(), l.get());
 }
@@ -128,7 +134,7 @@ export const fild = library("fild", { params: ["i32", "i64"], results: VOID }, (
 export const fldSt = library("fldSt", { params: ["i32", "i32"], results: VOID }, (f) => {
   const cpu = f.param(0, "i32");
   const n = f.let(physical(cpu, f.param(1, "i32"))), to = f.let(physical(cpu, -1));
-  f.if(isEmpty(cpu, n).and(isEmpty(cpu, to)), () => {
+  f.if(isEmpty(cpu, n), () => {
     f.if(underflow(cpu), () => f.return());
     defaultNan(f, cpu, to);
     f.store("i32.store", cpu, to, S.FTOP);
@@ -171,6 +177,17 @@ export const fstSt = library("fstSt", { params: ["i32", "i32", "i32"], results: 
     fill(f, cpu, to);
   });
   f.if(f.param(2, "i32"), () => pop(f, cpu));
+});
+
+/** (cpu, i): FSTP ST(i) by its D9 encoding, which only pops when ST(0) is empty. */
+export const fstpNce = library("fstpNce", { params: ["i32", "i32"], results: VOID }, (f) => {
+  const cpu = f.param(0, "i32");
+  f.if(isEmpty(cpu, top(cpu)), () => {
+    clearC1(f, cpu);
+    pop(f, cpu);
+    f.return();
+  });
+  f.tail(fstSt, cpu, f.param(1, "i32"), I32.of(1));
 });
 
 export const fpuPop = library("fpuPop", { params: ["i32"], results: VOID }, (f) => {
@@ -310,10 +327,11 @@ export const arithmetics: Record<Operation, Arithmetic> = {
 
 // ---- comparing
 
-/** Puts a comparison's result into the status word and pops; -1: nothing happens. */
+/** Puts a comparison's result into the status word and pops unless it was stopped. */
 function compared(f: FunctionBuilder, cpu: I32, code: I32, pops: I32): void {
-  f.if(code.lt_s(0), () => f.return());
-  setFsw(f, cpu, fsw(cpu).and(~(Sw.C0 | Sw.C2 | Sw.C3)).or(code));
+  const clear = fsw(cpu).and(~(Sw.C0 | Sw.C2 | Sw.C3));
+  setFsw(f, cpu, clear.or(code.and(STOPPED - 1)));
+  f.if(code.and(STOPPED), () => f.return());
   popped(f, cpu, pops);
 }
 function popped(f: FunctionBuilder, cpu: I32, pops: I32): void {
@@ -333,7 +351,7 @@ const compareSt = library(
     const cpu = f.param(0, "i32");
     const n = f.let(top(cpu)), m = f.let(physical(cpu, f.param(1, "i32")));
     f.if(isEmpty(cpu, n).or(isEmpty(cpu, m)), () => {
-      f.if(underflow(cpu), () => f.return(I32.of(-1)));
+      f.if(underflow(cpu), () => f.return(I32.of(UNORDERED | STOPPED)));
       f.return(I32.of(UNORDERED));
     });
     const a = f.let(address(cpu, n)), b = f.let(address(cpu, m));
@@ -350,22 +368,25 @@ export const fcomSt = library(
   { params: ["i32", "i32", "i32", "i32"], results: VOID },
   (f) => {
     const cpu = f.param(0, "i32");
+    clearC1(f, cpu);
     const code = f.let(call(compareSt, "i32", cpu, f.param(1, "i32"), f.param(2, "i32")));
     compared(f, cpu, code, f.param(3, "i32"));
   },
 );
 
-/** (cpu, i, quiet, pops) → ZF, PF and CF at their EFLAGS positions, or -1: FCOMI and FUCOMI. */
+/**
+ * (cpu, i, quiet, pops) → ZF, PF and CF at their EFLAGS positions: FCOMI and FUCOMI, which leave C1
+ * alone unless there is a stack fault, and set the flags whatever exceptions are unmasked.
+ */
 export const fcomi = library(
   "fcomi",
   { params: ["i32", "i32", "i32", "i32"], results: ["i32"] },
   (f) => {
     const cpu = f.param(0, "i32");
     const code = f.let(call(compareSt, "i32", cpu, f.param(1, "i32"), f.param(2, "i32")));
-    f.if(code.lt_s(0), () => f.return(code));
-    popped(f, cpu, f.param(3, "i32"));
+    f.if(code.and(STOPPED).eqz(), () => popped(f, cpu, f.param(3, "i32")));
     // C3, C2, C0 become ZF, PF, CF, as SAHF would make them.
-    f.return(code.shr_u(8));
+    f.return(code.shr_u(8).and(0xff));
   },
 );
 
@@ -374,9 +395,9 @@ const comparing = (form: string, param: "i32" | "i64", widen: (f: FunctionBuilde
     const cpu = f.param(0, "i32");
     const n = f.let(top(cpu));
     const code = f.local("i32");
+    clearC1(f, cpu);
     f.if(isEmpty(cpu, n), () => {
-      f.if(underflow(cpu), () => f.return());
-      code.set(I32.of(UNORDERED));
+      code.set(underflow(cpu).select(I32.of(UNORDERED | STOPPED), I32.of(UNORDERED)));
     }, () => {
       const w = widen(f), at = f.let(address(cpu, n)), zero = I32.of(0);
       code.set(
@@ -467,7 +488,6 @@ export const fcmov = library("fcmov", { params: ["i32", "i32", "i32"], results: 
     f.if(underflow(cpu).eqz(), () => defaultNan(f, cpu, n));
     f.return();
   });
-  clearC1(f, cpu);
   const b = f.let(address(cpu, m));
   f.if(f.param(2, "i32"), () => put(f, address(cpu, n), high(b), low(b)));
 });
@@ -475,6 +495,7 @@ export const fcmov = library("fcmov", { params: ["i32", "i32", "i32"], results: 
 /** (cpu, i, pops): marks ST(i) empty. */
 export const ffree = library("ffree", { params: ["i32", "i32", "i32"], results: VOID }, (f) => {
   const cpu = f.param(0, "i32");
+  clearC1(f, cpu);
   free(f, cpu, f.let(physical(cpu, f.param(1, "i32"))));
   f.if(f.param(2, "i32"), () => pop(f, cpu));
 });
@@ -499,10 +520,11 @@ const unary = (name: string, core: Callee) =>
 export const fsqrt = unary("fsqrt", fpuSqrt);
 export const frndint = unary("frndint", fpuRint);
 
-/** ST(0) = ST(0) op ST(1). */
-const withNext = (name: string, core: Callee) =>
+/** ST(0) = ST(0) op ST(1); `clear` are condition codes that go whatever happens. */
+const withNext = (name: string, core: Callee, clear: number) =>
   library(name, { params: ["i32"], results: VOID }, (f) => {
     const cpu = f.param(0, "i32");
+    if (clear) setFsw(f, cpu, fsw(cpu).and(~clear));
     const n = f.let(top(cpu)), m = f.let(physical(cpu, 1));
     f.if(isEmpty(cpu, n).or(isEmpty(cpu, m)), () => {
       f.if(underflow(cpu).eqz(), () => defaultNan(f, cpu, n));
@@ -511,9 +533,9 @@ const withNext = (name: string, core: Callee) =>
     const a = f.let(address(cpu, n)), b = f.let(address(cpu, m));
     f.drop(call(core, "i32", cpu, a, high(a), low(a), high(b), low(b), I32.of(0)));
   });
-export const fprem = withNext("fprem", fpuRem);
-export const fprem1 = withNext("fprem1", fpuRem1);
-export const fscale = withNext("fscale", fpuScale);
+export const fprem = withNext("fprem", fpuRem, Sw.C2);
+export const fprem1 = withNext("fprem1", fpuRem1, Sw.C2);
+export const fscale = withNext("fscale", fpuScale, 0);
 
 /** (cpu): ST(0) becomes its exponent; its significand is pushed. */
 export const fxtract = library("fxtract", { params: ["i32"], results: VOID }, (f) => {
