@@ -21,6 +21,8 @@ export interface BlockBackend {
   readonly format: string;
   /** What this back end reads through to where it has no data of its own (`-snapshot`). */
   readonly backing?: BlockBackend;
+  /** Writes an overlay's data to what it backs. Throws BlockError. */
+  commit?(): void;
   /** Bytes allocated on the host, for `info block -v`. */
   allocated?(): number;
   /** Lines of `info block -v` about the format, from `cluster_size:` on. */

@@ -150,6 +150,37 @@ Deno.test("snapshot: the base file never changes, parts of clusters are merged",
   });
 });
 
+Deno.test("commit writes the overlay to the image and empties it", () => {
+  withDir((dir) => {
+    Deno.writeFileSync(`${dir}/a`, new Uint8Array(300 * 512));
+    const g = new BlockGraph(silent);
+    const d = g.add({ file: `${dir}/a`, format: "raw", snapshot: true });
+    g.add({ interface: "floppy" });
+    g.add({ backend: new MemoryBackend(sectors(0)) });
+    d.medium!.write(512 * 299, sectors(7));
+    d.medium!.write(1024, sectors(8, 9));
+    assertEquals(g.commit("all"), "");
+    const want = new Uint8Array(300 * 512);
+    want.set(sectors(8, 9), 1024);
+    want.set(sectors(7), 512 * 299);
+    assertEquals(Deno.readFileSync(`${dir}/a`), want);
+    assertEquals(d.medium!.allocated!(), 0);
+    const got = new Uint8Array(want.length);
+    d.medium!.read(0, got);
+    assertEquals(got, want);
+    // QEMU's words.
+    assertEquals(g.commit("nope"), "Device 'nope' not found\n");
+    assertEquals(g.commit("floppy0"), "Device 'floppy0' has no medium\n");
+    assertEquals(g.commit("ide0-hd1"), "'commit' error for 'ide0-hd1': Operation not supported\n");
+    Deno.removeSync(`${dir}/a`);
+    assertEquals(
+      g.commit("ide0-hd0"),
+      "'commit' error for 'ide0-hd0': No such file or directory\n",
+    );
+    g.close();
+  });
+});
+
 Deno.test("snapshot over an asynchronous base", async () => {
   const mem = new MemoryBackend(sectors(1, 2, 3, 4, 5, 6, 7, 8, 9, 10));
   const slow: BlockBackend = {

@@ -1,7 +1,8 @@
 /** All drives of a machine: naming, opening, and what the monitor does to them. */
 import { UserError } from "../errors.ts";
-import type { BlockBackend, Drive } from "./block.ts";
+import { type BlockBackend, BlockError, type Drive } from "./block.ts";
 import { type CacheMode, DriveImpl, type DriveInterface } from "./drive.ts";
+import { toBlockError } from "./host_errors.ts";
 import { infoBlock, infoBlockStats } from "./info.ts";
 import { openImage } from "./open.ts";
 
@@ -138,6 +139,25 @@ export class BlockGraph {
     } catch (e) {
       medium.close();
       throw e;
+    }
+  }
+
+  /** HMP `commit NAME` or `commit all`: what it prints, nothing on success. */
+  commit(name: string): string {
+    if (name === "all") {
+      const failed = this.drives.filter((d) => d.medium?.commit).map((d) => this.commit(d.name));
+      return failed.find((text) => text !== "") ?? "";
+    }
+    const drive = this.find(name);
+    if (drive === undefined) return `Device '${name}' not found\n`;
+    const { medium } = drive;
+    if (medium === undefined) return `Device '${name}' has no medium\n`;
+    try {
+      if (medium.commit === undefined) throw new BlockError("EINVAL", "Operation not supported");
+      medium.commit();
+      return "";
+    } catch (e) {
+      return `'commit' error for '${name}': ${toBlockError(e).message}\n`;
     }
   }
 

@@ -4,6 +4,7 @@
  */
 import { UserError } from "../errors.ts";
 import { type BlockBackend, BlockError } from "./block.ts";
+import { RawFile } from "./raw.ts";
 import { errnoOf, strerror, toBlockError } from "./host_errors.ts";
 
 /** Copy-on-write unit in bytes. */
@@ -84,6 +85,40 @@ export class SnapshotOverlay implements BlockBackend {
     this.#closed = true;
     this.#temp.close();
     this.backing.close();
+  }
+
+  /** Copies all changed clusters to the image file, which is opened for writing meanwhile. */
+  commit(): void {
+    const base = this.backing.readonly ? this.#reopen() : this.backing;
+    const buffer = new Uint8Array(CLUSTER);
+    try {
+      for (const [page, bits] of this.#bitmap) {
+        for (let i = 0; i < BITMAP_PAGE; i++) {
+          if ((bits[i >> 3] & (1 << (i & 7))) === 0) continue;
+          const at = (page * BITMAP_PAGE + i) * CLUSTER;
+          const part = buffer.subarray(0, Math.min(CLUSTER, this.size - at));
+          this.#readTemp(at, part);
+          if (base.write(at, part) !== undefined) {
+            throw new BlockError("EINVAL", "Operation not supported");
+          }
+        }
+      }
+      base.flush();
+    } finally {
+      if (base !== this.backing) base.close();
+    }
+    this.#bitmap.clear();
+    this.#allocated = 0;
+    this.#temp.truncateSync(0);
+  }
+
+  #reopen(): BlockBackend {
+    try {
+      return new RawFile(this.backing.filename);
+    } catch (e) {
+      const reason = /: ([^:]*)$/.exec((e as Error).message)?.[1];
+      throw new BlockError("EIO", reason ?? (e as Error).message);
+    }
   }
 
   lock(_write: boolean): void {
