@@ -47,7 +47,7 @@ export async function launch(
     daemonize: config.daemonize,
     mux: {
       terminate: () => machine?.requestShutdown("host-qmp-quit"),
-      commitAll: () => {},
+      commitAll: () => void blocks.commit("all"),
       now: () => performance.now(),
     },
   });
