@@ -2,7 +2,9 @@ import { assert, assertEquals, assertRejects, assertStringIncludes } from "@std/
 import { UserError } from "../errors.ts";
 import type { ChardevEvent, ChardevFrontend } from "./chardev.ts";
 import type { ChardevBackend, ChardevOptions } from "./options.ts";
+import { ByteQueue } from "./byte_queue.ts";
 import { glibOrder } from "./glib_order.ts";
+import { libc } from "./libc.ts";
 import { MuxChardev } from "./mux.ts";
 import { ChardevRegistry } from "./registry.ts";
 import type { RingbufChardev } from "./simple.ts";
@@ -102,6 +104,25 @@ async function inTempDir(f: (dir: string) => Promise<void>): Promise<void> {
     await Deno.remove(dir, { recursive: true });
   }
 }
+
+Deno.test("the output queue keeps order, grows, and refuses what is beyond its limit", () => {
+  const q = new ByteQueue(1000);
+  let expected = "";
+  let got = "";
+  for (let i = 0; i < 300; i++) {
+    const piece = String(i);
+    if (q.push(enc(piece))) expected += piece;
+    const n = i % 5 === 0 ? Math.min(q.length, i % 13) : 0;
+    got += dec(q.peek().subarray(0, n));
+    q.drop(n);
+    assert(q.length <= 1000);
+  }
+  got += dec(q.peek());
+  assertEquals(got, expected);
+  assertEquals(q.push(new Uint8Array(1001)), false);
+  q.clear();
+  assertEquals(q.push(new Uint8Array(1000)), true);
+});
 
 Deno.test("info chardev has the order QEMU 7.2 prints", () => {
   // Recorded from QEMU 7.2.22: creation order, then the order of `info chardev`.
@@ -249,6 +270,56 @@ Deno.test("tcp: an ephemeral port, telnet negotiation, break", async () => {
   assertEquals([...buffer.subarray(0, 3)], [0x42, 255, 255]);
   conn.close();
   await registry.closeAll();
+});
+
+Deno.test("fd=: a connected socket, and with server=on a listening one, from outside", async () => {
+  const c = Deno.dlopen("libc.so.6", {
+    socketpair: { parameters: ["i32", "i32", "i32", "buffer"], result: "i32" },
+    socket: { parameters: ["i32", "i32", "i32"], result: "i32" },
+    bind: { parameters: ["i32", "buffer", "u32"], result: "i32" },
+    listen: { parameters: ["i32", "i32"], result: "i32" },
+  });
+  const AF_UNIX = 1, SOCK_STREAM = 1;
+  const fds = new Int32Array(2);
+  assertEquals(c.symbols.socketpair(AF_UNIX, SOCK_STREAM, 0, fds), 0);
+  const { registry } = fixture();
+  const fd = (n: number) => ({ type: "fd" as const, fd: String(n) });
+  const chr = await registry.create(
+    options("f", { ...SOCKET, address: fd(fds[0]), server: false }),
+  );
+  const probe = new Probe();
+  const port = chr.attach(probe);
+  libc().write(fds[1], enc("from outside"), 12n);
+  await probe.until(() => probe.text === "from outside");
+  port.write(enc("reply"));
+  const buffer = new Uint8Array(16);
+  assertEquals(libc().read(fds[1], buffer, 16n), 5n);
+  assertEquals(dec(buffer.subarray(0, 5)), "reply");
+  libc().close(fds[1]);
+  await probe.until(() => probe.events.includes("close"));
+
+  await inTempDir(async (dir) => {
+    const path = `${dir}/l`;
+    const address = new Uint8Array(110);
+    address[0] = AF_UNIX;
+    address.set(enc(path), 2);
+    const listener = c.symbols.socket(AF_UNIX, SOCK_STREAM, 0);
+    assertEquals(c.symbols.bind(listener, address, 110), 0);
+    assertEquals(c.symbols.listen(listener, 1), 0);
+    const server = await registry.create(
+      options("l", { ...SOCKET, address: fd(listener), server: true }),
+    );
+    const guest = new Probe();
+    server.attach(guest);
+    const conn = await Deno.connect({ transport: "unix", path });
+    await conn.write(enc("hello"));
+    await guest.until(() => guest.text === "hello");
+    conn.close();
+    await guest.until(() => guest.events.includes("close"));
+    await registry.closeAll();
+    libc().close(listener);
+  });
+  c.close();
 });
 
 Deno.test("telnet subnegotiations are swallowed across reads", () => {

@@ -2,6 +2,7 @@
  * A host file descriptor that is polled without blocking the program: `poll` waits on a helper
  * thread, reads and writes happen on the main thread when they are known not to block.
  */
+import { ByteQueue } from "./byte_queue.ts";
 import {
   EAGAIN,
   EINTR,
@@ -32,7 +33,7 @@ export interface HostFdHandler {
 
 export class HostFd {
   readonly #wake: number;
-  #queue: Uint8Array[] = [];
+  #queue = new ByteQueue(MAX_QUEUED);
   #closing = false;
   #reading = true;
   #paused = false;
@@ -60,9 +61,9 @@ export class HostFd {
 
   /** Queues bytes; what nobody takes is dropped beyond a mebibyte, or when the other side goes. */
   write(bytes: Uint8Array): void {
-    if (this.#closing || this.#queued() > MAX_QUEUED) return;
+    if (this.#closing) return;
     const idle = this.#queue.length === 0;
-    this.#queue.push(bytes.slice());
+    this.#queue.push(bytes);
     if (idle && this.#writeSome()) this.#kick();
   }
 
@@ -76,10 +77,6 @@ export class HostFd {
     for (const f of new Set([this.fd, this.writeFd, this.#wake])) libc().close(f);
   }
 
-  #queued(): number {
-    return this.#queue.reduce((n, b) => n + b.length, 0);
-  }
-
   #kick(): void {
     libc().write(this.#wake, new BigUint64Array([1n]), 8n);
   }
@@ -87,17 +84,16 @@ export class HostFd {
   /** True when bytes are left. */
   #writeSome(): boolean {
     while (this.#queue.length > 0) {
-      const head = this.#queue[0] as Uint8Array<ArrayBuffer>;
+      const head = this.#queue.peek();
       const n = Number(libc().write(this.writeFd, head, BigInt(head.length)));
       if (n < 0) {
         const e = errno();
         if (e === EINTR) continue;
         if (e === EAGAIN) return true;
-        this.#queue.length = 0;
+        this.#queue.clear();
         return false;
       }
-      if (n === head.length) this.#queue.shift();
-      else this.#queue[0] = head.subarray(n);
+      this.#queue.drop(n);
     }
     return false;
   }
@@ -139,7 +135,7 @@ export class HostFd {
     }
     if (n === 0) {
       this.#up = false;
-      this.#queue.length = 0;
+      this.#queue.clear();
       const again = this.handler.hangup();
       if (again === undefined) this.#reading = false;
       return again ?? -1;

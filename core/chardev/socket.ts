@@ -1,5 +1,6 @@
 /** TCP and Unix stream sockets, waiting for a client or being one, raw or telnet. */
 import { BaseChardev } from "./base.ts";
+import { ByteQueue } from "./byte_queue.ts";
 import type { ChardevOptions } from "./options.ts";
 import { connect, hostPort, listen } from "./address.ts";
 import { type OptionsHost, report } from "../options/host.ts";
@@ -213,8 +214,7 @@ function wrapConn(
   receive: (bytes: Uint8Array) => Promise<void> | undefined,
 ): Stream {
   const inet = conn.localAddr.transport === "tcp";
-  const queue: Uint8Array[] = [];
-  let queued = 0;
+  const queue = new ByteQueue(MAX_QUEUED);
   let writing: Promise<void> | undefined;
   let closing = false;
   let dead = false;
@@ -232,12 +232,12 @@ function wrapConn(
   };
   const pump = async () => {
     try {
+      // What a guest writes in one go is sent in one go.
+      await Promise.resolve();
       while (queue.length > 0) {
-        const head = queue[0];
-        const n = await conn.write(head);
-        queued -= n;
-        if (n === head.length) queue.shift();
-        else queue[0] = head.subarray(n);
+        const bytes = queue.peek().slice();
+        queue.clear();
+        for (let at = 0; at < bytes.length;) at += await conn.write(bytes.subarray(at));
       }
       writing = undefined;
       if (closing) end();
@@ -263,9 +263,7 @@ function wrapConn(
     remote: inet ? hostPort(conn.remoteAddr as Deno.NetAddr, true) : "",
     done,
     write(bytes) {
-      if (closing || dead || queued > MAX_QUEUED) return;
-      queue.push(bytes.slice());
-      queued += bytes.length;
+      if (closing || dead || !queue.push(bytes)) return;
       writing ??= pump();
     },
     close() {
