@@ -26,9 +26,9 @@ Any option may be written with one dash or two.
 
 - \`-enable-kvm\` uses KVM where it can. Where it cannot, it warns once and runs under tcg; QEMU ends
   with an error. \`-accel kvm\` alone fails as QEMU does.
-- The default display is none: there is no window. Serial port, parallel port and monitor are virtual
-  consoles by default, as in QEMU, but no window shows them: \`-nographic\`, \`-serial stdio\` or
-  \`-monitor stdio\` puts them on the terminal.
+- The default display is none: there is no window. Serial port, parallel port and monitor are
+  virtual consoles by default, as in QEMU, but no window shows them: \`-nographic\`, \`-serial stdio\`
+  or \`-monitor stdio\` puts them on the terminal.
 - There is no default network card while there are no network back ends.
 - All versions of \`pc-i440fx\` are the same board.
 - In telnet mode a data byte of 255 is doubled on output, as RFC 854 asks.
