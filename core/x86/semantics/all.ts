@@ -5,6 +5,7 @@ import { arithmeticSemantics } from "./arithmetic.ts";
 import { bitSemantics } from "./bits.ts";
 import { controlSemantics } from "./control.ts";
 import { shiftSemantics } from "./shifts.ts";
+import { sseFloatSemantics } from "./sse_float.ts";
 import { packedIntegerSemantics } from "./sse_int.ts";
 import { sseMoveSemantics } from "./sse_move.ts";
 import { stringSemantics } from "./strings.ts";
@@ -26,5 +27,6 @@ export function allSemantics(): void {
   mmxSemantics();
   packedIntegerSemantics();
   sseMoveSemantics();
+  sseFloatSemantics();
   x87Semantics();
 }
