@@ -16,6 +16,7 @@ import { BareUserError, located, report } from "../../core/options/host.ts";
 import type { LaunchHooks } from "../../core/options/program.ts";
 import { tcg, tcgMemory } from "../../core/tcg/vm.ts";
 import { resolveCpu, type ResolvedModel, tcgFeatures } from "../../core/x86/cpuid/model.ts";
+import { dumpCpu } from "../../core/x86/dump.ts";
 import { createPc, type PcBoard, pcMemoryBytes } from "./pc.ts";
 import type { PcConfig, PcDrive } from "./pc_config.ts";
 
@@ -181,8 +182,10 @@ function build(
   const board = createPc(pc, machine);
   machine.onReset = () => board.reset();
   machine.onPowerButton = () => board.powerButton();
-  machine.onInternalError = (vcpu, message) =>
-    warn(`CPU ${vcpu.index}: ${accelerator.name} internal error: ${message.split("\n")[0]}`);
+  machine.onInternalError = (vcpu, message) => {
+    if (accelerator.name !== "kvm") message = `CPU ${vcpu.index}: internal error: ${message}\n`;
+    hooks.host.stderr(message + dumpCpu(vcpu, { code: machine.mem }));
+  };
   blocks.onStop = () => machine.stop("io-error");
   const view: FirmwareBoard = {
     mem: machine.mem,
@@ -240,7 +243,7 @@ function openAccelerator(
   const resolve = (cpu: string | undefined) => resolveKvmCpu(cpu, host, config.enableKvm, warn);
   if (!config.enableKvm) return { accelerator: host, usesTcg: false, resolve };
   const accelerator = new SwitchAccelerator(host, tcg, (message) => {
-    warn(`warning: ${message.trimEnd().replaceAll("\n", ", ")}; the machine goes on under tcg`);
+    warn(`warning: ${message.split("\n")[0]}: the machine goes on under tcg`);
   });
   return { accelerator, usesTcg: true, resolve };
 }
