@@ -5,6 +5,8 @@ import { arithmeticSemantics } from "./arithmetic.ts";
 import { bitSemantics } from "./bits.ts";
 import { controlSemantics } from "./control.ts";
 import { shiftSemantics } from "./shifts.ts";
+import { sseCompareSemantics } from "./sse_compare.ts";
+import { sseConvertSemantics } from "./sse_convert.ts";
 import { sseFloatSemantics } from "./sse_float.ts";
 import { packedIntegerSemantics } from "./sse_int.ts";
 import { sseMoveSemantics } from "./sse_move.ts";
@@ -28,5 +30,7 @@ export function allSemantics(): void {
   packedIntegerSemantics();
   sseMoveSemantics();
   sseFloatSemantics();
+  sseConvertSemantics();
+  sseCompareSemantics();
   x87Semantics();
 }

@@ -8,7 +8,7 @@ import { call, type Callee } from "../../wasm/func.ts";
 import * as S from "../state.ts";
 import { Vec } from "../state.ts";
 import type { Emit } from "./emit.ts";
-import { DOUBLE, type Format, magnitude, SINGLE, sseFinish } from "./lib_sse.ts";
+import { DOUBLE, type Format, isZero, magnitude, SINGLE, sseFinish } from "./lib_sse.ts";
 import {
   type ArithOp,
   nativeScalar,
@@ -21,7 +21,7 @@ import {
   ssePackedSqrt,
   sseSqrt,
 } from "./lib_sse_arith.ts";
-import { rdAligned, sse } from "./sse_common.ts";
+import { rdAligned, sse, ZERO } from "./sse_common.ts";
 
 /** Whether MXCSR allows native arithmetic on ordinary numbers. */
 export function plainMode(e: Emit): I32 {
@@ -90,6 +90,20 @@ function plainVectors(e: Emit, t: Format, operands: readonly V128[], r: V128): I
     .and(size.simd(`${shape}.le`, splat(t, t.infinity - 1n)));
   for (const v of operands) ok = ok.and(v.simd(`${shape}.abs`).simd(`${shape}.ge`, min));
   return ok.reduce("i32x4.all_true").and(plainMode(e));
+}
+
+/** Whether a number is neither a NaN nor denormal. */
+export function ordinaryScalar(t: Format, x: I64): I32 {
+  return isZero(t, x).or(magnitude(t, x).sub(t.min).le_u(t.infinity - t.min));
+}
+
+/** Whether no lane of the vectors is a NaN or denormal. */
+export function ordinary(e: Emit, t: Format, vectors: readonly V128[]): I32 {
+  const shape = shapeOf(t), min = splat(t, t.min);
+  const ok = vectors.map((v) =>
+    v.simd(`${shape}.abs`).simd(`${shape}.ge`, min).or(v.simd(`${shape}.eq`, ZERO))
+  );
+  return e.let(ok.reduce((a, b) => a.and(b)).reduce("i32x4.all_true"));
 }
 
 /** A vector result from the library when `fine` is false. */
