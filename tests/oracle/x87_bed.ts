@@ -6,18 +6,26 @@ import { ramRegion } from "../../core/memory/region.ts";
 import type { TcgVcpu } from "../../core/tcg/vcpu.ts";
 import { tcgMemory, TcgVm } from "../../core/tcg/vm.ts";
 import type { Cpu } from "../../core/x86/cpu.ts";
+import { settleFop } from "../../core/x86/helpers/x87.ts";
 import { setStatusWord, statusWord } from "../../core/x86/helpers/x87_env.ts";
+import { Sw } from "../../core/x86/semantics/softfloat.ts";
 import * as S from "../../core/x86/state.ts";
 import { Exit, Vec } from "../../core/x86/state.ts";
 import { Case, MEMORY_BYTES } from "./x87_native.ts";
 
-const CODE = 0x1000, OPERAND = 0x4000;
+const CODE = 0x1000, OPERAND = 0x80000;
 
 const model = {
   name: "test",
   cpuid: () => ({ eax: 0, ebx: 0, ecx: 0, edx: 0 }),
   has: () => true,
 };
+
+/** Where the host's instruction and operand are, for FIP and FDP. */
+export interface HostPointers {
+  readonly ip: bigint;
+  readonly operand: bigint;
+}
 
 /** A vCPU in flat 32-bit protected mode with CR0.NE, 1 MiB of RAM and SSE enabled. */
 export class X87Bed {
@@ -91,6 +99,7 @@ export class X87Bed {
     cpu.set32(S.FOP, 0);
     cpu.set64(S.FIP, 0n);
     cpu.set64(S.FDP, 0n);
+    cpu.set64(S.FCS, 0n);
     const top = cpu.get32(S.FTOP);
     for (let i = 0; i < 8; i++) {
       const to = S.FPR + 16 * ((top + i) & 7), from = at + 32 + 16 * i;
@@ -103,7 +112,7 @@ export class X87Bed {
   }
 
   /** What differs between the vCPU now and the outcome in `view`, or "" when nothing does. */
-  compare(view: DataView, at: number, memory: Uint8Array, compareFop = false): string {
+  compare(view: DataView, at: number, memory: Uint8Array, host?: HostPointers): string {
     const cpu = this.cpu, out = at + Case.OUT, diff: string[] = [];
     const note = (what: string, ours: number | bigint, theirs: number | bigint) => {
       if (ours !== theirs) diff.push(`${what} ${ours.toString(16)} not ${theirs.toString(16)}`);
@@ -111,7 +120,15 @@ export class X87Bed {
     note("FCW", cpu.get32(S.FCW), view.getUint16(out, true));
     note("FSW", statusWord(cpu), view.getUint16(out + 2, true));
     note("FTW", ~cpu.get32(S.FEMPTY) & 0xff, view.getUint8(out + 4));
-    if (compareFop) note("FOP", cpu.get32(S.FOP) & 0x7ff, view.getUint16(out + 6, true));
+    const fip = cpu.get64(S.FIP);
+    note("FIP", host && fip === this.ip ? host.ip : fip, view.getBigUint64(out + 8, true));
+    // Newer processors keep opcode and data pointer of unmasked exceptions only.
+    if (host && cpu.get32(S.FSW) & Sw.ES && view.getBigUint64(out + 8, true) !== 0n) {
+      settleFop(cpu);
+      note("FOP", cpu.get32(S.FOP) & 0x7ff, view.getUint16(out + 6, true));
+      const fdp = view.getBigUint64(out + 16, true);
+      if (fdp !== 0n) note("FDP", cpu.get64(S.FDP) - BigInt(OPERAND) + host.operand, fdp);
+    }
     const top = cpu.get32(S.FTOP);
     for (let i = 0; i < 8; i++) {
       const r = S.FPR + 16 * ((top + i) & 7), from = out + 32 + 16 * i;

@@ -158,6 +158,11 @@ export function makeCase(
   (o.memory ?? randomMemory)(r, view, at + Case.MEMORY);
 }
 
+/** An environment or FNSAVE image without much sense. */
+export function randomEnvironment(r: Random, view: DataView, at: number): void {
+  for (let i = 0; i < MEMORY_BYTES; i += 4) view.setUint32(at + i, r.u32(), true);
+}
+
 /** A double, single, integer or extended pattern. */
 export function randomMemory(r: Random, view: DataView, at: number): void {
   switch (r.below(5)) {

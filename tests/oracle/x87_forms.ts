@@ -3,6 +3,8 @@
 export interface Form {
   readonly name: string;
   readonly bytes: readonly number[];
+  /** Loads the pointers from memory, so that they need not be those of the instruction. */
+  readonly pointers?: true;
 }
 
 /** Opcode and ModRM of `op /n` with the operand at [EDX]. */
@@ -105,6 +107,14 @@ add("FLDCW", ...memory(0xd9, 5));
 add("FNSTSW m16", ...memory(0xdd, 7));
 add("FNSTSW AX", 0xdf, 0xe0);
 add("FWAIT", 0x9b);
+
+for (const prefix of [[], [0x66]]) {
+  const size = prefix.length ? "16" : "32";
+  add(`FNSTENV ${size}`, ...prefix, ...memory(0xd9, 6));
+  add(`FNSAVE ${size}`, ...prefix, ...memory(0xdd, 6));
+  list.push({ name: `FLDENV ${size}`, bytes: [...prefix, ...memory(0xd9, 4)], pointers: true });
+  list.push({ name: `FRSTOR ${size}`, bytes: [...prefix, ...memory(0xdd, 4)], pointers: true });
+}
 
 /** Instructions whose result is exactly defined. */
 export const forms: readonly Form[] = list;

@@ -3,7 +3,7 @@
  * `deno run -A tests/oracle/x87_fuzz.ts [cases per instruction] [name filter] [seed]`.
  */
 import { ext, X87Bed } from "./x87_bed.ts";
-import { type CaseOptions, makeCase, Random } from "./x87_cases.ts";
+import { type CaseOptions, makeCase, Random, randomEnvironment } from "./x87_cases.ts";
 import { type Form, forms } from "./x87_forms.ts";
 import { Case, MEMORY_BYTES, NativeX87 } from "./x87_native.ts";
 
@@ -28,6 +28,7 @@ export function fuzz(
   let wrong = 0;
   bed.prepare(form.bytes);
   const { u8, view } = native;
+  if (form.pointers) options = { ...options, memory: randomEnvironment };
   for (let done = 0; done < count; done += BATCH) {
     const n = Math.min(BATCH, count - done);
     for (let k = 0; k < n; k++) makeCase(random, u8, view, k * Case.SIZE, options);
@@ -42,6 +43,9 @@ export function fuzz(
         view,
         at,
         u8.subarray(at + Case.MEMORY, at + Case.MEMORY + MEMORY_BYTES),
+        form.pointers
+          ? undefined
+          : { ip: native.ip, operand: native.base + BigInt(at + Case.MEMORY) },
       );
       if (text !== "" && wrong++ < 5) report(`${form.name}: ${describe(input, at)}: ${text}`);
     }
