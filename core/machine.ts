@@ -118,9 +118,10 @@ export class Machine {
   }
 
   /** Chooses the accelerator; its Vm shares this machine's memory and address spaces. */
-  useAccelerator(a: Accelerator): void {
+  useAccelerator(a: Accelerator, kernelIrqchip: "off" | "split" | "on" = "off"): void {
     this.accelerator = a;
-    this.vm = a.createVm({ memory: this.memory, mem: this.mem, io: this.io, clock: this.clock });
+    const { memory, mem, io, clock } = this;
+    this.vm = a.createVm({ memory, mem, io, clock, kernelIrqchip });
   }
 
   get runState(): RunState {

@@ -316,7 +316,7 @@ export class SwitchVm implements Vm {
   rescue(vcpu: SwitchVcpu, exit: VmExit): VmExit | undefined {
     const fallback = this.owner.fallback;
     if (exit.reason !== "internal-error" || fallback === undefined) return undefined;
-    if (this.accelerator === fallback) return undefined;
+    if (this.accelerator === fallback || this.#vm.irqchip !== undefined) return undefined;
     this.owner.warn(exit.message);
     this.switchTo(fallback);
     vcpu.pending = undefined;

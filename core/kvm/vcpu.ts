@@ -459,8 +459,8 @@ export class KvmVcpu extends VcpuRegisters implements Vcpu {
     this.#nmiPending = false;
     const events = new Uint8Array(Size.VCPU_EVENTS);
     this.libc.ioctlBuffer(this.fd, Req.SET_VCPU_EVENTS, events);
-    const apicBase = this.interruptSource?.apicBase ??
-      (APIC_BASE_DEFAULT | (this.#bsp ? APIC_BASE_BSP : 0n));
+    const own = this.#kernelLapic ? undefined : this.interruptSource?.apicBase;
+    const apicBase = own ?? (APIC_BASE_DEFAULT | (this.#bsp ? APIC_BASE_BSP : 0n));
     this.writeSregs({ ...resetSregs(), apicBase, cr8: 0n }, true);
     this.#apicBaseLow = Number(apicBase & 0xffffffffn);
     this.#apicBaseHigh = Number(apicBase >> 32n);

@@ -54,6 +54,7 @@ export interface AcceleratorChoice {
  * The accelerators to try in order. `list` is `accel=` of the machine, `fromEnableKvm` whether
  * `-enable-kvm` set it. Unknown names are reported and skipped; when none is left the last one is
  * the error.
+ * @param kernelIrqchip of `-machine`, which `-accel kvm,kernel-irqchip=` overrides
  */
 export function resolveAccelerators(
   opts: readonly Opts[],
@@ -61,6 +62,7 @@ export function resolveAccelerators(
   fromEnableKvm: boolean,
   icount: boolean,
   host: OptionsHost,
+  kernelIrqchip?: string,
 ): AcceleratorChoice {
   if (opts.length > 0 && list !== undefined) {
     fail("", 'The -accel and "-machine accel=" options are incompatible');
@@ -78,6 +80,15 @@ export function resolveAccelerators(
       continue;
     }
     const props = new Map<string, string>();
+    if (name === "kvm" && kernelIrqchip !== undefined) {
+      const key = "kernel-irqchip";
+      PROPS.kvm[key](
+        kernelIrqchip,
+        key,
+        located(loc, `can't apply global kvm-accel.${key}=${kernelIrqchip}`),
+      );
+      props.set(key, kernelIrqchip);
+    }
     for (const [key, value] of entries) {
       if (key === "accel") continue;
       if (!Object.hasOwn(PROPS[name], key)) fail(loc, `Property '${name}-accel.${key}' not found`);

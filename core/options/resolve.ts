@@ -60,6 +60,7 @@ export function resolve(c: CommandLine): MachineConfig {
     c.accelFromEnableKvm,
     icount !== undefined,
     c.host,
+    machineParts.kernelIrqchip,
   );
   if (machineType.deprecated) {
     const { name, deprecated } = machineType;
@@ -297,7 +298,7 @@ function resolveMachine(c: CommandLine, type: MachineType) {
   const accel = text("accel");
   text("igd-passthru");
   text("kvm-shadow-mem");
-  text("kernel-irqchip");
+  const kernelIrqchip = text("kernel-irqchip");
   const backend = text("memory-backend");
   if (backend !== undefined) fail("", `Memory backend '${backend}' not found`);
   const [smp, memory, boot] = [dict("smp"), dict("memory"), dict("boot")];
@@ -308,6 +309,7 @@ function resolveMachine(c: CommandLine, type: MachineType) {
     smp: resolveSmp(smp, type, c.host),
     boot: settings.resolveBoot(boot),
     accel,
+    kernelIrqchip,
     firmware,
     kernel,
     initrd,

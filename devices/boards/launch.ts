@@ -116,7 +116,7 @@ function build(
   drives: PcDrive[],
   warn: (text: string) => void,
 ): { machine: Machine; board: PcBoard } {
-  const { accelerator, usesTcg, resolve } = openAccelerator(config, hooks, warn);
+  const { accelerator, usesTcg, irqchip, resolve } = openAccelerator(config, hooks, warn);
   const { model, warnings } = resolve(config.cpu);
   for (const w of warnings) warn(w);
   const own = config.bios === undefined;
@@ -178,7 +178,7 @@ function build(
       followHost: config.rtc.clock === "host" && config.icount === undefined,
     },
   });
-  machine.useAccelerator(accelerator);
+  machine.useAccelerator(accelerator, irqchip);
   const board = createPc(pc, machine);
   machine.onReset = () => board.reset();
   machine.onPowerButton = () => board.powerButton();
@@ -217,6 +217,8 @@ interface Chosen {
   readonly accelerator: Accelerator;
   /** The machine runs, or may come to run, on tcg, which needs memory for itself. */
   readonly usesTcg: boolean;
+  /** Interrupt controllers inside KVM: QEMU's default is all of them. */
+  readonly irqchip: "off" | "split" | "on";
   /** Resolves the `-cpu` value for it. */
   readonly resolve: (cpu: string | undefined) => ResolvedModel;
 }
@@ -237,15 +239,25 @@ function openAccelerator(
     (line) => hooks.host.stderr(`${line}\n`),
   );
   if (kvm === undefined || chosen !== kvm) {
-    return { accelerator: tcg, usesTcg: true, resolve: (cpu) => resolveCpu(cpu, tcgFeatures) };
+    return {
+      accelerator: tcg,
+      usesTcg: true,
+      irqchip: "off",
+      resolve: (cpu) => resolveCpu(cpu, tcgFeatures),
+    };
   }
   const host = kvm;
   const resolve = (cpu: string | undefined) => resolveKvmCpu(cpu, host, config.enableKvm, warn);
-  if (!config.enableKvm) return { accelerator: host, usesTcg: false, resolve };
+  const asked = config.accels.find((a) => a.name === "kvm")?.props.get("kernel-irqchip");
+  const given = asked as Chosen["irqchip"] | undefined;
+  if (!config.enableKvm) {
+    return { accelerator: host, usesTcg: false, irqchip: given ?? "on", resolve };
+  }
   const accelerator = new SwitchAccelerator(host, tcg, (message) => {
     warn(`warning: ${message.split("\n")[0]}: the machine goes on under tcg`);
   });
-  return { accelerator, usesTcg: true, resolve };
+  // A machine that may have to leave KVM keeps its interrupt controllers, unless told otherwise.
+  return { accelerator, usesTcg: true, irqchip: given ?? "off", resolve };
 }
 
 function readFirmware(config: MachineConfig): Uint8Array {

@@ -2,12 +2,12 @@
  * The PC's interrupt controllers and the 24 global system interrupts: its own 8259 pair, I/O APIC and
  * local APICs, or the accelerator's.
  */
-import type { Vcpu } from "../../core/accel.ts";
+import type { KernelIrqchip, Vcpu } from "../../core/accel.ts";
 import { type Device, type IrqLine, irqLine } from "../../core/device.ts";
 import { ApicBus } from "../irq/apic_bus.ts";
 import { GsiRouter } from "../irq/gsi.ts";
 import { I8259 } from "../irq/i8259.ts";
-import { IoApic } from "../irq/ioapic.ts";
+import { IoApic, IOAPIC_PINS, type IoApicBus } from "../irq/ioapic.ts";
 import type { Lapic } from "../irq/lapic.ts";
 import { PicSource } from "../irq/pic_source.ts";
 import type { MachineEnv } from "./env.ts";
@@ -34,7 +34,14 @@ export interface PcInterrupts {
 
 /** Makes what the machine's accelerator leaves to the board and maps it. */
 export function makeInterrupts(env: MachineEnv): PcInterrupts {
-  return env.vm.irqchip?.mode === "on" ? kernelInterrupts(env) : ownInterrupts(env);
+  switch (env.vm.irqchip?.mode) {
+    case "on":
+      return kernelInterrupts(env);
+    case "split":
+      return splitInterrupts(env, env.vm.irqchip);
+    default:
+      return ownInterrupts(env);
+  }
 }
 
 function ownInterrupts(env: MachineEnv): PcInterrupts {
@@ -82,6 +89,84 @@ function ownInterrupts(env: MachineEnv): PcInterrupts {
     ioapic,
     gsi,
     lapics: bus.lapics,
+  };
+}
+
+/** The I/O APIC's side of local APICs that are KVM's: redirection entries become messages. */
+class MessageBus implements IoApicBus {
+  /** Route numbers of level-triggered messages, by address and data: KVM tells of their EOIs. */
+  readonly #routes = new Map<string, number>();
+  #next = 0;
+
+  constructor(private readonly chip: KernelIrqchip) {}
+
+  deliver(dest: number, logical: boolean, mode: number, vector: number, level: boolean): boolean {
+    const address = (0xfee00000 | dest << 12 | (logical ? 4 : 0)) >>> 0;
+    const data = vector | mode << 8 | (level ? 0xc000 : 0);
+    if (level) this.#watch(address, data);
+    return this.chip.signalMsi(address, data);
+  }
+
+  #watch(address: number, data: number): void {
+    const key = `${address},${data}`;
+    if (this.#routes.has(key)) return;
+    const pin = this.#next;
+    this.#next = (this.#next + 1) % IOAPIC_PINS;
+    for (const [old, n] of this.#routes) if (n === pin) this.#routes.delete(old);
+    this.#routes.set(key, pin);
+    this.chip.setRoute(pin, { address, data });
+  }
+
+  onEoi(f: (vector: number) => void): void {
+    this.chip.onEoi = f;
+  }
+
+  /** KVM has forgotten its routes. */
+  reset(): void {
+    this.#routes.clear();
+  }
+}
+
+function splitInterrupts(env: MachineEnv, chip: KernelIrqchip): PcInterrupts {
+  let bsp: Vcpu | undefined;
+  const pic = new I8259(irqLine((level) => bsp?.setIntr(level)));
+  const bus = new MessageBus(chip), ioapic = new IoApic(bus), gsi = new GsiRouter(pic, ioapic);
+  env.io.map(pic.masterPorts, 0x20);
+  env.io.map(pic.slavePorts, 0xa0);
+  env.io.map(pic.elcr1, 0x4d0);
+  env.io.map(pic.elcr2, 0x4d1);
+  env.mem.map(ioapic.region, IOAPIC_BASE);
+  const cpus: Vcpu[] = [];
+  const routed: Device = {
+    type: chip.type,
+    reset: () => {
+      bus.reset();
+      chip.reset();
+    },
+    save: () => chip.save(),
+    load: (state) => {
+      bus.reset();
+      chip.load(state);
+    },
+  };
+  return {
+    line: (n) => gsi.line(n),
+    addVcpu(cpu, isBsp) {
+      cpus.push(cpu);
+      cpu.interruptSource = new PicSource(pic);
+      if (isBsp) bsp = cpu;
+    },
+    msi: (address, data) => void chip.signalMsi(address, data),
+    nmi: () => cpus.forEach((c) => c.nmi()),
+    devices: [
+      { id: "irqchip", device: routed },
+      { id: "i8259", device: pic },
+      { id: "ioapic", device: ioapic },
+    ],
+    pic,
+    ioapic,
+    gsi,
+    lapics: [],
   };
 }
 

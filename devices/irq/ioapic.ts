@@ -5,7 +5,6 @@
 import { type IrqLine, StatefulDevice } from "../../core/device.ts";
 import { log } from "../../core/log.ts";
 import { type IoRegion, ioRegion } from "../../core/memory/region.ts";
-import type { ApicBus } from "./apic_bus.ts";
 import { Delivery } from "./lapic.ts";
 
 export const IOAPIC_PINS = 24;
@@ -24,6 +23,14 @@ export const Redirection = {
   level: 0x8000,
   masked: 0x10000,
 } as const;
+
+/** Where messages go and EOIs come from: an `ApicBus`, or local APICs inside the accelerator. */
+export interface IoApicBus {
+  /** Whether some processor took it. Parameters as a redirection entry has them. */
+  deliver(dest: number, logical: boolean, mode: number, vector: number, level: boolean): boolean;
+  /** `f` is called with the vector of every level-triggered interrupt that a processor has ended. */
+  onEoi(f: (vector: number) => void): void;
+}
 
 export interface IoApicState {
   /** IOAPICID, bits 27–24. */
@@ -47,10 +54,10 @@ export class IoApic extends StatefulDevice<IoApicState> {
     write: (offset, _size, value) => this.#write(offset, value),
   });
   readonly #pins: IrqLine[];
-  readonly #bus: ApicBus;
+  readonly #bus: IoApicBus;
 
   /** @param bus carries the messages to the local APICs and their EOIs back */
-  constructor(bus: ApicBus) {
+  constructor(bus: IoApicBus) {
     super(() => ({
       id: 0,
       ioregsel: 0,
