@@ -124,8 +124,10 @@ function loadEnvironment(cpu: Cpu, i: Insn, lin: Lin): void {
 
 defineHelper("FNSTENV", (cpu, i) => {
   storeEnvironment(cpu, i, area(cpu, i, envBytes(i), true));
+  const pending = cpu.get32(S.FSW) & Sw.ES;
   cpu.set32(S.FCW, cpu.get32(S.FCW) | 0x3f);
   updateSummary(cpu);
+  if (pending) errorCleared(cpu);
 });
 
 defineHelper("FLDENV", (cpu, i) => {
@@ -255,7 +257,9 @@ defineHelper("FXRSTOR", (cpu, i) => {
   const sse = (cpu.cr4 & CR4_OSFXSR) !== 0;
   const mxcsr = mem.read(addLin(lin, 24), 4);
   if (sse && (mxcsr & ~MXCSR_MASK) !== 0) cpu.gp(0);
+  const pending = cpu.get32(S.FSW) & Sw.ES;
   loadX87(cpu, lin, i.opSize === 64);
+  if (pending && !(cpu.get32(S.FSW) & Sw.ES)) errorCleared(cpu);
   if (!sse) return;
   cpu.set32(S.MXCSR, mxcsr | 0);
   for (let n = 0; n < xmmCount(cpu); n++) {

@@ -79,9 +79,7 @@ export function exp2m1(x: bigint): bigint {
   const rest = expm1Series(mul(x - (BigInt(k) << (WIDE - 6n)), LN2));
   if (k === 0) return rest;
   // Above 1/2 the table's entry is that of the half, squared.
-  const whole = Math.abs(k) > 32
-    ? mul(exp2Table(k >> 1), exp2Table(k - (k >> 1)))
-    : exp2Table(k);
+  const whole = Math.abs(k) > 32 ? mul(exp2Table(k >> 1), exp2Table(k - (k >> 1))) : exp2Table(k);
   return mul(whole, rest) + whole - UNIT;
 }
 

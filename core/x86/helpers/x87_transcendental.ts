@@ -27,12 +27,13 @@ import {
 } from "./x87.ts";
 import * as M from "./x87_math.ts";
 
-/** A result before rounding: ±m × 2^e, `exact` when nothing is left out. */
+/** A result before rounding: ±m × 2^e and something below its last bit. */
 interface Real {
   readonly negative: boolean;
   readonly m: bigint;
   readonly e: number;
-  readonly exact?: boolean;
+  /** It is m × 2^e, but said to be inexact. */
+  readonly quotient?: boolean;
 }
 
 /** A fixed-point number as a result; zero never comes here. */
@@ -44,8 +45,8 @@ const infinity = (negative: boolean): Ext => ({ h: negative ? 0xffff : 0x7fff, l
 const zero = (negative: boolean): Ext => ({ h: negative ? 0x8000 : 0, l: 0n });
 const isNegative = (v: Ext): boolean => v.h >= 0x8000;
 
-function rounded(cpu: Cpu, r: Real): Ext {
-  return round(cpu, r.negative, r.m, r.e, !r.exact);
+function rounded(cpu: Cpu, r: Real, inexact = true): Ext {
+  return round(cpu, r.negative, r.m, r.e, inexact);
 }
 
 /** Exponent of the leading bit of a finite, non-zero operand. */
@@ -64,12 +65,27 @@ function nearly(negative: boolean, m: bigint, e: number, grows: boolean): Real {
 }
 
 const INVALID = "invalid", DIVIDE = "divide";
-type Outcome = Ext | Real | typeof INVALID | typeof DIVIDE;
+/** A result that is said to be inexact although nothing is rounded. */
+interface Kept {
+  readonly kept: Ext;
+}
+type Outcome = Ext | Real | Kept | typeof INVALID | typeof DIVIDE;
 
 /** Signed fixed-point value of an operand of magnitude below 2^64. */
 function toFixed(v: Ext): bigint {
   const u = unpack(v), f = M.fixed(u.m, u.e);
   return u.negative ? -f : f;
+}
+
+/** A denormal handed back unchanged is an underflow all the same. */
+function kept(cpu: Cpu, v: Ext): Ext {
+  if (isDenormal(v)) {
+    const r = rounded(cpu, { ...unpack(v) }, false);
+    raise(cpu, v.l < INTEGER ? Sw.UE | Sw.PE : Sw.PE);
+    return r;
+  }
+  raise(cpu, Sw.PE);
+  return v;
 }
 
 /** Stores an outcome in ST(i); false when an unmasked exception suppresses it. */
@@ -80,7 +96,14 @@ function finish(cpu: Cpu, i: number, o: Outcome, divideSign = false): boolean {
   } else if (o === DIVIDE) {
     if (raise(cpu, Sw.ZE)) return false;
     setSt(cpu, i, infinity(divideSign));
-  } else setSt(cpu, i, "h" in o ? o : rounded(cpu, o));
+  } else if ("kept" in o) {
+    setSt(cpu, i, kept(cpu, o.kept));
+  } else if ("h" in o) setSt(cpu, i, o);
+  else {
+    const v = rounded(cpu, o, !o.quotient);
+    setSt(cpu, i, v);
+    if (o.quotient) raise(cpu, isDenormal(v) ? Sw.UE | Sw.PE : Sw.PE);
+  }
   return true;
 }
 
@@ -95,9 +118,9 @@ function f2xm1(v: Ext): Outcome {
     return nearly(negative, m * M.LN2, e - M.P, !negative);
   }
   if (top >= 0) {
-    // Exactly ±1 is allowed; the processor leaves what is beyond alone.
-    if (m !== INTEGER || top > 0) return v;
-    return negative ? { h: 0xbffe, l: INTEGER } : v;
+    // Beyond ±1 the processor changes nothing but reports an inexact result.
+    const half = top === 0 && m === INTEGER && negative;
+    return { kept: half ? { h: 0xbffe, l: INTEGER } : v };
   }
   return real(M.exp2m1(toFixed(v)));
 }
@@ -117,11 +140,7 @@ type Trig = "sin" | "cos" | "tan";
 function trig(kind: Trig, v: Ext): Outcome {
   if (isZero(v)) return kind === "cos" ? ONE : v;
   const top = magnitude(v), { negative, m, e } = unpack(v);
-  if (top < -70) {
-    return kind === "cos"
-      ? nearly(false, 1n, 0, false)
-      : nearly(negative, m, e, kind === "tan");
-  }
+  if (top < -68) return { kept: kind === "cos" ? ONE : v };
   const { quadrant, r, at } = M.reduce(m, e);
   const { sin, cos } = M.sinCos(M.fixed(r, at));
   const s = quadrant & 1 ? cos : sin, c = quadrant & 1 ? -sin : cos;
@@ -214,7 +233,6 @@ function times(y: Ext, log: Real): Real {
     negative: u.negative !== log.negative,
     m: u.m * log.m,
     e: u.e + log.e,
-    exact: log.exact,
   };
 }
 
@@ -230,29 +248,24 @@ binary("FYL2X", (_cpu, x, y) => {
   }
   if (isNegative(x)) return INVALID;
   if (isInfinity(x)) return timesInfinity(y, false);
-  const top = magnitude(x), { m, e } = unpack(x);
-  // x = 2^k × f, f from 1/√2 to √2.
-  const bits = m.toString(2).length;
-  const power = m === 1n << BigInt(bits - 1);
-  if (isInfinity(y)) {
-    if (power && top === 0) return INVALID;
-    return infinity(isNegative(y) !== top < 0);
-  }
-  if (power && top === 0) return zero(isNegative(y));
-  if (isZero(y)) return zero(isNegative(y) !== top < 0);
-  if (power) {
-    const k = BigInt(top);
-    return times(y, { negative: k < 0n, m: k < 0n ? -k : k, e: 0, exact: true });
-  }
-  let k = top, f = M.fixed(m, e - top);
+  const { m, e } = unpack(x);
+  const k = magnitude(x), f = M.fixed(m, e - k);
+  if (f === M.UNIT && k === 0) return isInfinity(y) ? INVALID : zero(isNegative(y));
+  if (isInfinity(y)) return infinity(isNegative(y) !== k < 0);
+  if (isZero(y)) return zero(isNegative(y) !== k < 0);
+  return times(y, log2(k, f));
+});
+
+/** log2(2^k × f), f from 1 below 2; the argument is not 1. */
+function log2(k: number, f: bigint): Real {
+  // The processor's logarithm of a power of two is a trifle above the integer.
+  if (f === M.UNIT) return nearly(k < 0, BigInt(Math.abs(k)), 0, k > 0);
   if (f * f > 2n * M.UNIT * M.UNIT) {
     f >>= 1n;
     k++;
   }
-  const log = M.ln(f);
-  // k + ln f / ln 2, scaled so that a small logarithm keeps its bits.
-  return times(y, real((BigInt(k) << BigInt(M.P)) + (log << BigInt(M.P)) / M.LN2));
-});
+  return real((BigInt(k) << BigInt(M.P)) + (M.ln(f) << BigInt(M.P)) / M.LN2);
+}
 
 binary("FYL2XP1", (_cpu, x, y) => {
   if (isZero(x)) {
@@ -262,20 +275,17 @@ binary("FYL2XP1", (_cpu, x, y) => {
   const top = magnitude(x), { negative, m, e } = unpack(x);
   if (isInfinity(y)) return infinity(negative !== isNegative(y));
   if (isZero(y)) return zero(negative !== isNegative(y));
+  // From -1 down the processor hands back its argument.
+  if (negative && top >= 0) return { kept: x };
   if (top < -70) {
     // x / ln 2, a little less for positive x.
     const q = (m << BigInt(2 * M.P)) / M.LN2;
     return times(y, nearly(negative, q, e - M.P, negative));
   }
-  const v = toFixed(x);
-  if (v <= -M.UNIT) return INVALID;
-  let k = 0, f = M.UNIT + v;
-  while (f > M.UNIT + M.UNIT / 2n) {
-    f >>= 1n;
-    k++;
-  }
-  const log = k === 0 && v > -M.UNIT / 4n ? M.log1p(v) : M.log1p(f - M.UNIT);
-  return times(y, real((BigInt(k) << BigInt(M.P)) + (log << BigInt(M.P)) / M.LN2));
+  if (top > 128) return times(y, log2(top, M.fixed(m, e - top)));
+  const sum = M.UNIT + toFixed(x);
+  const k = sum.toString(2).length - 1 - M.P;
+  return times(y, log2(k, k < 0 ? sum << BigInt(-k) : sum >> BigInt(k)));
 });
 
 /** π × n/4 with the sign of y. */
@@ -294,10 +304,15 @@ binary("FPATAN", (_cpu, x, y) => {
   if (isZero(x)) return angle(y, 2);
   const a = unpack(y), b = unpack(x), sign = isNegative(y);
   const apart = magnitude(y) - magnitude(x);
-  if (apart < -70 && !left) {
-    // y / x, a little less.
-    const q = (a.m << 200n) / b.m;
-    return { ...nearly(false, q, a.e - b.e - 200, false), negative: sign };
+  if (apart < -40 && !left) {
+    // The quotient itself, rounded as a division.
+    const q = (a.m << 200n) / b.m, exact = q * b.m === a.m << 200n;
+    return {
+      negative: sign,
+      m: exact ? q : (q << 1n) + 1n,
+      e: a.e - b.e - (exact ? 200 : 201),
+      quotient: true,
+    };
   }
   const signed = (v: bigint): Real => ({ ...real(v), negative: sign });
   if (apart > 100) return signed(M.PI / 2n + (left ? 1n : -1n));
