@@ -5,6 +5,8 @@ import { arithmeticSemantics } from "./arithmetic.ts";
 import { bitSemantics } from "./bits.ts";
 import { controlSemantics } from "./control.ts";
 import { shiftSemantics } from "./shifts.ts";
+import { sse3Semantics } from "./sse3.ts";
+import { sse4Semantics } from "./sse4.ts";
 import { sseCompareSemantics } from "./sse_compare.ts";
 import { sseConvertSemantics } from "./sse_convert.ts";
 import { sseFloatSemantics } from "./sse_float.ts";
@@ -32,5 +34,7 @@ export function allSemantics(): void {
   sseFloatSemantics();
   sseConvertSemantics();
   sseCompareSemantics();
+  sse3Semantics();
+  sse4Semantics();
   x87Semantics();
 }

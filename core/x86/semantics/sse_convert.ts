@@ -153,21 +153,24 @@ export function sseConvertSemantics(): void {
     sse(`CVT${T}SD2SI`, toGpr(DOUBLE, t));
     sse(`CVT${T}PS2DQ`, (e) => e.wrV(0, toIntegers(e, SINGLE, e.let(rdAligned(e, 1)), t)));
     sse(`CVT${T}PD2DQ`, (e) => e.wrV(0, toIntegers(e, DOUBLE, e.let(rdAligned(e, 1)), t)));
+    // MMX state is entered before #XM is raised.
     mixed(`CVT${T}PS2PI`, (e) => {
-      wrMm(e, 0, toIntegers(e, SINGLE, e.let(low64(e.rdLow(1, 8))), t));
+      const v = e.let(low64(e.rdLow(1, 8)));
       enterMmx(e);
+      wrMm(e, 0, toIntegers(e, SINGLE, v, t));
     });
     mixed(`CVT${T}PD2PI`, (e) => {
-      wrMm(e, 0, toIntegers(e, DOUBLE, e.let(rdAligned(e, 1)), t));
+      const v = e.let(rdAligned(e, 1));
       enterMmx(e);
+      wrMm(e, 0, toIntegers(e, DOUBLE, v, t));
     });
   }
   sse("CVTDQ2PS", (e) => e.wrV(0, toSingles(e, e.let(rdAligned(e, 1)))));
   sse("CVTDQ2PD", (e) => e.wrV(0, low64(e.rdLow(1, 8)).simd("f64x2.convert_low_i32x4_s")));
   mixed("CVTPI2PS", (e) => {
-    const r = toSingles(e, e.let(low64(e.rdLow(1, 8))));
-    e.wrLow(0, e.let(r.lane64(0)) as AnyInt, 8);
+    const v = e.let(low64(e.rdLow(1, 8)));
     if (!e.isMem(1)) enterMmx(e);
+    e.wrLow(0, e.let(toSingles(e, v).lane64(0)) as AnyInt, 8);
   });
   mixed("CVTPI2PD", (e) => {
     e.wrV(0, low64(e.rdLow(1, 8)).simd("f64x2.convert_low_i32x4_s"));

@@ -83,7 +83,7 @@ function scalarSqrt(t: Format): (e: Emit) => void {
 }
 
 /** Whether native arithmetic on vectors gave what the processor gives, with nothing to flag. */
-function plainVectors(e: Emit, t: Format, operands: readonly V128[], r: V128): I32 {
+export function plainVectors(e: Emit, t: Format, operands: readonly V128[], r: V128): I32 {
   const shape = shapeOf(t), min = splat(t, t.min);
   const size = e.let(r.simd(`${shape}.abs`));
   let ok = size.simd(`${shape}.gt`, min)
