@@ -12,6 +12,7 @@ import { sseConvertSemantics } from "./sse_convert.ts";
 import { sseFloatSemantics } from "./sse_float.ts";
 import { packedIntegerSemantics } from "./sse_int.ts";
 import { sseMoveSemantics } from "./sse_move.ts";
+import { sseStringSemantics } from "./sse_string.ts";
 import { stringSemantics } from "./strings.ts";
 import { systemSemantics } from "./system.ts";
 import { x87Semantics } from "./x87.ts";
@@ -36,5 +37,6 @@ export function allSemantics(): void {
   sseCompareSemantics();
   sse3Semantics();
   sse4Semantics();
+  sseStringSemantics();
   x87Semantics();
 }

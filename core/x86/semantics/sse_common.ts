@@ -3,6 +3,8 @@
  * kind of register, and definitions that serve both register files.
  */
 import { type AnyInt, I32, I64, V128 } from "../../wasm/expr.ts";
+import { opcode } from "../../wasm/opcodes.ts";
+import { G, type StateStore } from "../ir.ts";
 import * as S from "../state.ts";
 import { Mode, Vec } from "../state.ts";
 import { type Addr, define, type Emit } from "./emit.ts";
@@ -110,6 +112,15 @@ export function low64(v: I64): V128 {
 }
 export function low32(v: I32): V128 {
   return ZERO.withLane("i32x4", 0, v);
+}
+
+/** Writes an XMM register that is no operand of the encoding. */
+export function setXmm(e: Emit, n: number, v: V128): void {
+  e.f.guest(
+    G.SET_STATE,
+    [v],
+    { op: opcode("v128.store"), slot: -1, offset: S.XMM + S.XMM_SIZE * n } satisfies StateStore,
+  );
 }
 
 /** MMX operand n or 64 bits of memory, in both halves of a vector. */
