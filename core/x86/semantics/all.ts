@@ -9,6 +9,7 @@ import { sse3Semantics } from "./sse3.ts";
 import { sse4Semantics } from "./sse4.ts";
 import { sseCompareSemantics } from "./sse_compare.ts";
 import { sseConvertSemantics } from "./sse_convert.ts";
+import { sseCryptoSemantics } from "./sse_crypto.ts";
 import { sseFloatSemantics } from "./sse_float.ts";
 import { packedIntegerSemantics } from "./sse_int.ts";
 import { sseMoveSemantics } from "./sse_move.ts";
@@ -38,5 +39,6 @@ export function allSemantics(): void {
   sse3Semantics();
   sse4Semantics();
   sseStringSemantics();
+  sseCryptoSemantics();
   x87Semantics();
 }
