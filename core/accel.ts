@@ -5,6 +5,7 @@
  */
 import type { GuestMemory } from "./memory/guest_memory.ts";
 import type { AddressSpace } from "./memory/address_space.ts";
+import type { IoOps } from "./memory/region.ts";
 import type { Clock } from "./clock.ts";
 import type { Device } from "./device.ts";
 
@@ -227,6 +228,11 @@ export interface KernelIrqchip extends Device {
   signalMsi(address: number, data: number): boolean;
   /** `split`: what an IOAPIC pin sends (undefined: masked), so that KVM reports its EOIs. */
   setRoute(pin: number, message: { address: number; data: number } | undefined): void;
+  /** `on`: raw state of PIC master (0), slave (1) or IOAPIC (2), as KVM_GET_IRQCHIP gives it. */
+  chip(id: 0 | 1 | 2): Uint8Array;
+  setChip(id: 0 | 1 | 2, state: Uint8Array): void;
+  /** `on`: ports 40h–43h of the PIT, for accesses that are not the guest's. */
+  readonly pitPorts?: IoOps;
   /** `split`: called with the vector of a level-triggered interrupt that a vCPU has ended. */
   onEoi: (vector: number) => void;
 }

@@ -7,11 +7,14 @@ import type { KernelIrqchip } from "../accel.ts";
 import type { DeviceState } from "../device.ts";
 import { Cap, Req } from "./abi.ts";
 import type { Libc } from "./libc.ts";
+import { KernelPit } from "./pit.ts";
 import { Size, Struct } from "./structs.ts";
 
 const IOAPIC_PINS = 24, PIC_PINS = 16;
 /** `kvm_irqchip.chip_id`. */
 const PIC_MASTER = 0, PIC_SLAVE = 1, IOAPIC = 2;
+/** Where the state begins in `struct kvm_irqchip`. */
+const CHIP_STATE = 8;
 const ROUTE_IRQCHIP = 1, ROUTE_MSI = 2, ROUTE_SIZE = 48;
 /** KVM_PIT_SPEAKER_DUMMY: the kernel answers port 61h too. */
 const PIT_SPEAKER_DUMMY = 1;
@@ -31,6 +34,7 @@ interface ChipStates {
 
 export class KvmIrqchip implements KernelIrqchip {
   readonly type: string;
+  readonly pitPorts: KernelPit | undefined;
   onEoi: (vector: number) => void = () => {};
   readonly #line = new Struct(8);
   readonly #msi = new Struct(32);
@@ -55,7 +59,10 @@ export class KvmIrqchip implements KernelIrqchip {
       const pit = new Struct(64);
       pit.view.setUint32(0, PIT_SPEAKER_DUMMY, true);
       this.#must(Req.CREATE_PIT2, pit.u8, "Create kernel PIC irqchip failed");
+      // No waiting for the guest's EOI between two ticks: one made from this side goes unnoticed.
+      libc.ioctlBuffer(vmFd, Req.REINJECT_CONTROL, new Uint8Array(32));
       this.#setRoutes(isaRoutes());
+      this.pitPorts = new KernelPit(libc, vmFd);
     }
     this.#initial = this.#read();
   }
@@ -116,14 +123,27 @@ export class KvmIrqchip implements KernelIrqchip {
     for (const [pin, m] of s.messages) this.setRoute(pin, m);
   }
 
+  chip(id: number): Uint8Array {
+    return this.#readChip(id).subarray(CHIP_STATE);
+  }
+
+  setChip(id: number, state: Uint8Array): void {
+    const s = new Struct(Size.IRQCHIP);
+    s.view.setUint32(0, id, true);
+    s.u8.set(state, CHIP_STATE);
+    this.#must(Req.SET_IRQCHIP, s.u8, "KVM_SET_IRQCHIP failed");
+  }
+
+  #readChip(id: number): Uint8Array {
+    const s = new Struct(Size.IRQCHIP);
+    s.view.setUint32(0, id, true);
+    this.#must(Req.GET_IRQCHIP, s.u8, "KVM_GET_IRQCHIP failed");
+    return s.u8;
+  }
+
   #read(): ChipStates {
     if (this.mode === "split") return { chips: [], pit: undefined };
-    const chips = [PIC_MASTER, PIC_SLAVE, IOAPIC].map((id) => {
-      const s = new Struct(Size.IRQCHIP);
-      s.view.setUint32(0, id, true);
-      this.#must(Req.GET_IRQCHIP, s.u8, "KVM_GET_IRQCHIP failed");
-      return s.u8;
-    });
+    const chips = [PIC_MASTER, PIC_SLAVE, IOAPIC].map((id) => this.#readChip(id));
     const pit = new Uint8Array(Size.PIT_STATE2);
     this.#must(Req.GET_PIT2, pit, "KVM_GET_PIT2 failed");
     return { chips, pit };

@@ -22,6 +22,7 @@ const symbols = {
   timer_create: { parameters: ["i32", "buffer", "buffer"], result: "i32" },
   timer_settime: { parameters: ["usize", "i32", "buffer", "pointer"], result: "i32" },
   timer_delete: { parameters: ["usize"], result: "i32" },
+  clock_gettime: { parameters: ["i32", "buffer"], result: "i32" },
   strerror: { parameters: ["i32"], result: "pointer" },
   __errno_location: { parameters: [], result: "pointer" },
 } as const;
@@ -144,6 +145,13 @@ export class Libc {
   /** Sends a signal to one thread of this process. */
   tgkill(tid: number, signal: number): void {
     this.c.syscall(SYS_tgkill, BigInt(this.c.getpid()), BigInt(tid), BigInt(signal));
+  }
+
+  /** CLOCK_MONOTONIC in ns. */
+  monotonic(): bigint {
+    const t = new BigInt64Array(2);
+    this.c.clock_gettime(CLOCK_MONOTONIC, new Uint8Array(t.buffer));
+    return t[0] * 1_000_000_000n + t[1];
   }
 
   /** A timer that sends `signal` to the calling thread. */

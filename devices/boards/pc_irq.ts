@@ -4,11 +4,13 @@
  */
 import type { KernelIrqchip, Vcpu } from "../../core/accel.ts";
 import { type Device, type IrqLine, irqLine } from "../../core/device.ts";
+import { ioRegion } from "../../core/memory/region.ts";
 import { ApicBus } from "../irq/apic_bus.ts";
 import { GsiRouter } from "../irq/gsi.ts";
 import { I8259 } from "../irq/i8259.ts";
 import { IoApic, IOAPIC_PINS, type IoApicBus } from "../irq/ioapic.ts";
 import type { Lapic } from "../irq/lapic.ts";
+import { KernelChips } from "../irq/kernel_chips.ts";
 import { PicSource } from "../irq/pic_source.ts";
 import type { MachineEnv } from "./env.ts";
 
@@ -25,7 +27,7 @@ export interface PcInterrupts {
   /** Pulses the NMI pins. */
   nmi(): void;
   readonly devices: readonly { id: string; device: Device }[];
-  /** Undefined where the accelerator has them. */
+  /** Where the accelerator has them, copies of their state of the moment. */
   readonly pic?: I8259;
   readonly ioapic?: IoApic;
   readonly gsi?: GsiRouter;
@@ -173,7 +175,9 @@ function splitInterrupts(env: MachineEnv, chip: KernelIrqchip): PcInterrupts {
 function kernelInterrupts(env: MachineEnv): PcInterrupts {
   const chip = env.vm.irqchip!;
   const raised = new Array<number>(GSI_COUNT).fill(0);
-  const cpus: Vcpu[] = [];
+  const cpus: Vcpu[] = [], chips = new KernelChips(chip);
+  for (const { port, region } of chips.ports()) env.io.map(region, port);
+  if (chip.pitPorts) env.io.map(ioRegion("pit", 4, chip.pitPorts), 0x40);
   return {
     line(n) {
       return irqLine((level) => {
@@ -185,6 +189,12 @@ function kernelInterrupts(env: MachineEnv): PcInterrupts {
     msi: (address, data) => void chip.signalMsi(address, data),
     nmi: () => cpus.forEach((c) => c.nmi()),
     devices: [{ id: "irqchip", device: chip }],
+    get pic() {
+      return chips.pic;
+    },
+    get ioapic() {
+      return chips.ioapic;
+    },
     lapics: [],
   };
 }

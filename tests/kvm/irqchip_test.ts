@@ -1,6 +1,8 @@
 /** KVM's own interrupt controllers, whole and split, driven by small guests. */
 import { assert, assertEquals } from "@std/assert";
 import type { Segment } from "../../core/accel.ts";
+import { ioRegion } from "../../core/memory/region.ts";
+import { KernelChips } from "../../devices/irq/kernel_chips.ts";
 import { type Bench, hex, kvmTest, Vectors, within, withThreads } from "./harness.ts";
 
 const LAPIC = 0xfee00000n, IOAPIC = 0xfec00000n;
@@ -163,5 +165,61 @@ kvmTest(
       await within(5000, run);
       assertEquals(b.log.map((a) => a.value), [0x21, 0x51, 0x52]);
       assertEquals(eois, [0x51], "an edge-triggered one is not reported");
+    }),
+);
+
+kvmTest(
+  "on: ports of the chips from this side: set-up, EOI, masks, the timer",
+  () =>
+    withThreads({ kernelIrqchip: "on" }, async (b) => {
+      const chip = b.vm.irqchip!, chips = new KernelChips(chip);
+      for (const { port, region } of chips.ports()) b.io.map(region, port);
+      b.io.map(ioRegion("pit", 4, chip.pitPorts!), 0x40);
+      const outb = (port: number, ...values: number[]) =>
+        values.forEach((v) => b.io.write(port, 1, v));
+      outb(0x20, 0x11);
+      outb(0x21, 0x20, 0x04, 0x01, 0xfd); // vectors from 20h, IRQ 1 alone
+      outb(0xa0, 0x11);
+      outb(0xa1, 0x28, 0x02, 0x01, 0xff);
+      assertEquals([b.io.read(0x21, 1), b.io.read(0xa1, 1)], [0xfd, 0xff]);
+      assertEquals(chips.pic.state.master.base, 0x20);
+      let seen = 0;
+      b.port(0x91, 1, {
+        write: () => {
+          outb(0x20, 0x0b);
+          assertEquals(b.io.read(0x20, 1), 2, "in service");
+          outb(0x20, 0x20);
+          assertEquals(b.io.read(0x20, 1), 0, "ended");
+          chip.setIrqLine(1, false);
+          if (++seen < 3) setTimeout(() => chip.setIrqLine(1, true), 5);
+          else b.vcpu.kick();
+        },
+      });
+      vector(b, 0x21, 0x2000, "e6 91 cf"); // out 91h, al; iret
+      vector(b, 0x20, 0x2100, "e6 92 cf");
+      b.load(0x1000, hex("fb f4 eb fc")); // again: sti; hlt; jmp
+      b.realMode(0x100, 0);
+      setTimeout(() => chip.setIrqLine(1, true), 10);
+      await within(5000, b.vcpu.runAsync!());
+      assertEquals(seen, 3);
+
+      outb(0x21, 0xfe); // the timer alone, at 1 kHz
+      outb(0x43, 0x34);
+      outb(0x40, 1193 & 0xff, 1193 >> 8);
+      let ticks = 0;
+      b.port(0x92, 1, {
+        write: () => {
+          outb(0x20, 0x20);
+          if (++ticks === 5) b.vcpu.kick();
+        },
+      });
+      await within(5000, b.vcpu.runAsync!());
+      assertEquals(ticks, 5);
+      const counts = Array.from({ length: 20 }, () => {
+        outb(0x43, 0x00); // latch
+        return b.io.read(0x40, 1) | b.io.read(0x40, 1) << 8;
+      });
+      assert(counts.every((c) => c <= 1193), counts.join());
+      assert(new Set(counts).size > 1, "it counts");
     }),
 );
