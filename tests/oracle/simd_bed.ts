@@ -7,7 +7,7 @@ import type { TcgVcpu } from "../../core/tcg/vcpu.ts";
 import { tcgMemory, TcgVm } from "../../core/tcg/vm.ts";
 import type { Cpu } from "../../core/x86/cpu.ts";
 import * as S from "../../core/x86/state.ts";
-import { Exit, Vec } from "../../core/x86/state.ts";
+import { Exit } from "../../core/x86/state.ts";
 import { Ctx, DATA_BYTES, Fx } from "./simd_native.ts";
 
 const CODE = 0x10000, TABLES = 0x8000;
@@ -74,8 +74,22 @@ export class SimdBed {
   step(): number | undefined {
     this.vm.enter(this.cpu.base, this.#rec);
     if (this.cpu.get32(S.EXIT) !== Exit.EXCEPTION) throw new Error("unexpected exit");
-    const vector = this.cpu.get32(S.EXC_VECTOR);
-    return vector === Vec.UD ? undefined : vector;
+    return this.cpu.get32(S.EXIT_REC) === this.#rec ? this.cpu.get32(S.EXC_VECTOR) : undefined;
+  }
+
+  /** Prepares and runs; the vector raised, or undefined. */
+  run(...instruction: number[]): number | undefined {
+    this.prepare(Uint8Array.from(instruction));
+    return this.step();
+  }
+
+  xmm(n: number): [lo: bigint, hi: bigint] {
+    const at = S.XMM + S.XMM_SIZE * n;
+    return [this.cpu.get64(at), this.cpu.get64(at + 8)];
+  }
+  setXmm(n: number, lo: bigint, hi: bigint): void {
+    this.cpu.set64(S.XMM + S.XMM_SIZE * n, lo);
+    this.cpu.set64(S.XMM + S.XMM_SIZE * n + 8, hi);
   }
 
   /** Loads a context; `pointers` are general registers that address data: their offset in it. */

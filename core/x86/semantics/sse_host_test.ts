@@ -1,0 +1,43 @@
+/** A sample of the comparison with the host processor; the long run is `tests/oracle/simd_fuzz.ts`. */
+import { assert, assertEquals } from "@std/assert";
+import { hostFeatures, SimdFuzz, simdRows } from "../../../tests/oracle/simd_fuzz.ts";
+import { hasNative } from "../../../tests/oracle/simd_native.ts";
+
+const skip = !hasNative();
+const why = skip ? " (skipped: needs an x86-64 Linux host)" : "";
+
+function sample(bits: 32 | 64, rounds: number, seed: number, unmasked: boolean): void {
+  const fuzz = new SimdFuzz(bits);
+  try {
+    const differences: string[] = [];
+    let cases = 0;
+    for (const row of simdRows()) {
+      // Both modes differ in addresses and 64-bit operands only.
+      if (bits === 64 && row.valid.bits32 && !/\/m[vy]|\bry\b/.test(row.syntax)) continue;
+      const r = fuzz.row(row, { rounds, seed, encodings: 1, bits, unmasked });
+      cases += r.cases;
+      differences.push(...r.differences);
+    }
+    assertEquals(differences, []);
+    assert(cases > rounds);
+  } finally {
+    fuzz.close();
+  }
+}
+
+Deno.test({
+  name: `MMX and SSE match the host processor${why}`,
+  ignore: skip,
+  fn() {
+    assert(hostFeatures().has("sse2"));
+    sample(32, 24, 1, false);
+  },
+});
+
+Deno.test({
+  name: `MMX and SSE with unmasked exceptions match the host processor${why}`,
+  ignore: skip,
+  fn() {
+    sample(64, 24, 2, true);
+  },
+});
