@@ -17,6 +17,7 @@ import {
   fpuNan1,
   fpuNan2,
   fpuRound,
+  fsw,
   INTEGER_BIT,
   isDenormal,
   isInfinity,
@@ -29,6 +30,7 @@ import {
   precisionDrop,
   put,
   raise,
+  setFsw,
   shiftJam,
   Sw,
   var32,
@@ -49,6 +51,16 @@ export interface Binary {
   readonly sa: L64;
   readonly eb: L32;
   readonly sb: L64;
+  /** Rounds and stores a result. */
+  readonly round: (sign: I32, exp: I32, sig: I64, rest: I64) => void;
+  /** Leaves when the result is already stored. */
+  readonly done: () => void;
+}
+
+export interface Operation {
+  readonly callee: Callee;
+  /** Emits the operation on normal operands in place. */
+  readonly finite: (f: FunctionBuilder, o: Binary) => void;
 }
 
 /**
@@ -60,8 +72,8 @@ export function binary(
   name: string,
   special: (f: FunctionBuilder, o: Binary, denormal: () => void) => void,
   finite: (f: FunctionBuilder, o: Binary) => void,
-): Callee {
-  return library(
+): Operation {
+  const callee = library(
     name,
     { params: ["i32", "i32", "i32", "i64", "i32", "i64", "i32"], results: ["i32"] },
     (f) => {
@@ -79,6 +91,9 @@ export function binary(
         sa: var64(f, al),
         eb: var32(f, exponent(bh)),
         sb: var64(f, bl),
+        round: (sign, exp, sig, rest) =>
+          f.call(fpuRound, cpu, dst, sign, exp, sig, rest, precisionDrop(cpu)),
+        done: () => f.return(I32.of(0)),
       };
       f.if(isNormal(ah, al).and(isNormal(bh, bl)).and(pre.eqz()).eqz(), () => {
         clearC1(f, cpu);
@@ -98,10 +113,81 @@ export function binary(
       f.return(I32.of(0));
     },
   );
+  return { callee, finite };
 }
 
-function round(f: FunctionBuilder, o: Binary, sign: I32, exp: I32, sig: I64, rest: I64): void {
-  f.call(fpuRound, o.cpu, o.dst, sign, exp, sig, rest, precisionDrop(o.cpu));
+/** Rounds in place what is in range, to nearest, with 53 or 64 bits; else by a call. */
+function roundInline(
+  f: FunctionBuilder,
+  o: { readonly cpu: I32; readonly dst: I32 },
+  sign: I32,
+  exp0: I32,
+  sig0: I64,
+  rest0: I64,
+): void {
+  const { cpu, dst } = o;
+  const control = f.let(fcw(cpu));
+  const exp = var32(f, exp0), sig = var64(f, sig0), rest = var64(f, rest0);
+  f.if(exp.get().sub(1).lt_u(0x7ffd).and(control.and(0xe20).eq(0x220)), () => {
+    const unit = var64(f, I64.of(1));
+    f.if(control.and(0x100).eqz(), () => {
+      rest.set(sig.get().shl(53).or(rest.get().ne(0).extend_u()));
+      sig.set(sig.get().and(-2048));
+      unit.set(I64.of(2048));
+    });
+    const up = f.let(
+      rest.get().lt_s(0).and(rest.get().shl(1).or(sig.get().and(unit.get())).ne(0)),
+    );
+    f.if(up, () => {
+      sig.set(sig.get().add(unit.get()));
+      f.if(sig.get().eqz(), () => {
+        sig.set(INTEGER_BIT);
+        exp.set(exp.get().add(1));
+      });
+    });
+    put(f, dst, sign.or(exp.get()), sig.get());
+    setFsw(f, cpu, fsw(cpu).and(~Sw.C1).or(up.shl(9)).or(rest.get().ne(0).shl(5)));
+  }, () => {
+    f.call(fpuRound, cpu, dst, sign, exp.get(), sig.get(), rest.get(), precisionDrop(cpu));
+  });
+}
+
+/**
+ * Emits an operation in place for normal operands and calls it for others; the result is non-zero when
+ * it is suppressed. Operands are locals or constants.
+ */
+export function inline(
+  f: FunctionBuilder,
+  op: Operation,
+  cpu: I32,
+  dst: I32,
+  ah: I32,
+  al: I64,
+  bh: I32,
+  bl: I64,
+  pre: I32,
+): I32 {
+  const suppressed = f.local("i32");
+  f.if(isNormal(ah, al).and(isNormal(bh, bl)).and(pre.eqz()), () => {
+    f.block((out) => {
+      const o: Binary = {
+        cpu,
+        dst,
+        ah,
+        al,
+        bh,
+        bl,
+        ea: var32(f, exponent(ah)),
+        sa: var64(f, al),
+        eb: var32(f, exponent(bh)),
+        sb: var64(f, bl),
+        round: (sign, exp, sig, rest) => roundInline(f, o, sign, exp, sig, rest),
+        done: () => f.br(out),
+      };
+      op.finite(f, o);
+    });
+  }, () => suppressed.set(call(op.callee, "i32", cpu, dst, ah, al, bh, bl, pre)));
+  return suppressed.get();
 }
 
 /** Sign of an exact zero sum: minus only when rounding down. */
@@ -109,7 +195,7 @@ function zeroSign(cpu: I32): I32 {
   return fcw(cpu).and(0xc00).eq(0x400).shl(15);
 }
 
-function addOrSub(name: string, subtract: boolean): Callee {
+function addOrSub(name: string, subtract: boolean): Operation {
   const signB = (o: Binary) => subtract ? o.bh.xor(0x8000) : o.bh;
   return binary(name, (f, o, denormal) => {
     const { cpu, dst, ah, al, bl } = o;
@@ -133,7 +219,7 @@ function addOrSub(name: string, subtract: boolean): Callee {
       const sig = var64(f, zeroA.select(bl, al));
       normalize(f, exp, sig);
       const sign = f.let(zeroA.select(bh, ah).and(0x8000));
-      round(f, o, sign, exp.get(), sig.get(), I64.of(0));
+      o.round(sign, exp.get(), sig.get(), I64.of(0));
       f.return(I32.of(0));
     });
   }, (f, o) => {
@@ -173,35 +259,34 @@ function addOrSub(name: string, subtract: boolean): Callee {
         sa.set(sum.shr_u(1).or(INTEGER_BIT));
         ea.set(ea.get().add(1));
       });
-      round(f, o, sign.get(), ea.get(), sa.get(), rest.get());
-      f.return(I32.of(0));
-    });
-    // With equal exponents the second may be the larger one.
-    f.if(d.eqz().and(sa.get().lt_u(sb.get())), () => {
-      const s = f.let(sa.get());
-      sa.set(sb.get());
-      sb.set(s);
-      sign.set(sign.get().xor(0x8000));
-    });
-    sa.set(sa.get().sub(sb.get()).sub(rest.get().ne(0).extend_u()));
-    rest.set(rest.get().neg());
-    f.if(sa.get().eqz(), () => {
-      f.if(rest.get().eqz(), () => {
-        clearC1(f, cpu);
-        put(f, dst, zeroSign(cpu), I64.of(0));
-        f.return(I32.of(0));
+    }, () => {
+      // With equal exponents the second may be the larger one.
+      f.if(d.eqz().and(sa.get().lt_u(sb.get())), () => {
+        const s = f.let(sa.get());
+        sa.set(sb.get());
+        sb.set(s);
+        sign.set(sign.get().xor(0x8000));
       });
-      sa.set(rest.get());
-      rest.set(I64.of(0));
-      ea.set(ea.get().sub(64));
+      sa.set(sa.get().sub(sb.get()).sub(rest.get().ne(0).extend_u()));
+      rest.set(rest.get().neg());
+      f.if(sa.get().eqz(), () => {
+        f.if(rest.get().eqz(), () => {
+          clearC1(f, cpu);
+          put(f, dst, zeroSign(cpu), I64.of(0));
+          o.done();
+        });
+        sa.set(rest.get());
+        rest.set(I64.of(0));
+        ea.set(ea.get().sub(64));
+      });
+      f.if(sa.get().ge_s(0), () => {
+        const n = f.let(sa.get().clz());
+        sa.set(sa.get().shl(n).or(rest.get().shr_u(n.neg())));
+        rest.set(rest.get().shl(n));
+        ea.set(ea.get().sub(n.wrap()));
+      });
     });
-    f.if(sa.get().ge_s(0), () => {
-      const n = f.let(sa.get().clz());
-      sa.set(sa.get().shl(n).or(rest.get().shr_u(n.neg())));
-      rest.set(rest.get().shl(n));
-      ea.set(ea.get().sub(n.wrap()));
-    });
-    round(f, o, sign.get(), ea.get(), sa.get(), rest.get());
+    o.round(sign.get(), ea.get(), sa.get(), rest.get());
   });
 }
 
@@ -230,9 +315,7 @@ export const fpuMul = binary("fpuMul", (f, o, denormal) => {
   const exp = f.let(o.ea.get().add(o.eb.get()).sub(BIAS - 1));
   // A product of two numbers from 1 below 2 is below 4.
   const small = f.let(p.hi.shr_u(63).xor(1));
-  round(
-    f,
-    o,
+  o.round(
     productSign(o),
     exp.sub(small.wrap()),
     p.hi.shl(small).or(p.lo.shr_u(63).and(small)),
@@ -275,7 +358,7 @@ export const fpuDiv = binary("fpuDiv", (f, o, denormal) => {
     exp.set(exp.get().add(1));
   });
   const { q, r } = divWide(f, hi.get(), lo.get(), d);
-  round(f, o, productSign(o), exp.get(), q, restOf(f, r, d));
+  o.round(productSign(o), exp.get(), q, restOf(f, r, d));
 });
 
 /** What follows a quotient with remainder r of divisor d: exact enough for rounding. */

@@ -110,8 +110,8 @@ function remainder(name: string, nearest: boolean) {
 }
 
 /** (cpu, dst, dividend, divisor, 0) → suppressed; C0, C3, C1: quotient, C2: incomplete. */
-export const fpuRem = remainder("fpuRem", false);
-export const fpuRem1 = remainder("fpuRem1", true);
+export const fpuRem = remainder("fpuRem", false).callee;
+export const fpuRem1 = remainder("fpuRem1", true).callee;
 
 function scaled(f: FunctionBuilder, o: Binary): void {
   const n = var32(f, I32.of(0));
@@ -157,4 +157,4 @@ export const fpuScale = binary("fpuScale", (f, o, denormal) => {
     putOperand(f, dst, ah, al);
     f.return(I32.of(0));
   });
-}, scaled);
+}, scaled).callee;

@@ -84,7 +84,7 @@ function plain(name: string, c: Callee, ...args: I32[]): void {
   });
 }
 
-function arithmetic(name: string, op: X.Operation): void {
+function arithmetic(name: string, op: X.Arith): void {
   const a = X.arithmetics[op];
   const zero = I32.of(0), one = I32.of(1);
   define(`F${name}`, (e) => {
@@ -154,8 +154,14 @@ function store(
       e.f.store("i32.store16", host, e.field32(SUPPRESSED + 4), 8);
     } else e.f.store(bytes === 8 ? "i64.store" : `i64.store${8 * bytes}`, host, v);
     e.commit(host, bytes);
-    if (pops) e.f.call(X.fpuPop, e.cpu());
+    if (pops) pop(e);
   });
+}
+
+function pop(e: Emit): void {
+  const top = e.field32(S.FTOP);
+  e.setField(4, S.FEMPTY, e.field32(S.FEMPTY).or(I32.of(1).shl(top)));
+  e.setField(4, S.FTOP, top.add(1).and(7));
 }
 
 function storeReal(name: string, pops: boolean): void {

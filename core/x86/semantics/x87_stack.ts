@@ -7,7 +7,15 @@ import { I32, I64, load } from "../../wasm/expr.ts";
 import { call, type Callee, type FunctionBuilder } from "../../wasm/func.ts";
 import { library } from "../library.ts";
 import * as S from "../state.ts";
-import { fpuAdd, fpuDiv, fpuMul, fpuSqrt, fpuSub } from "./softfloat_arith.ts";
+import {
+  fpuAdd,
+  fpuDiv,
+  fpuMul,
+  fpuSqrt,
+  fpuSub,
+  inline,
+  type Operation,
+} from "./softfloat_arith.ts";
 import {
   fpuCompare,
   fpuNarrow,
@@ -33,6 +41,7 @@ import {
   isDenormal,
   isInfinity,
   isNan,
+  isNormal,
   isUnsupported,
   isZero,
   NAN_HIGH,
@@ -104,6 +113,14 @@ export const fpuPush = library("fpuPush", { params: ["i32", "i32", "i64"], resul
 /** Pushes what a narrower format widened to: a signalling NaN becomes quiet. */
 function pushWidened(f: FunctionBuilder, cpu: I32, w: Widened): void {
   const { h, l, pre } = w;
+  const to = f.let(physical(cpu, -1));
+  f.if(isEmpty(cpu, to).and(isNormal(h.get(), l.get())).and(pre.get().eqz()), () => {
+    clearC1(f, cpu);
+    put(f, address(cpu, to), h.get(), l.get());
+    fill(f, cpu, to);
+    f.store("i32.store", cpu, to, S.FTOP);
+    f.return();
+  });
   const snan = f.let(
     exponent(h.get()).eq(0x7fff).and(l.get().shr_u(62).eq(2)).and(l.get().shl(1).ne(0)),
   );
@@ -190,12 +207,16 @@ export const fstpNce = library("fstpNce", { params: ["i32", "i32"], results: VOI
   f.tail(fstSt, cpu, f.param(1, "i32"), I32.of(1));
 });
 
-export const fpuPop = library("fpuPop", { params: ["i32"], results: VOID }, (f) => {
-  pop(f, f.param(0, "i32"));
-});
-
-/** (cpu) → ST(0) in a memory format; {@link SUPPRESSED} tells when there is nothing to store. */
-function storing(name: string, whenEmpty: bigint, convert: (cpu: I32, h: I32, l: I64) => I64) {
+/**
+ * (cpu) → ST(0) in a memory format; {@link SUPPRESSED} tells when there is nothing to store. `fast` may
+ * return the result of a common case.
+ */
+function storing(
+  name: string,
+  whenEmpty: bigint,
+  convert: (cpu: I32, h: I32, l: I64) => I64,
+  fast?: (f: FunctionBuilder, cpu: I32, h: I32, l: I64) => void,
+) {
   return library(name, { params: ["i32"], results: ["i64"] }, (f) => {
     const cpu = f.param(0, "i32");
     const n = f.let(top(cpu));
@@ -204,18 +225,42 @@ function storing(name: string, whenEmpty: bigint, convert: (cpu: I32, h: I32, l:
       f.return(I64.of(whenEmpty));
     });
     const at = f.let(address(cpu, n));
-    f.return(convert(cpu, high(at), low(at)));
+    const h = f.let(high(at)), l = f.let(low(at));
+    fast?.(f, cpu, h, l);
+    f.return(convert(cpu, h, l));
   });
 }
+
+/** A number in the middle of the target's range, rounded to nearest, precision exception masked. */
+const narrowFast =
+  (drop: 11 | 40, infinity: number) => (f: FunctionBuilder, cpu: I32, h: I32, l: I64): void => {
+    const exp = f.let(exponent(h).sub(BIAS - (infinity >> 1)));
+    f.if(
+      exp.sub(1).lt_u(infinity - 2).and(l.lt_s(0)).and(fcw(cpu).and(0xc20).eq(0x20)),
+      () => {
+        const rest = f.let(l.shl(64 - drop)), q = f.let(l.shr_u(drop));
+        const up = f.let(rest.lt_s(0).and(rest.shl(1).or(q.and(1)).ne(0)));
+        setFsw(f, cpu, fsw(cpu).and(~Sw.C1).or(up.shl(9)).or(rest.ne(0).shl(5)));
+        f.store("i32.store", cpu, I32.of(0), SUPPRESSED);
+        const sign = h.and(0x8000).extend_u().shl(drop === 11 ? 48 : 16);
+        f.return(
+          exp.sub(1).extend_u().shl(63 - drop).add(q).add(up.extend_u()).or(sign),
+        );
+      },
+    );
+  };
+
 export const fstF64 = storing(
   "fstF64",
   0xfff8000000000000n,
   (cpu, h, l) => call(fpuNarrow, "i64", cpu, h, l, I32.of(11), I32.of(0x7ff)),
+  narrowFast(11, 0x7ff),
 );
 export const fstF32 = storing(
   "fstF32",
   0xffc00000n,
   (cpu, h, l) => call(fpuNarrow, "i64", cpu, h, l, I32.of(40), I32.of(0xff)),
+  narrowFast(40, 0xff),
 );
 const storingInt = (bits: 16 | 32 | 64, truncate: boolean) =>
   storing(`${truncate ? "fistt" : "fist"}${bits}`, -1n << BigInt(bits - 1), (cpu, h, l) => {
@@ -251,9 +296,9 @@ export const fstExt = library("fstExt", { params: ["i32"], results: ["i64"] }, (
 
 // ---- arithmetic
 
-export type Operation = "add" | "mul" | "sub" | "subr" | "div" | "divr";
+export type Arith = "add" | "mul" | "sub" | "subr" | "div" | "divr";
 
-const cores: Record<Operation, Callee> = {
+const cores: Record<Arith, Operation> = {
   add: fpuAdd,
   mul: fpuMul,
   sub: fpuSub,
@@ -272,7 +317,7 @@ export interface Arithmetic {
   readonly int: Callee;
 }
 
-function arithmetic(op: Operation): Arithmetic {
+function arithmetic(op: Arith): Arithmetic {
   const core = cores[op], reverse = op.endsWith("r");
   /** ST(0) op operand. */
   const memory = (form: string, param: "i32" | "i64", widen: (f: FunctionBuilder) => Widened) =>
@@ -285,10 +330,8 @@ function arithmetic(op: Operation): Arithmetic {
       });
       const w = widen(f), at = f.let(address(cpu, n));
       const h = f.let(high(at)), l = f.let(low(at));
-      const r = reverse
-        ? call(core, "i32", cpu, at, w.h.get(), w.l.get(), h, l, w.pre.get())
-        : call(core, "i32", cpu, at, h, l, w.h.get(), w.l.get(), w.pre.get());
-      f.drop(r);
+      if (reverse) inline(f, core, cpu, at, w.h.get(), w.l.get(), h, l, w.pre.get());
+      else inline(f, core, cpu, at, h, l, w.h.get(), w.l.get(), w.pre.get());
     });
   return {
     registers: library(
@@ -304,8 +347,8 @@ function arithmetic(op: Operation): Arithmetic {
         }, () => {
           const a = f.let(address(cpu, n)), b = f.let(address(cpu, m));
           const [x, y] = reverse ? [b, a] : [a, b];
-          const r = call(core, "i32", cpu, a, high(x), low(x), high(y), low(y), I32.of(0));
-          f.if(r, () => f.return());
+          const xh = f.let(high(x)), xl = f.let(low(x)), yh = f.let(high(y)), yl = f.let(low(y));
+          f.if(inline(f, core, cpu, a, xh, xl, yh, yl, I32.of(0)), () => f.return());
         });
         f.if(f.param(3, "i32"), () => pop(f, cpu));
       },
@@ -316,7 +359,7 @@ function arithmetic(op: Operation): Arithmetic {
   };
 }
 
-export const arithmetics: Record<Operation, Arithmetic> = {
+export const arithmetics: Record<Arith, Arithmetic> = {
   add: arithmetic("add"),
   mul: arithmetic("mul"),
   sub: arithmetic("sub"),
