@@ -18,6 +18,7 @@ import type {
   VmExit,
   VmOptions,
 } from "../accel.ts";
+import { UserError } from "../errors.ts";
 import type { VcpuEvents } from "./events.ts";
 import { KvmVcpu } from "./vcpu.ts";
 
@@ -312,6 +313,16 @@ export class SwitchVm implements Vm {
     this.accelerator = next;
   }
 
+  /** HMP `accel kvm|tcg`, on a paused machine. Throws UserError when there is no such reserve. */
+  switchToName(name: string): void {
+    const next = this.owner.accelerators.find((a) => a.name === name);
+    if (next === undefined) throw new UserError(`accelerator '${name}' is not available`);
+    if (next !== this.accelerator && this.#vm.irqchip !== undefined) {
+      throw new UserError("the machine's interrupt controllers are KVM's (kernel-irqchip)");
+    }
+    this.switchTo(next);
+  }
+
   /** After an internal error of KVM: goes on under the accelerator to fall back to, if there is one. */
   rescue(vcpu: SwitchVcpu, exit: VmExit): VmExit | undefined {
     const fallback = this.owner.fallback;
@@ -342,6 +353,11 @@ export class SwitchAccelerator implements Accelerator {
 
   get name(): "tcg" | "kvm" {
     return this.first.name;
+  }
+
+  /** What the machine can run on. */
+  get accelerators(): readonly Accelerator[] {
+    return this.fallback ? [this.first, this.fallback] : [this.first];
   }
 
   createVm(opts: VmOptions): SwitchVm {

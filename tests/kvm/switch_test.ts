@@ -1,6 +1,7 @@
 /** A machine that changes its accelerator: while it computes, and when KVM gives up. */
-import { assertEquals, assertStringIncludes } from "@std/assert";
+import { assertEquals, assertStringIncludes, assertThrows } from "@std/assert";
 import type { Accelerator } from "../../core/accel.ts";
+import { UserError } from "../../core/errors.ts";
 import { KvmAccelerator } from "../../core/kvm/accel.ts";
 import { SwitchAccelerator, type SwitchVm } from "../../core/kvm/switch.ts";
 import { tcg } from "../../core/tcg/vm.ts";
@@ -112,6 +113,9 @@ kvmTest("what this KVM cannot run goes on under tcg, with one warning", () => {
     assertStringIncludes(warnings[0], "KVM internal error. Suberror: 1");
     assertEquals(b.vcpu.exits.get("internal_error"), 1, "counted where it happened");
     assertEquals(b.vm.vcpus[1].mpState, "uninitialized");
+    vm.switchToName("kvm");
+    assertEquals(vm.name, "kvm");
+    assertThrows(() => vm.switchToName("xen"), UserError, "accelerator 'xen' is not available");
   });
   kvm.close();
 });
