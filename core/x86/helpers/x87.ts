@@ -6,6 +6,7 @@ import { type Cpu, defineHelper, GuestFault } from "../cpu.ts";
 import { Seg } from "../insn.ts";
 import { FOP_STALE, Sw, WRAP } from "../semantics/softfloat.ts";
 import * as S from "../state.ts";
+import { bitLength } from "./x87_math.ts";
 import { Vec } from "../state.ts";
 
 /** An extended value: sign and exponent in 16 bits, and the significand with its integer bit. */
@@ -108,10 +109,6 @@ export function unpack(v: Ext): { negative: boolean; m: bigint; e: number } {
     m: v.l,
     e: ((v.h & 0x7fff) || 1) - 0x3fff - 63,
   };
-}
-
-function bitLength(v: bigint): number {
-  return v.toString(16).length * 4 - Math.clz32(parseInt(v.toString(16)[0], 16)) + 28;
 }
 
 /**

@@ -3,6 +3,7 @@ import { type Cpu, defineHelper } from "../cpu.ts";
 import type { Insn, MemOperand } from "../insn.ts";
 import * as S from "../state.ts";
 import { Sw } from "../semantics/softfloat.ts";
+import { bitLength } from "./x87_math.ts";
 import { addLin } from "./x87_env.ts";
 import {
   DEFAULT_NAN,
@@ -21,7 +22,7 @@ import {
 function fromInteger(negative: boolean, v: bigint): Ext {
   const sign = negative ? 0x8000 : 0;
   if (v === 0n) return { h: sign, l: 0n };
-  const length = v.toString(2).length;
+  const length = bitLength(v);
   return { h: sign | (0x3fff + length - 1), l: v << BigInt(64 - length) };
 }
 

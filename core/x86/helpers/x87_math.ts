@@ -1,11 +1,11 @@
 /**
- * Elementary functions in fixed point with big integers, to well over a hundred significant bits: what
+ * Elementary functions in fixed point with big integers, to some ninety significant bits at least: what
  * the x87's transcendental instructions round. Values are integers scaled by 2^-P; every function keeps
  * its relative precision for arguments down to 2^-70.
  */
 
 /** Fraction bits. */
-export const P = 240;
+export const P = 160;
 const WIDE = BigInt(P);
 export const UNIT = 1n << WIDE;
 
@@ -47,8 +47,15 @@ function atanSeries(s: bigint): bigint {
 
 /** π in fixed point, by Machin's formula. */
 export const PI = 16n * atanSeries(UNIT / 5n) - 4n * atanSeries(UNIT / 239n);
-/** ln 2 = 2 atanh(1/3). */
+/** ln 2 = 2 atanh(1/3), and its reciprocal. */
 export const LN2 = log1pBy(UNIT / 3n);
+export const LOG2E = div(UNIT, LN2);
+
+/** Number of bits of a positive integer. */
+export function bitLength(v: bigint): number {
+  const hex = v.toString(16);
+  return 4 * hex.length + 28 - Math.clz32(parseInt(hex[0], 16));
+}
 
 /** Values by small integers, computed when first asked for. */
 function cached<T>(make: (k: number) => T): (k: number) => T {
@@ -70,16 +77,16 @@ function expm1Series(t: bigint): bigint {
   return sum;
 }
 
-/** 2^(k/64). */
-const exp2Table = cached((k) => UNIT + expm1Series((LN2 * BigInt(k)) / 64n));
+/** 2^(k/256). */
+const exp2Table = cached((k) => UNIT + expm1Series((LN2 * BigInt(k)) / 256n));
 
 /** 2^x - 1, |x| at most 1. */
 export function exp2m1(x: bigint): bigint {
-  const k = Number((x + UNIT / 128n) >> (WIDE - 6n));
-  const rest = expm1Series(mul(x - (BigInt(k) << (WIDE - 6n)), LN2));
+  const k = Number((x + UNIT / 512n) >> (WIDE - 8n));
+  const rest = expm1Series(mul(x - (BigInt(k) << (WIDE - 8n)), LN2));
   if (k === 0) return rest;
   // Above 1/2 the table's entry is that of the half, squared.
-  const whole = Math.abs(k) > 32 ? mul(exp2Table(k >> 1), exp2Table(k - (k >> 1))) : exp2Table(k);
+  const whole = Math.abs(k) > 128 ? mul(exp2Table(k >> 1), exp2Table(k - (k >> 1))) : exp2Table(k);
   return mul(whole, rest) + whole - UNIT;
 }
 
@@ -100,7 +107,7 @@ export function ln(m: bigint): bigint {
 
 const atanTable = cached((k) => {
   // atan(c) = 2 atan(c / (1 + √(1 + c²))), which halves the argument of the series.
-  const c = (BigInt(k) << WIDE) / 32n;
+  const c = (BigInt(k) << WIDE) / 128n;
   return 2n * atanSeries(div(c, UNIT + sqrt(UNIT + mul(c, c))));
 });
 
@@ -113,9 +120,9 @@ function sqrt(v: bigint): bigint {
 
 /** atan(q), 0 <= q <= 1. */
 export function atan(q: bigint): bigint {
-  const k = Number((q * 32n + UNIT / 2n) >> WIDE);
+  const k = Number((q * 128n + UNIT / 2n) >> WIDE);
   if (k === 0) return atanSeries(q);
-  const c = (BigInt(k) << WIDE) / 32n;
+  const c = (BigInt(k) << WIDE) / 128n;
   return atanTable(k) + atanSeries(div(q - c, UNIT + mul(q, c)));
 }
 
@@ -129,12 +136,12 @@ function sinCosSeries(s: bigint): { sin: bigint; cos: bigint } {
   }
   return { sin, cos };
 }
-const sinCosTable = cached((k) => sinCosSeries((BigInt(k) << WIDE) / 32n));
+const sinCosTable = cached((k) => sinCosSeries((BigInt(k) << WIDE) / 128n));
 
 /** Sine and cosine of r, |r| at most 1. */
 export function sinCos(r: bigint): { sin: bigint; cos: bigint } {
-  const k = Number((r * 32n + UNIT / 2n) >> WIDE);
-  const s = sinCosSeries(r - (BigInt(k) << WIDE) / 32n);
+  const k = Number((r * 128n + UNIT / 2n) >> WIDE);
+  const s = sinCosSeries(r - (BigInt(k) << WIDE) / 128n);
   if (k === 0) return s;
   const c = sinCosTable(k);
   return {

@@ -51,8 +51,8 @@ function rounded(cpu: Cpu, r: Real, inexact = true): Ext {
 
 /** Exponent of the leading bit of a finite, non-zero operand. */
 function magnitude(v: Ext): number {
-  const u = unpack(v);
-  return u.e + u.m.toString(2).length - 1;
+  const exp = v.h & 0x7fff;
+  return exp !== 0 ? exp - 0x3fff : M.bitLength(v.l) - 16446;
 }
 
 /**
@@ -136,19 +136,31 @@ defineHelper("F2XM1", (cpu) => {
 
 type Trig = "sin" | "cos" | "tan";
 
-/** The argument in the processor's terms. */
+/** The argument of the last sine or cosine, and both: FSINCOS, or FSIN and FCOS, ask for each. */
+const last = { m: 0n, e: 0, sin: 0n, cos: M.UNIT };
+
+/** Sine and cosine of m × 2^e in fixed point. */
+function sinCosOf(m: bigint, e: number): { readonly sin: bigint; readonly cos: bigint } {
+  if (m === last.m && e === last.e) return last;
+  const { quadrant, r, at } = M.reduce(m, e);
+  const { sin, cos } = M.sinCos(M.fixed(r, at));
+  const s = quadrant & 1 ? cos : sin, c = quadrant & 1 ? -sin : cos;
+  last.m = m;
+  last.e = e;
+  last.sin = quadrant & 2 ? -s : s;
+  last.cos = quadrant & 2 ? -c : c;
+  return last;
+}
+
 function trig(kind: Trig, v: Ext): Outcome {
   if (isZero(v)) return kind === "cos" ? ONE : v;
   const top = magnitude(v), { negative, m, e } = unpack(v);
   if (top < -68) return { kept: kind === "cos" ? ONE : v };
-  const { quadrant, r, at } = M.reduce(m, e);
-  const { sin, cos } = M.sinCos(M.fixed(r, at));
-  const s = quadrant & 1 ? cos : sin, c = quadrant & 1 ? -sin : cos;
-  const turned = (quadrant & 2) !== 0;
+  const { sin, cos } = sinCosOf(m, e);
   let value: bigint;
-  if (kind === "cos") value = turned ? -c : c;
+  if (kind === "cos") value = cos;
   else {
-    value = kind === "sin" ? (turned ? -s : s) : (s << BigInt(M.P)) / c;
+    value = kind === "sin" ? sin : (sin << BigInt(M.P)) / cos;
     if (negative) value = -value;
   }
   return real(value);
@@ -264,7 +276,7 @@ function log2(k: number, f: bigint): Real {
     f >>= 1n;
     k++;
   }
-  return real((BigInt(k) << BigInt(M.P)) + (M.ln(f) << BigInt(M.P)) / M.LN2);
+  return real((BigInt(k) << BigInt(M.P)) + ((M.ln(f) * M.LOG2E) >> BigInt(M.P)));
 }
 
 binary("FYL2XP1", (_cpu, x, y) => {
@@ -284,7 +296,7 @@ binary("FYL2XP1", (_cpu, x, y) => {
   }
   if (top > 128) return times(y, log2(top, M.fixed(m, e - top)));
   const sum = M.UNIT + toFixed(x);
-  const k = sum.toString(2).length - 1 - M.P;
+  const k = M.bitLength(sum) - 1 - M.P;
   return times(y, log2(k, k < 0 ? sum << BigInt(-k) : sum >> BigInt(k)));
 });
 
