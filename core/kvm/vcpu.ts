@@ -71,6 +71,8 @@ export class KvmVcpu extends VcpuRegisters implements Vcpu {
   readonly #debug: GuestDebug;
   /** The timer of this slice on the main thread is armed. */
   #sliceOpen = false;
+  /** When it goes off, in ms. */
+  #sliceEnd = 0;
   /** Inside `run` or `runAsync`. */
   #busy = false;
   #apicBaseLow = 0;
@@ -195,7 +197,9 @@ export class KvmVcpu extends VcpuRegisters implements Vcpu {
         }
         const failure = this.#afterRun(r);
         if (failure === INTERRUPTED) { // only `kick` ends runAsync
-          if (this.#pace.here) this.#pace.sliceEnded(performance.now());
+          now = performance.now();
+          // A signal left over from an earlier slice says nothing about this one.
+          if (this.#pace.here && now >= this.#sliceEnd) this.#pace.sliceEnded(now);
           this.#sliceOpen = false;
         } else if (failure !== undefined) return failure;
         if (failure !== undefined) continue;
@@ -213,8 +217,12 @@ export class KvmVcpu extends VcpuRegisters implements Vcpu {
 
   /** KVM_RUN on the main thread, bounded by the timer. */
   #enterHere(): number {
-    if (!this.#sliceOpen) this.#timer.arm(this.#sliceNs());
-    this.#sliceOpen = true;
+    if (!this.#sliceOpen) {
+      const ns = this.#sliceNs();
+      this.#sliceEnd = performance.now() + ns / 1e6;
+      this.#timer.arm(ns);
+      this.#sliceOpen = true;
+    }
     const r = this.libc.ioctl(this.fd, Req.RUN);
     if (r === -Errno.EINTR) this.libc.eatSignal(this.#kickSet);
     return r;
