@@ -1,5 +1,5 @@
 /** SSE addition, multiplication, division and square root on bit patterns. See `lib_sse.ts`. */
-import { F64, I32, I64, V128 } from "../../wasm/expr.ts";
+import { F32, F64, I32, I64, V128 } from "../../wasm/expr.ts";
 import { call, type Callee, type FunctionBuilder } from "../../wasm/func.ts";
 import { library } from "../library.ts";
 import {
@@ -46,10 +46,40 @@ export function nativeScalar(t: Format, op: ArithOp | "sqrt", a: I64, b: I64): I
 const isNormal = (t: Format, x: I64): I32 => magnitude(t, x).sub(t.min).lt_u(t.infinity - t.min);
 const isNormalOrZero = (t: Format, x: I64): I32 => isZero(t, x).or(isNormal(t, x));
 
+/** Whether the native result `r` is exact; operands and result are normal. False negatives are allowed. */
+function isExact(t: Format, op: ArithOp, a: I64, b: I64, r: I64): I32 {
+  const num = (x: I64) => t.bits === 64 ? x.f64() : x.wrap().f32();
+  switch (op) {
+    case "add":
+    case "sub": {
+      // Knuth's two-sum: what rounding has taken away.
+      const x = num(a), y = op === "sub" ? num(b).neg() : num(b), sum = num(r);
+      const part = sum.sub(x as never);
+      const rest = x.sub(sum.sub(part as never) as never).add(y.sub(part as never) as never);
+      return rest.eq((t.bits === 64 ? F64.of(0) : F32.of(0)) as never);
+    }
+    case "mul":
+      return isExactProduct(t, a, b, r);
+    default:
+      return isExactProduct(t, r, b, a);
+  }
+}
+
+/** Whether the exact product of `x` and `y` is `product`. */
+function isExactProduct(t: Format, x: I64, y: I64, product: I64): I32 {
+  if (t.bits === 32) {
+    const wide = (v: I64) => v.wrap().f32().promote();
+    return wide(x).mul(wide(y)).eq(wide(product));
+  }
+  // The significands without trailing zeros have no more than 53 bits together.
+  const zeros = (v: I64) => v.or(t.min).ctz();
+  return zeros(x).add(zeros(y)).ge_u(t.frac + 1).and(x.f64().mul(y.f64()).eq(product.f64()));
+}
+
 /** Leaves with the native result where it is known to be right and to raise nothing new. */
 function quick(f: FunctionBuilder, t: Format, op: ArithOp, cpu: I32, a: I64, b: I64): void {
   f.if(
-    mxcsr(cpu).and(PLAIN_MASK).eq(PLAIN).and(isNormalOrZero(t, a)).and(isNormalOrZero(t, b)),
+    mxcsr(cpu).and(Mx.RC).eqz().and(isNormalOrZero(t, a)).and(isNormalOrZero(t, b)),
     () => {
       const r = f.let(nativeScalar(t, op, a, b));
       const exactZero = op === "mul"
@@ -57,9 +87,11 @@ function quick(f: FunctionBuilder, t: Format, op: ArithOp, cpu: I32, a: I64, b: 
         : op === "div"
         ? isZero(t, a).and(isZero(t, b).eqz())
         : I32.of(1);
+      f.if(isZero(t, r).and(exactZero), () => f.return(r));
       // The smallest normal number may be the rounding of a tiny one.
-      const fine = isNormal(t, r).and(magnitude(t, r).ne(t.min)).or(isZero(t, r).and(exactZero));
-      f.if(fine, () => f.return(r));
+      f.if(isNormal(t, r).and(magnitude(t, r).ne(t.min)), () => {
+        f.if(mxcsr(cpu).and(PLAIN_MASK).eq(PLAIN).or(isExact(t, op, a, b, r)), () => f.return(r));
+      });
     },
   );
 }
