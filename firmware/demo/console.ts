@@ -271,15 +271,9 @@ export function emitConsole(k: Kernel): void {
   a.db(PLAIN);
   a.label("keys_shifted");
   a.db(SHIFTED);
-  a.align(4);
-  a.label("cursor");
-  a.dd(0);
-  a.label("ring_head");
-  a.dd(0);
-  a.label("ring_tail");
-  a.dd(0);
-  a.label("shift_down");
-  a.db(0);
-  a.label("ring");
-  a.zeros(RING);
+  k.variable("cursor");
+  k.variable("ring_head");
+  k.variable("ring_tail");
+  k.variable("shift_down");
+  k.variable("ring", RING);
 }

@@ -76,10 +76,8 @@ export function emitDisc(k: Kernel): void {
     a.dw(port, unit);
   }
   a.dd(0);
-  a.label("disc_port");
-  a.dd(0);
-  a.label("disc_unit");
-  a.dd(0);
+  k.variable("disc_port");
+  k.variable("disc_unit");
 
   // Until BSY is clear; AL = status. Gives up in the end: a channel without drives reads as FFh.
   a.label("disc_wait");
@@ -145,9 +143,7 @@ export function emitDisc(k: Kernel): void {
   i.ret();
   a.label("disc_packet"); // READ (10), one block
   a.db(0x28, 0, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0);
-  a.align(4);
-  a.label("disc_tries");
-  a.dd(0);
+  k.variable("disc_tries");
 
   // The root directory (its first block) at Map.disc; EBX = its size. CF on an error.
   a.label("disc_root");
@@ -281,7 +277,5 @@ export function emitDisc(k: Kernel): void {
   i.jmp("cat_block");
   a.label("cat_done");
   i.ret();
-  a.align(4);
-  a.label("cat_name");
-  a.dd(0);
+  k.variable("cat_name");
 }

@@ -22,6 +22,7 @@ export function makeDemoKernel(): Uint8Array {
   emitDisc(k);
   emitExits(k);
   k.emitTexts();
+  k.emitVariables();
   k.a.align(512);
   const { bytes } = k.a.assemble();
   if (bytes.length > 0x10000 - 0x7c00) throw new RangeError("the demo kernel has grown too long");

@@ -190,6 +190,5 @@ export function emitInterrupts(k: Kernel): void {
   a.align(4);
   a.label("exception_entries");
   for (let n = 0; n < 32; n++) a.dd(`exception_${n}`);
-  a.label("timer_count");
-  a.dd(0);
+  k.variable("timer_count");
 }

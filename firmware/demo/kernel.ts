@@ -60,6 +60,7 @@ export const Vector = {
 export class Kernel {
   readonly a = new Assembler(16, Map.image);
   readonly i = this.a.i;
+  readonly #variables: { label: string; size: number; value: number }[] = [];
   readonly #texts = new globalThis.Map<string, string>();
 
   /** Label of a zero-terminated text, emitted by {@link emitTexts}. */
@@ -70,6 +71,24 @@ export class Kernel {
       this.#texts.set(s, label);
     }
     return label;
+  }
+
+  /**
+   * Declares a variable. They all go to a page of their own: a store into a page with code makes an
+   * emulator look whether it has changed code.
+   */
+  variable(label: string, size = 4, value = 0): void {
+    this.#variables.push({ label, size, value });
+  }
+
+  emitVariables(): void {
+    this.a.align(4096);
+    for (const v of this.#variables) {
+      this.a.align(4);
+      this.a.label(v.label);
+      if (v.size === 4) this.a.dd(v.value);
+      else this.a.zeros(v.size);
+    }
   }
 
   /** Prints a constant. Preserves all registers but ESI. */

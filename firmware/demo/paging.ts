@@ -91,7 +91,5 @@ export function emitPaging(k: Kernel): void {
   k.print("\n");
   i.ret();
 
-  a.align(4);
-  a.label("next_frame");
-  a.dd(FRAMES);
+  k.variable("next_frame", 4, FRAMES);
 }

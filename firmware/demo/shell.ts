@@ -190,6 +190,5 @@ export function emitShell(k: Kernel): void {
   a.label("commands"); // name, help, code
   for (const [name, help, label] of commands) a.dd(k.text(name), k.text(help), label);
   a.dd(0);
-  a.label("line");
-  a.zeros(LINE + 4);
+  k.variable("line", LINE + 4);
 }

@@ -143,7 +143,7 @@ export function emitSmp(k: Kernel): void {
   a.label("cmd_cpus");
   // An IPI to everybody else, so that the last column moves.
   i.mov(dword(LAPIC + Lapic.ICR_LOW), 0x000c4000 | Vector.call);
-  i.mov(eax, 5);
+  i.mov(eax, 20);
   i.call("ms_wait");
   k.print("CPU  APIC ID  timer interrupts  calls from other CPUs\n");
   i.xor(ebx, ebx);
@@ -171,9 +171,6 @@ export function emitSmp(k: Kernel): void {
   a.label("cpus_done");
   i.ret();
 
-  a.align(4);
-  a.label("cpu_count");
-  a.dd(0);
-  a.label("name");
-  a.zeros(52);
+  k.variable("cpu_count");
+  k.variable("name", 52);
 }
