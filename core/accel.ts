@@ -194,6 +194,17 @@ export interface Vcpu {
   setGuestDebug(d: { step: boolean; breakpoints: bigint[] }): void;
 }
 
+/**
+ * How x87 errors reach the interrupt controller when CR0.NE is 0: the processor's FERR# output and
+ * IGNNE# input, which a PC connects to IRQ 13 and port F0h. Intel SDM volume 1, appendix D.
+ */
+export interface FpuErrorLine {
+  /** Asserts FERR#. True when IGNNE# lets the processor go on with the error pending. */
+  raise(): boolean;
+  /** The error is gone: deasserts FERR#, and the PC's latch lets go of IGNNE#. */
+  clear(): void;
+}
+
 export interface Vm {
   readonly vcpus: readonly Vcpu[];
   createVcpu(opts: VcpuOptions): Vcpu;
@@ -201,6 +212,8 @@ export interface Vm {
   readonly current?: Vcpu;
   /** A20 gate: when low, bit 20 of every physical address from the CPU is 0. */
   setA20(enabled: boolean): void;
+  /** Set by a board that reports x87 errors as a PC does; asked when CR0.NE is 0. Only tcg has it. */
+  fpuError?: FpuErrorLine;
   /** Interrupt controllers inside the accelerator, when {@link VmOptions.kernelIrqchip} asks. */
   readonly irqchip?: KernelIrqchip;
   /**

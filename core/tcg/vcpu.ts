@@ -92,6 +92,9 @@ export class TcgVcpu implements Vcpu {
       eventsChanged: () => this.cpu.set32(S.KICK, -0x80000000),
       countExit: count,
       cpuid: (leaf, subleaf) => this.cpuid(leaf, subleaf),
+      get fpuError() {
+        return vm.fpuError;
+      },
     };
     this.cpu.env = env;
     this.cpu.onIret = () => {

@@ -1,5 +1,5 @@
 /** The software accelerator: one translation cache and function table for all vCPUs of a machine. */
-import type { Accelerator, Vcpu, VcpuOptions, Vm, VmOptions } from "../accel.ts";
+import type { Accelerator, FpuErrorLine, Vcpu, VcpuOptions, Vm, VmOptions } from "../accel.ts";
 import type { AddressSpace } from "../memory/address_space.ts";
 import type { GuestMemory } from "../memory/guest_memory.ts";
 import { allSemantics } from "../x86/semantics/all.ts";
@@ -26,6 +26,7 @@ export class TcgVm implements Vm {
   readonly enter: RuntimeExports["enter"];
   /** The vCPU that is executing. */
   current: TcgVcpu | undefined;
+  fpuError: FpuErrorLine | undefined;
   topology = { sockets: 1, cores: 1, threads: 1 };
   #a20 = true;
   readonly #byBase = new Map<number, TcgVcpu>();

@@ -2,7 +2,7 @@
  * A vCPU's state seen from TypeScript: what helpers, event delivery, the monitor and the accelerator
  * work on. Hot code never comes here; it reads the same bytes from WebAssembly.
  */
-import type { CpuModel, VcpuOptions } from "../accel.ts";
+import type { CpuModel, FpuErrorLine, VcpuOptions } from "../accel.ts";
 import type { AddressSpace } from "../memory/address_space.ts";
 import type { GuestMemory } from "../memory/guest_memory.ts";
 import { type Insn, type MemOperand, type Operand, Seg } from "./insn.ts";
@@ -34,17 +34,6 @@ export interface LinearMemory {
   flush(): void;
   /** Forgets those of one page (INVLPG). */
   flushPage(lin: Lin): void;
-}
-
-/**
- * How x87 errors reach the interrupt controller when CR0.NE is 0: the processor's FERR# output and
- * IGNNE# input, which a PC connects to IRQ 13 and port F0h. Intel SDM volume 1, appendix D.
- */
-export interface FpuErrorLine {
-  /** Asserts FERR#. True when IGNNE# lets the processor go on with the error pending. */
-  raise(): boolean;
-  /** The error is gone: deasserts FERR#, and the PC's latch lets go of IGNNE#. */
-  clear(): void;
 }
 
 /** What the rest of the vCPU offers to helpers. */

@@ -1,6 +1,6 @@
 import { assert, assertEquals } from "@std/assert";
+import type { FpuErrorLine } from "../../accel.ts";
 import { ext, X87Bed } from "../../../tests/oracle/x87_bed.ts";
-import type { CpuEnv, FpuErrorLine } from "../cpu.ts";
 import { st } from "../helpers/x87.ts";
 import * as S from "../state.ts";
 import { Vec } from "../state.ts";
@@ -98,7 +98,7 @@ Deno.test("x87: without CR0.NE the error goes out on FERR#", () => {
     raise: () => (calls.push("raise"), ignne),
     clear: () => void calls.push("clear"),
   };
-  bed.cpu.env = { ...bed.cpu.env, fpuError } as CpuEnv;
+  bed.vm.fpuError = fpuError;
   bed.vcpu.setSregs({ cr0: 0x11n });
   data(bed).setUint16(0, 0x37b, true);
   assertEquals(steps(bed, FNINIT, FLDCW, FLD1, FLDZ, FDIVP), undefined);
@@ -220,4 +220,41 @@ Deno.test("FXSAVE and FXRSTOR: layout, alignment, MXCSR", () => {
   assertEquals(steps(bed, [0x0f, 0xae, 0x42, 8]), Vec.GP);
   d.setUint32(24, 0x10000, true);
   assertEquals(steps(bed, FXRSTOR), Vec.GP);
+});
+
+Deno.test("FXSAVE in 64-bit mode: sixteen XMM registers, and 64-bit pointers with REX.W", () => {
+  const bed = new X87Bed(), d = data(bed);
+  // One 2 MiB page, mapped at 0 and at FFFFFFFF80000000h.
+  const table = new DataView(bed.ram.buffer, bed.ram.byteOffset);
+  table.setBigUint64(0x10000, 0x11003n, true);
+  table.setBigUint64(0x10ff8, 0x11003n, true);
+  table.setBigUint64(0x11000, 0x12003n, true);
+  table.setBigUint64(0x11ff0, 0x12003n, true);
+  table.setBigUint64(0x12000, 0x83n, true);
+  const flat = { base: 0n, limit: 0xffffffff, s: 1, dpl: 0, present: 1, avl: 0, g: 1, unusable: 0 };
+  bed.vcpu.setSregs({
+    cr3: 0x10000n,
+    cr4: 0x220n,
+    efer: 0x500n,
+    cr0: 0x80000031n,
+    cs: { ...flat, selector: 8, type: 11, l: 1, db: 0 },
+  });
+  const high = 0xffffffff80000000n;
+  for (let n = 0; n < 16; n++) bed.cpu.set64(S.XMM + S.XMM_SIZE * n, BigInt(n + 1));
+  bed.vcpu.setRegs({ rdx: high + BigInt(DATA), rip: high + BigInt(CODE) });
+  // FNINIT, FLD1, FADD m64, FXSAVE, FXSAVE64 at +512.
+  d.setFloat64(0, 1, true);
+  bed.ram.set(
+    [...FNINIT, ...FLD1, 0xdc, 0x02, ...FXSAVE, 0x48, 0x0f, 0xae, 0x82, 0, 2, 0, 0, 0xf4],
+    CODE,
+  );
+  bed.vm.current = undefined;
+  bed.vcpu.mpState = "runnable";
+  assertEquals(bed.vcpu.run(100).reason, "hlt");
+  const ip = high + BigInt(CODE + 4);
+  assertEquals(d.getBigUint64(8, true), ip & 0xffffffffn);
+  assertEquals(d.getBigUint64(16, true), BigInt(DATA) + (high & 0xffffffffn));
+  assertEquals(d.getBigUint64(512 + 8, true), ip);
+  assertEquals(d.getBigUint64(512 + 16, true), high + BigInt(DATA));
+  assertEquals(d.getBigUint64(160 + 16 * 15, true), 16n);
 });
