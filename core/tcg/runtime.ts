@@ -5,7 +5,6 @@
 import { I32, I64, load } from "../wasm/expr.ts";
 import { type Callee, FunctionBuilder } from "../wasm/func.ts";
 import { type MemoryLimits, ModuleBuilder } from "../wasm/module.ts";
-import { buildLibrary } from "../x86/library.ts";
 import { Seg } from "../x86/insn.ts";
 import * as S from "../x86/state.ts";
 import { Rec } from "../x86/state.ts";
@@ -185,6 +184,5 @@ export function buildRuntime(limits: MemoryLimits): Uint8Array<ArrayBuffer> {
     leave(f, cpu, rec, load("i64.load", rec, Rec.IP), S.Exit.LOOKUP);
     m.add(f, undefined, "nextSingle");
   }
-  for (const l of buildLibrary()) m.add(l.f, undefined, l.name, l.callee);
   return m.encode();
 }

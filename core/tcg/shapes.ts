@@ -7,6 +7,7 @@ import { FunctionBuilder } from "../wasm/func.ts";
 import { type MemoryLimits, ModuleBuilder } from "../wasm/module.ts";
 import { helperOf } from "../x86/cpu.ts";
 import type { Insn, OpcodeRow } from "../x86/insn.ts";
+import { buildLibrary } from "../x86/library.ts";
 import { Emit, immediateMatters, semanticsOf } from "../x86/semantics/emit.ts";
 import * as S from "../x86/state.ts";
 import { Mode, Vec } from "../x86/state.ts";
@@ -173,14 +174,27 @@ export class Shapes {
     return { index, ends };
   }
 
+  /** Builds the library functions that a module is the first to import. */
+  #provide(module: WebAssembly.Module): void {
+    const names = WebAssembly.Module.imports(module).map((i) => i.name);
+    const functions = buildLibrary(names, (name) => name in this.imports);
+    if (functions.length === 0) return;
+    const m = new ModuleBuilder(this.limits);
+    for (const l of functions) m.add(l.f, undefined, l.name, l.callee);
+    const instance = new WebAssembly.Instance(new WebAssembly.Module(m.encode()), {
+      env: this.imports,
+    });
+    Object.assign(this.imports, instance.exports);
+  }
+
   /** Compiles the handlers asked for since the last call and installs them. */
   flush(): void {
     if (this.#waiting.length === 0) return;
     const m = new ModuleBuilder(this.limits);
     for (const w of this.#waiting) m.add(w.f, w.low, `h${w.index}`);
-    const instance = new WebAssembly.Instance(new WebAssembly.Module(m.encode()), {
-      env: this.imports,
-    });
+    const module = new WebAssembly.Module(m.encode());
+    this.#provide(module);
+    const instance = new WebAssembly.Instance(module, { env: this.imports });
     if (this.#next > this.table.length) {
       this.table.grow(Math.max(1024, this.#next - this.table.length));
     }

@@ -1,9 +1,9 @@
 /**
  * Functions that emitted code calls: arithmetic too long to repeat in every handler. Each is built once
- * per machine into the run-time module and imported by name.
+ * per machine, when the first code that calls it is, and imported by name.
  */
-import type { Callee, FuncType } from "../wasm/func.ts";
-import { FunctionBuilder } from "../wasm/func.ts";
+import { CALL, Expr } from "../wasm/expr.ts";
+import { type Callee, FunctionBuilder, type FuncType, Label, type Stmt } from "../wasm/func.ts";
 
 interface Entry {
   readonly callee: Callee;
@@ -23,11 +23,42 @@ export function library(name: string, type: FuncType, body: (f: FunctionBuilder)
   return callee;
 }
 
-/** All functions registered, built: for the run-time module. Calls between them stay inside it. */
-export function buildLibrary(): { name: string; f: FunctionBuilder; callee: Callee }[] {
-  return [...entries.values()].map(({ callee, body }) => {
-    const f = new FunctionBuilder(callee.name, callee.type);
-    body(f);
-    return { name: callee.name, f, callee };
-  });
+/**
+ * Builds what a module imports by these names, with all that it calls: the rest of the library costs
+ * a machine nothing. `have` tells which names need not be built.
+ */
+export function buildLibrary(
+  names: Iterable<string>,
+  have: (name: string) => boolean,
+): { name: string; f: FunctionBuilder; callee: Callee }[] {
+  const out: { name: string; f: FunctionBuilder; callee: Callee }[] = [];
+  const seen = new Set<string>();
+  const pending = [...names];
+  for (let name = pending.pop(); name !== undefined; name = pending.pop()) {
+    const entry = entries.get(name);
+    if (entry === undefined || seen.has(name) || have(name)) continue;
+    seen.add(name);
+    const f = new FunctionBuilder(name, entry.callee.type);
+    entry.body(f);
+    out.push({ name, f, callee: entry.callee });
+    pending.push(...calledBy(f.body));
+  }
+  return out;
+}
+
+/** Names of the functions that statements call. */
+function calledBy(body: readonly Stmt[]): Set<string> {
+  const names = new Set<string>();
+  const visit = (node: unknown): void => {
+    if (Array.isArray(node)) node.forEach(visit);
+    else if (node instanceof Expr) {
+      if (node.op === CALL) names.add((node.data as Callee).name);
+      node.args.forEach(visit);
+    } else if (node !== null && typeof node === "object" && !(node instanceof Label)) {
+      if ("callee" in node) names.add((node.callee as Callee).name);
+      Object.values(node).forEach(visit);
+    }
+  };
+  visit(body);
+  return names;
 }
