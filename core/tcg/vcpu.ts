@@ -86,6 +86,9 @@ export class TcgVcpu implements Vcpu {
         return apic();
       },
       tsc: () => BigInt(vm.tsc()),
+      pause: () => {
+        if (vm.vcpus.length > 1) this.kick();
+      },
       halt: () => {
         this.mpState = "halted";
       },

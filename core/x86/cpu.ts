@@ -44,6 +44,8 @@ export interface CpuEnv {
   readonly io: AddressSpace;
   /** Time-stamp counter now, before IA32_TSC_ADJUST and offset. */
   tsc(): bigint;
+  /** PAUSE: this vCPU waits for another one, which should get its turn. */
+  pause(): void;
   /** Ends the instruction in HLT. */
   halt(): void;
   /** Events of the outside world may now be deliverable: the run loop looks after this instruction. */

@@ -4,7 +4,7 @@ import { type Cpu, defineHelper } from "../cpu.ts";
 import { type Insn, type MemOperand, Seg } from "../insn.ts";
 import { readMsr, writeMsr } from "../msr.ts";
 import * as S from "../state.ts";
-import { Fl, Mode, Vec } from "../state.ts";
+import { Fl, Vec } from "../state.ts";
 import { flagMask } from "./far.ts";
 import { checkUmip } from "./segments.ts";
 
@@ -200,6 +200,7 @@ export function controlHelpers(): void {
     cpu.env.halt();
     cpu.env.eventsChanged();
   });
+  defineHelper("PAUSE", (cpu) => cpu.env.pause());
   defineHelper("CPUID", cpuid);
   defineHelper("RDMSR", (cpu) => {
     cpu.env.countExit("rdmsr");
@@ -245,5 +246,3 @@ export function controlHelpers(): void {
     cpu.env.eventsChanged();
   });
 }
-
-export { Mode };

@@ -111,13 +111,6 @@ export function systemSemantics(): void {
   define("STI", sti);
   define("PUSHF", pushf);
   define("POPF", popf);
-  // PAUSE ends the block, so that a spinning vCPU lets others run.
-  define("PAUSE", (e) => {
-    e.setField(4, S.BUDGET, e.let(e.field32(S.BUDGET).sub(PAUSE_COST)));
-  });
+  // A spinning vCPU lets the others run.
+  helper("PAUSE", true);
 }
-
-/** Instructions of its slice that a PAUSE gives away. */
-const PAUSE_COST = 200;
-
-export { I32 };
