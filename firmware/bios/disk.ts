@@ -10,7 +10,14 @@ import {
   startTransfer,
   waitForDrive,
 } from "./ata.ts";
-import { countType, type DriveInfo, DriveType, findDrive, readDrive } from "./drives.ts";
+import {
+  countType,
+  driveCount,
+  type DriveInfo,
+  DriveType,
+  findDrive,
+  readDrive,
+} from "./drives.ts";
 import {
   type Emulation,
   isEmulated,
@@ -429,6 +436,9 @@ function writeDpte(c: FrameContext, info: DriveInfo): void {
 
 function emulatedService(c: FrameContext, e: Emulation): void {
   const info = readDrive(c, e.row);
+  if (e.row >= driveCount(c) || info.type !== DriveType.atapi) {
+    return finish(c, DiskError.parameter);
+  }
   const sectors = e.cylinders * e.heads * e.sectorsPerTrack;
   const disk = e.media === Media.disk;
   switch (c.ah) {

@@ -350,7 +350,7 @@ function startMove(c: FrameContext, drive: number, type: { sectors: number }): n
   }
   // From the first sector on, across the end of side 0 to side 1, but not to another cylinder.
   const linear = (c.dh * eot) + (c.cl & 0x3f) - 1 + done;
-  if (linear >= 2 * eot) return Err.sector;
+  if ((c.cl & 0x3f) > eot || linear >= 2 * eot) return Err.sector;
   const head = Math.floor(linear / eot), sector = linear % eot + 1;
   const piece = Math.min(length, 2 * eot - linear);
   const verify = c.ah === 4, write = c.ah === 3;

@@ -127,7 +127,7 @@ Deno.test("application processors are waited for, and a missing one does not sto
 
 Deno.test("nothing to boot: says so and waits", () => {
   const r = new BiosRig().post();
-  r.call(0x19, {}, 50, (c) => c.action === 1 && r.output.includes("No bootable device."));
+  r.call(0x19, {}, 500, (c) => c.action === 1 && r.output.includes("No bootable device."));
   assertStringIncludes(r.output, "No bootable device.");
 });
 
@@ -152,7 +152,7 @@ Deno.test("a disk without a signature is passed over", () => {
       unit: 0,
     }],
   }).post();
-  r.call(0x19, {}, 50, (c) => c.action === 1 && r.output.includes("No bootable"));
+  r.call(0x19, {}, 500, (c) => c.action === 1 && r.output.includes("No bootable"));
   assertStringIncludes(r.output, "Boot failed: not a bootable disk");
 });
 

@@ -13,11 +13,27 @@ import { Fn } from "./layout.ts";
 
 /** Registers of a call, by name. */
 export type Registers = Partial<
-  Record<"ax" | "bx" | "cx" | "dx" | "si" | "di" | "bp" | "ds" | "es" | "flags", number>
+  Record<
+    | "eax"
+    | "ebx"
+    | "ecx"
+    | "edx"
+    | "ax"
+    | "bx"
+    | "cx"
+    | "dx"
+    | "si"
+    | "di"
+    | "bp"
+    | "ds"
+    | "es"
+    | "flags",
+    number
+  >
 >;
 
 const STACK = 0x9000;
-/** One round of waiting: 10 ms. */
+/** One round of waiting: to the next timer, 10 ms at the most. */
 const WAIT_NS = 10_000_000;
 
 export class BiosRig {
@@ -66,7 +82,7 @@ export class BiosRig {
   call(
     fn: number,
     r: Registers = {},
-    rounds = 500,
+    rounds = 3000,
     until: (c: FrameContext) => boolean = () => false,
   ): FrameContext {
     const at = STACK - 0x80 * this.#depth++;
@@ -86,7 +102,8 @@ export class BiosRig {
         if (action === Action.done || action === Action.chain) return c;
         if (action === Action.wait || action === Action.poll) {
           n++;
-          this.pc.clock.advance(WAIT_NS);
+          const next = (this.pc.clock.queue.next ?? Infinity) - this.pc.clock.now();
+          this.pc.clock.advance(Math.max(1000, Math.min(WAIT_NS, next)));
           this.tick();
         } else if (action === Action.interrupt) this.#nested(c);
         else this.#far(c);
@@ -159,7 +176,7 @@ export class BiosRig {
 
   /** Runs POST to the point where it enters INT 19h. */
   post(): this {
-    this.call(Fn.post, {}, 2000);
+    this.call(Fn.post, {}, 10000);
     return this;
   }
 }
