@@ -1,0 +1,231 @@
+/**
+ * Compares every user-mode integer instruction of the software CPU with the host processor, in 32-bit
+ * and 64-bit mode: random and edge operands, all general registers, all arithmetic flags including
+ * those the manual leaves undefined, memory, the next IP, the vector and its error code.
+ *
+ *     deno task oracle [NAME_REGEXP [ROUNDS [SEED [ENCODINGS]]]]
+ */
+import type { TableRow } from "../../core/x86/table/row.ts";
+import { type Random, random } from "../../core/x86/table/sample.ts";
+import { rowForms } from "../../core/x86/table/encode.ts";
+import { opcodeTable } from "../../core/x86/table/table.ts";
+import {
+  CODE,
+  CODE_BYTES,
+  DATA,
+  DATA_BYTES,
+  HLT,
+  Native,
+  newState,
+  whyNoNative,
+} from "./native.ts";
+import {
+  draw,
+  fill,
+  hostFlags,
+  isIntegerRow,
+  type TestCase,
+  whyNot,
+  WINDOW,
+  WINDOW_BYTES,
+} from "./user_cases.ts";
+import { UserBed } from "./user_bed.ts";
+
+/** Distance between instructions: room for jumps to land on HLT. */
+const STEP = 512;
+/** CF PF AF ZF SF DF OF, NT, ID. */
+const FLAGS = 0xcd5 | 1 << 14 | 1 << 21;
+
+export interface RowResult {
+  readonly row: TableRow;
+  readonly bits: 32 | 64;
+  /** Why the row was not compared. */
+  skipped?: string;
+  forms: number;
+  coveredForms: number;
+  encodings: number;
+  cases: number;
+  faults: number;
+  differences: number;
+  /** The first ones. */
+  examples: string[];
+}
+
+const hex = (u8: Uint8Array): string =>
+  [...u8].map((b) => b.toString(16).padStart(2, "0")).join(" ");
+
+export interface OracleOptions {
+  /** States per encoding, encodings per form. */
+  readonly rounds: number;
+  readonly encodings: number;
+  readonly seed: number;
+}
+
+/** Both processors. */
+export class Oracle {
+  readonly native = new Native();
+  readonly bed = new UserBed();
+  readonly #have = hostFlags();
+  readonly #before = newState();
+  readonly #ours = newState();
+  readonly #theirs = newState();
+  readonly #image = new Uint8Array(DATA_BYTES);
+  readonly #window = new DataView(this.#image.buffer, WINDOW - DATA, WINDOW_BYTES);
+  #at = CODE;
+
+  close(): void {
+    this.native.close();
+  }
+
+  /** Compares the forms of a row in one mode. */
+  row(row: TableRow, bits: 32 | 64, o: OracleOptions): RowResult {
+    const forms = rowForms(row, bits);
+    const r: RowResult = {
+      row,
+      bits,
+      forms: forms.length,
+      coveredForms: 0,
+      encodings: 0,
+      cases: 0,
+      faults: 0,
+      differences: 0,
+      examples: [],
+    };
+    r.skipped = whyNot(row, this.#have);
+    if (r.skipped !== undefined) return r;
+    const rnd = random(o.seed * 7919 + row.id * 31 + bits);
+    for (const form of forms) {
+      const first = r.encodings;
+      for (let n = 0, tries = 0; n < o.encodings && tries < 8 * o.encodings; tries++) {
+        const c = draw(rnd, row, form, bits);
+        if (c === undefined) continue;
+        n++;
+        r.encodings++;
+        const ip = this.#place(c);
+        for (let k = 0; k < o.rounds; k++) this.#one(rnd, c, ip, r);
+      }
+      if (r.encodings > first) r.coveredForms++;
+    }
+    return r;
+  }
+
+  /** Puts the instruction among HLTs in both memories. */
+  #place(c: TestCase): number {
+    this.#at += STEP;
+    if (this.#at + 2 * STEP > CODE + CODE_BYTES) {
+      this.#at = CODE + STEP;
+      this.bed.vm.cache.flush();
+      this.bed.ram.fill(HLT, CODE);
+      this.native.code.fill(HLT);
+    }
+    const ip = this.#at + 256;
+    // A far pointer stands at the end of its instruction.
+    if (c.row.syntax.includes("ptr16")) {
+      const v = new DataView(c.bytes.buffer), n = c.form.opSize >> 3, at = c.bytes.length - 2 - n;
+      if (n === 2) v.setUint16(at, ip + 32, true);
+      else v.setUint32(at, ip + 32, true);
+    }
+    this.bed.ram.set(c.bytes, ip);
+    this.native.code.set(c.bytes, ip - CODE);
+    return ip;
+  }
+
+  #one(rnd: Random, c: TestCase, ip: number, r: RowResult): void {
+    const before = this.#before, ours = this.#ours, theirs = this.#theirs;
+    fill(rnd, c, ip, before, this.#window);
+    this.native.data.set(this.#image);
+    this.bed.ram.set(this.#image, DATA);
+    this.native.run(ip, c.bits, before, theirs);
+    this.bed.run(ip, c.bits, before, ours);
+    r.cases++;
+    if (theirs.vector !== 13 || theirs.rip === BigInt(ip)) r.faults++;
+    const out: string[] = [];
+    const note = (what: string, a: number | bigint, b: number | bigint) => {
+      if (a !== b) out.push(`${what} ${a.toString(16)} not ${b.toString(16)}`);
+    };
+    note("vector", ours.vector, theirs.vector);
+    note("error", ours.error, theirs.error);
+    note("ip", ours.rip - BigInt(ip), theirs.rip - BigInt(ip));
+    note("flags", ours.flags & FLAGS, theirs.flags & FLAGS);
+    const count = c.bits === 64 ? 16 : 8;
+    const mask = c.bits === 64 ? 0xffffffffffffffffn : 0xffffffffn;
+    for (let n = 0; n < count; n++) note(`R${n}`, ours.gpr[n] & mask, theirs.gpr[n] & mask);
+    const a = this.bed.ram, b = this.native.data;
+    for (let n = 0; n < WINDOW_BYTES; n++) {
+      if (a[WINDOW + n] !== b[WINDOW - DATA + n]) {
+        note(`mem+${n}`, a[WINDOW + n], b[WINDOW - DATA + n]);
+        if (out.length > 12) break;
+      }
+    }
+    if (out.length === 0) return;
+    r.differences++;
+    if (r.examples.length < 2) {
+      const regs = [...before.gpr].slice(0, count).map((v) => v.toString(16)).join(" ");
+      r.examples.push(
+        `${c.bits}: ${c.row.syntax} [${hex(c.bytes)}]: ${out.join(", ")}; ` +
+          `flags ${before.flags.toString(16)} regs ${regs}`,
+      );
+    }
+  }
+}
+
+/** Every row of the general registers in both modes. */
+export function compareAll(
+  o: OracleOptions,
+  match = /^/,
+  each: (r: RowResult) => void = () => {},
+): RowResult[] {
+  const oracle = new Oracle(), results: RowResult[] = [];
+  try {
+    for (const bits of [32, 64] as const) {
+      for (const row of opcodeTable) {
+        if (!isIntegerRow(row) || !match.test(row.name)) continue;
+        if (bits === 32 ? !row.valid.bits32 : !row.valid.bits64) continue;
+        const r = oracle.row(row, bits, o);
+        results.push(r);
+        each(r);
+      }
+    }
+  } finally {
+    oracle.close();
+  }
+  return results;
+}
+
+function main(): void {
+  const why = whyNoNative();
+  if (why !== undefined) {
+    console.log(`oracle: ${why}`);
+    Deno.exit(1);
+  }
+  const [pattern = ".*", rounds = "60", seed = "1", encodings = "6"] = Deno.args;
+  const o = { rounds: Number(rounds), seed: Number(seed), encodings: Number(encodings) };
+  const results = compareAll(o, new RegExp(`^(${pattern})$`), (r) => {
+    for (const e of r.examples) console.log(e);
+  });
+  const sum = (f: (r: RowResult) => number) => results.reduce((n, r) => n + f(r), 0);
+  const skipped = new Map<TableRow, string>();
+  for (const r of results) if (r.skipped !== undefined) skipped.set(r.row, r.skipped);
+  for (const r of results) {
+    if (r.skipped === undefined && r.encodings === 0) {
+      skipped.set(r.row, "nothing could be encoded");
+    }
+  }
+  const byReason = new Map<string, string[]>();
+  for (const [row, reason] of skipped) {
+    byReason.set(reason, [...byReason.get(reason) ?? [], `${row.name} (${row.opcode})`]);
+  }
+  console.log("\nNot compared:");
+  for (const [reason, names] of byReason) console.log(`  ${reason}: ${names.join(", ")}`);
+  const rows = new Set(results.filter((r) => r.encodings > 0).map((r) => r.row));
+  const all = new Set(results.map((r) => r.row));
+  console.log(
+    `\n${rows.size} of ${all.size} rows, ${sum((r) => r.coveredForms)} of ${
+      sum((r) => r.forms)
+    } forms, ${sum((r) => r.encodings)} encodings, ${sum((r) => r.cases)} cases ` +
+      `(${sum((r) => r.faults)} with an exception), ${sum((r) => r.differences)} differences`,
+  );
+  if (sum((r) => r.differences) > 0) Deno.exit(1);
+}
+
+if (import.meta.main) main();
