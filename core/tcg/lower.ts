@@ -201,6 +201,7 @@ export class Tier0Lowering implements Lowering {
 
   /**
    * @param samePage the jump of this instruction stays in its page and may be linked
+   * @param special registers are those of the instruction itself: their offsets are constants
    * @param single one-instruction blocks: jumps return to the run loop
    */
   constructor(
@@ -209,6 +210,7 @@ export class Tier0Lowering implements Lowering {
     readonly samePage: boolean,
     readonly single: boolean,
     readonly helperId: (name: string) => number,
+    readonly special = false,
   ) {
     this.#cpu = f.param(0, "i32");
     this.#rec = f.param(1, "i32");
@@ -219,7 +221,7 @@ export class Tier0Lowering implements Lowering {
   }
 
   #address(ref: StateRef): { base: I32; offset: number } {
-    if (ref.slot < 0) return { base: this.#cpu, offset: ref.offset };
+    if (ref.slot < 0 || this.special) return { base: this.#cpu, offset: ref.offset };
     return {
       base: this.#cpu.add(load("i32.load16_u", this.#rec, Rec.SLOTS + 2 * ref.slot)),
       offset: 0,
