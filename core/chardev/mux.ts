@@ -71,13 +71,31 @@ export class MuxChardev implements Chardev {
   }
 
   attach(fe: ChardevFrontend): ChardevPort {
-    if (this.#slots.length >= MAX_FRONTENDS) {
-      throw new UserError(`Device '${this.label}' is in use`);
-    }
-    const slot: Slot = { fe, buffer: [] };
+    const slot = this.#newSlot(fe);
     this.#slots.push(slot);
     if (this.#open) fe.event("open");
     this.#setFocus(this.#slots.length - 1);
+    return this.#portOf(slot);
+  }
+
+  /** Attaches a front end as if it had come before all others: it gets the focus only when alone. */
+  attachFirst(fe: ChardevFrontend): ChardevPort {
+    if (this.#slots.length === 0) return this.attach(fe);
+    const slot = this.#newSlot(fe);
+    this.#slots.unshift(slot);
+    if (this.#focus >= 0) this.#focus++;
+    if (this.#open) fe.event("open");
+    return this.#portOf(slot);
+  }
+
+  #newSlot(fe: ChardevFrontend): Slot {
+    if (this.#slots.length >= MAX_FRONTENDS) {
+      throw new UserError(`Device '${this.label}' is in use`);
+    }
+    return { fe, buffer: [] };
+  }
+
+  #portOf(slot: Slot): ChardevPort {
     return {
       chardev: this,
       write: (bytes) => this.#write(bytes),

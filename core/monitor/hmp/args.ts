@@ -168,6 +168,13 @@ export function word(s: Scanner): string | { complaint: string } {
   return out;
 }
 
+/** The words of a line; quoted ones are one word. */
+export function splitWords(line: string): string[] {
+  const s = new Scanner(line, 0), out: string[] = [];
+  for (let w = word(s); typeof w === "string"; w = word(s)) out.push(w);
+  return out;
+}
+
 function format(s: Scanner, defaults: FormatDefaults): Format {
   if (s.char !== "/") {
     const size = defaults.format === "i" ? -1 : defaults.size;

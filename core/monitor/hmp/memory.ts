@@ -3,7 +3,7 @@ import { UserError } from "../../errors.ts";
 import { hostAddress } from "../host_memory.ts";
 import type { AccessSize } from "../../memory/region.ts";
 import { strerror } from "../../options/host.ts";
-import { type Bits, disassembleAt, listingLines } from "../../x86/disasm.ts";
+import { disassembleAt, listingLines } from "../../x86/disasm.ts";
 import type { Args, Format } from "./args.ts";
 import type { Command, Handler, Hmp } from "./command.ts";
 
@@ -98,7 +98,7 @@ function dumpData(h: Hmp, f: Format, start: bigint, read: Reader): void {
 
 function listInstructions(h: Hmp, count: number, start: bigint, read: Reader): void {
   const { cs, efer } = h.vcpu.getSregs();
-  const bits: Bits = (efer & 0x400n) !== 0n && cs.l ? 64 : cs.db ? 32 : 16;
+  const bits = (efer & 0x400n) !== 0n && cs.l ? 64 : cs.db ? 32 : 16;
   let at = start;
   for (let i = 0; i < count; i++) {
     const bytes = new Uint8Array(MAX_INSN);
