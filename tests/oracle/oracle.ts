@@ -112,10 +112,12 @@ export class Oracle {
   /** Puts the instruction among HLTs in both memories. */
   #place(c: TestCase): number {
     this.#at += STEP;
+    // A 16-bit jump there must not get into the data.
+    if ((this.#at & 0xffff) >= 0x7000 && (this.#at & 0xffff) < 0xd000) this.#at += 0x6000;
     if (this.#at + 2 * STEP > CODE + CODE_BYTES) {
       this.#at = CODE + STEP;
       this.bed.vm.cache.flush();
-      this.bed.ram.fill(HLT, CODE);
+      this.bed.ram.fill(HLT, CODE, CODE + CODE_BYTES);
       this.native.code.fill(HLT);
     }
     const ip = this.#at + 256;

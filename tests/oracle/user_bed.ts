@@ -8,9 +8,18 @@ import { tcgMemory, TcgVm } from "../../core/tcg/vm.ts";
 import { type Cpu, GuestFault } from "../../core/x86/cpu.ts";
 import * as S from "../../core/x86/state.ts";
 import { Exit } from "../../core/x86/state.ts";
-import { type After, type Before, CODE, CODE_BYTES, HLT, Selector } from "./native.ts";
+import {
+  type After,
+  type Before,
+  CODE,
+  CODE_BYTES,
+  DATA,
+  DATA_BYTES,
+  HLT,
+  Selector,
+} from "./native.ts";
 
-const TABLES = 0x1000, GDT = 0x3000, RAM = CODE + CODE_BYTES;
+const TABLES = 0x1000, GDT = CODE + CODE_BYTES, TSS = GDT + 0x1000, RAM = GDT + (2 << 20);
 /** Offsets of a record's instruction pointer (`Rec.IP`). */
 const REC_IP = 16;
 
@@ -35,13 +44,21 @@ export class UserBed {
     const ram = memory.allocBlock("ram", RAM);
     mem.map(ramRegion("ram", ram), 0);
     this.ram = ram.u8;
-    this.ram.fill(HLT, CODE);
+    this.ram.fill(HLT, CODE, CODE + CODE_BYTES);
     this.vm = new TcgVm({ memory, mem, io, clock: new ManualClock() });
     this.vcpu = this.vm.createVcpu({ index: 0, apicId: 0, bsp: true, model }) as TcgVcpu;
     this.cpu = this.vcpu.cpu;
-    // Identity mapping of the first GiB by a large page, for user code.
-    ram.view.setUint32(TABLES, TABLES + 0x1007, true);
-    ram.view.setUint32(TABLES + 0x1000, 0xe7, true);
+    // What the host has mapped, at the same place.
+    const map = (table: number, n: number, entry: number) =>
+      ram.view.setUint32(TABLES + 0x1000 * table + 8 * n, entry, true);
+    map(0, 0, TABLES + 0x1007);
+    map(1, 0, TABLES + 0x2007);
+    map(2, 0, TABLES + 0x3007);
+    for (let at = DATA; at < DATA + DATA_BYTES; at += 4096) map(3, at >> 12, at | 0x67);
+    for (let at = CODE; at < CODE + CODE_BYTES; at += 1 << 21) map(2, at >> 21, at | 0xe7);
+    map(2, GDT >> 21, GDT | 0xe3);
+    // No I/O permission map.
+    ram.view.setUint16(TSS + 0x66, 0xffff, true);
     ram.view.setBigUint64(GDT + 0x20, 0x00cffb000000ffffn, true);
     ram.view.setBigUint64(GDT + 0x28, 0x00cff3000000ffffn, true);
     ram.view.setBigUint64(GDT + 0x30, 0x00affb000000ffffn, true);
@@ -59,7 +76,8 @@ export class UserBed {
       gdt: { base: BigInt(GDT), limit: 0x7f },
       cr3: BigInt(TABLES),
       cr4: 0x620n,
-      efer: 0x500n,
+      // NXE makes page faults tell a fetch.
+      efer: 0xd00n,
       cr0: 0x80050033n,
       cs: {
         ...data,
@@ -71,6 +89,7 @@ export class UserBed {
       ds: data,
       es: data,
       ss: data,
+      tr: { ...data, base: BigInt(TSS), limit: 0x67, s: 0, dpl: 0, type: 11, selector: 0x40 },
       fs: none,
       gs: none,
     });

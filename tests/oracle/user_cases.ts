@@ -14,11 +14,11 @@ const OPERAND = WINDOW + 256, STACK = WINDOW + 640;
 const reasons: readonly (readonly [RegExp, string])[] = [
   [/^(INT|INT1|INT3|INTO|SYSCALL|SYSENTER)$/, "calls the host's kernel"],
   [/^(CPUID|RDTSCP?|RDRAND|RDSEED|RDPID|XGETBV|RDPMC|PAUSE)$/, "its result is not the same twice"],
-  [/^(LFS|LGS|[RW]R[FG]SBASE)$/, "would take away the host program's thread pointer"],
+  [/^(LFS|LGS|(RD|WR)[FG]SBASE)$/, "would take away the host program's thread pointer"],
   [/^(SGDT|SIDT|SLDT|STR|SMSW)$/, "the host's kernel emulates it (UMIP)"],
   [/^(X|FX)(SAVE|RSTOR)|^(LD|ST)MXCSR|^FWAIT/, "has vector state, compared elsewhere"],
   [
-    /^(CLFLUSH|CLFLUSHOPT|CLWB|[RW]RPKRU|GETSEC|VM|RSM|ENQCMD|XABORT|XBEGIN|XEND|XTEST)/,
+    /^(CLFLUSH|CLFLUSHOPT|CLWB|(RD|WR)PKRU|GETSEC|VM|RSM|ENQCMD|XABORT|XBEGIN|XEND|XTEST)/,
     "no effect, or none here",
   ],
 ];
@@ -133,6 +133,14 @@ export function draw(
     mem === undefined && rnd(3) === 0 && (row.rep !== undefined || /LOOP|JCXZ|XLAT/.test(row.name))
   ) {
     addrSize = bits === 64 ? 32 : 16;
+  }
+  // An operand that is also the address cannot have both values.
+  const last = operands[operands.length - 1];
+  if (last?.kind === "gpr" && mem !== undefined && row.name.startsWith("BT")) {
+    if ([mem.base, mem.index, Gpr.RSP].includes(last.reg)) return undefined;
+  }
+  if (row.name.endsWith("NEAR_IND") && last?.kind === "gpr" && last.reg === Gpr.RSP) {
+    return undefined;
   }
   try {
     const plain = row.operandSpecs.some((s) => s.kind === "mem" && s.role === 0);

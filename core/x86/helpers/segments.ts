@@ -167,7 +167,8 @@ export function segmentHelpers(): void {
   defineHelper("LAR", (cpu, i) => {
     const d = visible(cpu, cpu.readOperand32(i, 1, 16));
     const ok = d && (!isSystem(d) || (cpu.lma ? LAR_LONG : LAR_TYPES).has(typeOf(d)));
-    if (ok) cpu.writeOperand(i, 0, d.hi & (i.opSize === 16 ? 0xff00 : 0xf0ff00));
+    // The manual leaves bits 19:16 undefined; processors give the limit's.
+    if (ok) cpu.writeOperand(i, 0, d.hi & (i.opSize === 16 ? 0xff00 : 0xffff00));
     cpu.setFlags(ok ? Fl.ZF : 0, Fl.ZF);
   });
   defineHelper("LSL", (cpu, i) => {
@@ -189,8 +190,7 @@ export function segmentHelpers(): void {
   defineHelper("ARPL", (cpu, i) => {
     const dst = cpu.readOperand32(i, 0, 16), src = cpu.readOperand32(i, 1, 16);
     const lower = (dst & 3) < (src & 3);
-    // A memory destination is written in any case.
-    cpu.writeOperand(i, 0, lower ? (dst & ~3) | (src & 3) : dst, 16);
+    if (lower) cpu.writeOperand(i, 0, (dst & ~3) | (src & 3), 16);
     cpu.setFlags(lower ? Fl.ZF : 0, Fl.ZF);
   });
   defineHelper("BOUND", (cpu, i) => {

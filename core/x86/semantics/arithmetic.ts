@@ -69,7 +69,11 @@ function mulFlags(e: Emit, bits: Bits, lo: AnyInt, hi: AnyInt, signed: boolean):
       : cut(signExtend(lo, bits, 32).shr_s(31), bits)
     : lo.constant(0);
   const over = e.let(hi.ne(expected as never));
-  e.flagsExplicit(bits, lo, over, over, I32.of(0));
+  // Processors clear ZF: a bit that neither SF nor PF depends on keeps the result from being 0.
+  const shown = bits === 8
+    ? signExtend(lo, 8, 16).or(0x100 as never)
+    : lo.or(lo.constant(0x100) as never);
+  e.flagsExplicit(bits === 8 ? 16 : bits, e.let(shown), over, over, I32.of(0));
 }
 
 function mulWide(signed: boolean) {
@@ -243,8 +247,7 @@ function bcd(): void {
     // A borrow of the low adjustment of DAS also sets CF.
     const c = subtract ? e.let(high.or(low.and(al.lt_u(6)))) : high;
     e.setGpr(Gpr.RAX, 8, r);
-    const of = subtract ? al.and(r.not()).shr_u(7).and(1) : al.not().and(r).shr_u(7).and(1);
-    e.flagsExplicit(8, r, c, e.let(of), low);
+    e.flagsExplicit(8, r, c, I32.of(0), low);
   };
   define("DAA", decimal(false));
   define("DAS", decimal(true));
@@ -254,9 +257,6 @@ function bcd(): void {
     const step = adjust.mul(0x106);
     const r = e.let((subtract ? ax.sub(step) : ax.add(step)).and(0xffff));
     e.setGpr(Gpr.RAX, 16, r.and(0xff0f));
-    const al = e.let(r.and(0xff));
-    const of = subtract ? ax.and(al.not()).shr_u(7).and(1) : ax.not().and(al).shr_u(7).and(1);
-    void of;
     e.flagsExplicit(8, e.let(r.and(0x0f)), adjust, I32.of(0), adjust);
   };
   define("AAA", ascii(false));

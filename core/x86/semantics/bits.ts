@@ -54,8 +54,8 @@ function scan(name: string, reverse: boolean): void {
     const zero = e.let(v.eqz());
     const at = reverse ? v.constant(bits === 64 ? 63 : 31).sub(v.clz() as never) : v.ctz();
     const r = e.let(selectInt(zero, old, at));
-    // A source of 0 leaves the destination alone.
-    e.wr(0, r);
+    // A source of 0 leaves all 64 bits of the destination alone.
+    e.f.if(zero.eqz(), () => e.wr(0, r));
     e.flagsExplicit(
       bits,
       e.let(selectInt(zero, v.constant(0), r.or(v.constant(1).shl(8) as never))),
@@ -75,7 +75,8 @@ function countZeros(name: string, leading: boolean): void {
     else r = bits === 16 ? v.or(0x10000).ctz() : v.ctz();
     const n = e.let(r);
     e.wr(0, n);
-    e.flagsExplicit(bits, n, e.let(v.eqz()), I32.of(0), I32.of(0));
+    // Processors clear PF and SF too.
+    e.flagsAll(e.let(n.eqz().shl(6).or(v.eqz())));
   });
 }
 

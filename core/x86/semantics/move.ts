@@ -1,7 +1,8 @@
 /** Data movement and stack operations. Intel SDM volume 1, chapter 7.3.1. */
-import { type AnyInt, I32, I64 } from "../../wasm/expr.ts";
+import { type AnyInt, I32, I64, load as rawLoad } from "../../wasm/expr.ts";
 import { Gpr, type MemOperand, Seg } from "../insn.ts";
 import * as S from "../state.ts";
+import { Vec } from "../state.ts";
 import { type Bits, define, type Emit } from "./emit.ts";
 
 /** Zero-extended value of `from` bits as the integer type of `to` bits. */
@@ -162,6 +163,24 @@ function cmpxchg8b(e: Emit): void {
   e.flagsZf(equal);
 }
 
+function cmpxchg16b(e: Emit): void {
+  const q = (n: number) => e.gpr(n, 64) as unknown as I64;
+  const accLo = q(Gpr.RAX), accHi = q(Gpr.RDX);
+  const at = e.let(e.lin(0, 16, true) as I64);
+  e.raiseIf(at.and(15).ne(0), Vec.GP, I32.of(0));
+  const host = e.probe(at, 16), above = e.let(host.add(8));
+  const lo = e.let(rawLoad("i64.load", host)), hi = e.let(rawLoad("i64.load", above));
+  const equal = e.let(lo.eq(accLo).and(hi.eq(accHi)));
+  e.f.store("i64.store", host, e.let(equal.select(q(Gpr.RBX), lo)));
+  e.f.store("i64.store", above, e.let(equal.select(q(Gpr.RCX), hi)));
+  e.commit(host, 16);
+  e.f.if(equal.eqz(), () => {
+    e.setGpr(Gpr.RAX, 64, lo);
+    e.setGpr(Gpr.RDX, 64, hi);
+  });
+  e.flagsZf(equal);
+}
+
 export function moveSemantics(): void {
   define(["MOV", "MOVNTI"], (e) => e.wr(0, e.rd(1, e.size(0))));
   define("MOVZX", (e) => e.wr(0, zeroExtend(e.rd(1), e.size(1), e.size(0))));
@@ -175,6 +194,7 @@ export function moveSemantics(): void {
   define("XADD", xadd);
   define("CMPXCHG", cmpxchg);
   define("CMPXCHG8B", cmpxchg8b);
+  define("CMPXCHG16B", cmpxchg16b);
   define("BSWAP", (e) => {
     // BSWAP r16 is undefined by the manual; processors clear the register.
     const bits = e.size(0);

@@ -1,4 +1,8 @@
-/** Shifts and rotates. Intel SDM volume 2; flags the manual leaves undefined follow the processor. */
+/**
+ * Shifts and rotates. Intel SDM volume 2; flags the manual leaves undefined follow Intel's processors:
+ * whatever the count, OF is that of a shift of the operand by one. Only ROL and ROR
+ * of a register by an immediate greater than 1 keep OF.
+ */
 import { type AnyInt, I32, I64 } from "../../wasm/expr.ts";
 import { Gpr } from "../insn.ts";
 import { type Bits, define, type Emit } from "./emit.ts";
@@ -41,6 +45,22 @@ function shift(
   });
 }
 
+/** Bit `bits - 1` of an operand before and after a shift to the left by one differ. */
+function signMoves(a: AnyInt, bits: Bits): I32 {
+  return msb(a, bits).xor(narrow(a.shr_u(bits - 2)).and(1));
+}
+
+/** Bit `bits - 1` and the bit that a shift to the right by one puts there differ. */
+function signTaken(a: AnyInt, bits: Bits, from: I32): I32 {
+  return msb(a, bits).xor(from);
+}
+
+/** OF of ROL and ROR. */
+function rotateOf(e: Emit, c: I32, of: I32): I32 {
+  const keeps = e.operands[1].kind === "imm" && !e.isMem(0);
+  return keeps ? c.eq(1).select(e.let(of), e.flag("of")) : of;
+}
+
 function rotate(
   name: string,
   f: (e: Emit, bits: Bits, a: AnyInt, c: I32) => { r: AnyInt; cf: I32; of: I32 },
@@ -65,13 +85,13 @@ export function shiftSemantics(): void {
       ? narrow(a.shr_u(n.constant(64).sub(n as never) as never)).and(1)
       : (a as unknown as I32).extend_u().shl(c.extend_u()).shr_u(bits).wrap().and(1);
     const carry = e.let(cf);
-    return { r, cf: carry, of: msb(r, bits).xor(carry) };
+    return { r, cf: carry, of: signMoves(a, bits) };
   });
   shift("SHR", (e, bits, a, c) => {
     const n = wide(e, c, bits);
     const r = e.let(a.shr_u(n as never));
     const cf = narrow(a.shr_u(n.sub(1) as never)).and(1);
-    return { r, cf, of: msb(r.shl(1).xor(r as never), bits) };
+    return { r, cf, of: msb(a, bits) };
   });
   shift("SAR", (e, bits, a, c) => {
     const s = e.let(bits === 64 ? a : signExtend(a, bits, 32));
@@ -83,7 +103,7 @@ export function shiftSemantics(): void {
   rotate("ROL", (e, bits, a, c) => {
     const r = e.let(rotateLeft(e, bits, a, c));
     const cf = e.let(narrow(r).and(1));
-    return { r, cf, of: msb(r, bits).xor(cf) };
+    return { r, cf, of: rotateOf(e, c, signMoves(a, bits)) };
   });
   rotate("ROR", (e, bits, a, c) => {
     const r = e.let(
@@ -91,7 +111,8 @@ export function shiftSemantics(): void {
         ? a.rotr(wide(e, c, bits) as never)
         : rotateLeft(e, bits, a, e.let(I32.of(bits).sub(c.and(bits - 1)))),
     );
-    return { r, cf: msb(r, bits), of: msb(r, bits).xor(narrow(r.shr_u(bits - 2)).and(1)) };
+    const of = rotateOf(e, c, signTaken(a, bits, narrow(a).and(1)));
+    return { r, cf: msb(r, bits), of };
   });
   rotate("RCL", (e, bits, a, c) => throughCarry(e, bits, a, c, true));
   rotate("RCR", (e, bits, a, c) => throughCarry(e, bits, a, c, false));
@@ -123,8 +144,7 @@ function throughCarry(e: Emit, bits: Bits, a: AnyInt, c: I32, left: boolean) {
     );
     const out = left ? x.shr_u(back) : x.shr_u(n.sub(1));
     const cf = e.let(c.eqz().select(old, out.wrap().and(1)));
-    const of = left ? msb(r, 64).xor(cf) : msb(r, 64).xor(r.shr_u(62).wrap().and(1));
-    return { r, cf, of };
+    return { r, cf, of: left ? signMoves(a, 64) : signTaken(a, 64, old) };
   }
   const width = bits + 1;
   const n = bits === 32 ? c : e.let(c.rem_u(width));
@@ -134,8 +154,9 @@ function throughCarry(e: Emit, bits: Bits, a: AnyInt, c: I32, left: boolean) {
   const t = e.let(left ? v.shl(n64).or(v.shr_u(back)) : v.shr_u(n64).or(v.shl(back)));
   const r = e.let(cut(t.wrap(), bits));
   const cf = e.let(t.shr_u(bits).wrap().and(1));
-  const of = left ? msb(r, bits).xor(cf) : msb(r, bits).xor(narrow(r.shr_u(bits - 2)).and(1));
-  return { r, cf, of };
+  const of = e.let(left ? signMoves(a, bits) : signTaken(a, bits, old));
+  // A whole turn changes nothing.
+  return { r, cf, of: bits === 32 ? of : n.eqz().select(e.flag("of"), of) };
 }
 
 function doubleShift(name: string, left: boolean): void {
@@ -163,8 +184,7 @@ function doubleShift(name: string, left: boolean): void {
           : narrow(a.shr_u(n.sub(1) as never)).and(1);
       }
       const result = e.let(r);
-      // OF: the sign changed.
-      const of = msb(result, bits).xor(msb(a, bits));
+      const of = left ? signMoves(a, bits) : signTaken(a, bits, narrow(src).and(1));
       e.f.if(c.ne(0), () => e.flagsExplicit(bits, result, e.let(cf), e.let(of), I32.of(0)));
       return result;
     });

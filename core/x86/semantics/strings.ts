@@ -44,8 +44,21 @@ function elementBytes(e: Emit): Bytes {
   throw new Error("string instruction without a memory operand");
 }
 
-/** Runs `once` for REP as long as rCX is not 0; `once` ends with `again` or leaves through `stop`. */
-function repeat(e: Emit, once: (again: Label, stop: Label) => void): void {
+/**
+ * Runs `once` for REP as long as rCX is not 0; `once` ends with `again` or leaves through `stop`.
+ * Registers of 32-bit addresses in 64-bit mode lose their upper halves even when nothing is repeated:
+ * on processors RCX and, in MOVS and STOS, the pointers.
+ */
+function repeat(
+  e: Emit,
+  pointers: readonly number[],
+  once: (again: Label, stop: Label) => void,
+): void {
+  if (e.long && e.i.addrSize === 32) {
+    e.f.if(reg(e, Gpr.RCX).eqz(), () => {
+      for (const n of [Gpr.RCX, ...pointers]) setReg(e, n, reg(e, n));
+    });
+  }
   e.f.block((stop) => {
     e.f.loop((again) => {
       e.f.brIf(stop, reg(e, Gpr.RCX).eqz());
@@ -103,7 +116,7 @@ function movs(e: Emit): void {
   };
   if (e.i.rep === 0) return single(step(e, bytes));
   const by = step(e, bytes);
-  repeat(e, (again) => {
+  repeat(e, [Gpr.RSI, Gpr.RDI], (again) => {
     if (canRun(e, sourceSeg(e), Seg.ES)) {
       const from = src(e, bytes), to = dst(e, bytes, true);
       e.f.if(e.let(by.gt_s(0)), () => {
@@ -164,7 +177,7 @@ function stos(e: Emit): void {
   };
   const by = step(e, bytes);
   if (e.i.rep === 0) return single(by);
-  repeat(e, (again) => {
+  repeat(e, [Gpr.RDI], (again) => {
     if (canRun(e, Seg.ES)) {
       const to = dst(e, bytes, true);
       e.f.if(e.let(by.gt_s(0)), () => {
@@ -212,7 +225,7 @@ function lods(e: Emit): void {
     advance(e, Gpr.RSI, by);
   };
   if (e.i.rep === 0) return single();
-  repeat(e, (again) => {
+  repeat(e, [], (again) => {
     single();
     countDown(e);
     e.checkpoint();
@@ -223,7 +236,7 @@ function lods(e: Emit): void {
 /** CMPS and SCAS: repeat while equal (F3) or different (F2). */
 function compare(e: Emit, once: () => void): void {
   if (e.i.rep === 0) return once();
-  repeat(e, (again, stop) => {
+  repeat(e, [], (again, stop) => {
     once();
     countDown(e);
     e.f.brIf(stop, e.i.rep === 0xf3 ? e.flag("zf").eqz() : e.flag("zf"));
