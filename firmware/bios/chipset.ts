@@ -61,10 +61,18 @@ export function protectShadow(c: FrameContext, romEnd: number): void {
   writeConfig(c, 0, pam, 1, 0x10);
 }
 
-/** Makes F0000–FFFFF writable again for late changes of tables. */
-export function unprotectF(c: FrameContext): void {
+/**
+ * After a reset that kept RAM: shows C0000–FFFFF of it again. False when it does not hold this BIOS.
+ */
+export function reopenShadow(c: FrameContext): boolean {
   const pam = pamBase(c);
-  if (pam !== undefined) writeConfig(c, 0, pam, 1, 0x30);
+  if (pam === undefined) return false;
+  const rom = new Uint8Array(16), ram = new Uint8Array(16);
+  c.readBytes(0xffff0, rom);
+  writeConfig(c, 0, pam, 1, 0x10);
+  for (let n = 1; n <= 6; n++) writeConfig(c, 0, pam + n, 1, 0x33);
+  c.readBytes(0xffff0, ram);
+  return rom.every((b, n) => b === ram[n]);
 }
 
 /** True for the Q35: its memory window and routing differ. */
@@ -81,39 +89,42 @@ export function setUpHostBridge(c: FrameContext): void {
 
 /** Device by device, after resources are assigned. */
 export function setUpDevices(c: FrameContext, root: PciBusInfo): void {
-  for (const f of allFunctions(root)) {
-    if (f.vendor !== INTEL) continue;
-    switch (f.device) {
-      case PIIX3_ISA:
-        routePirqs(c, f, 0x60);
-        break;
-      case PIIX3_IDE:
-        writeConfig(c, f.bdf, 0x40, 2, 0x8000); // IDETIM: decode the primary channel
-        writeConfig(c, f.bdf, 0x42, 2, 0x8000);
-        break;
-      case PIIX4_PM:
-        writeConfig(c, f.bdf, Pci.INTERRUPT_LINE, 1, 9);
-        writeConfig(c, f.bdf, 0x40, 4, PM_BASE | 1); // PMBA
-        writeConfig(c, f.bdf, 0x80, 1, 0x01); // PMREGMISC: I/O enable
-        writeConfig(c, f.bdf, 0x90, 4, SMBUS_BASE | 1); // SMBBA
-        writeConfig(c, f.bdf, 0xd2, 1, 0x09); // SMBHSTCFG: host enable, IRQ 9
-        break;
-      case ICH9_LPC:
-        routePirqs(c, f, 0x60);
-        for (let n = 0; n < 4; n++) writeConfig(c, f.bdf, 0x68 + n, 1, PIRQ_IRQS[n]);
-        writeConfig(c, f.bdf, 0x40, 4, PM_BASE | 1); // PMBASE
-        writeConfig(c, f.bdf, 0x44, 1, 0x80); // ACPI_CNTL: enable, SCI is IRQ 9
-        writeConfig(c, f.bdf, 0xf0, 4, RCBA | 1);
-        break;
-      case ICH9_SMBUS:
-        writeConfig(c, f.bdf, 0x20, 4, SMBUS_BASE | 1);
-        writeConfig(c, f.bdf, 0x40, 1, 0x01); // HOSTC: HST_EN
-        break;
-      case ICH9_AHCI:
-        writeConfig(c, f.bdf, 0x40, 2, 0x8000);
-        writeConfig(c, f.bdf, 0x42, 2, 0x8000);
-        break;
-    }
+  for (const f of allFunctions(root)) setUpDevice(c, f);
+}
+
+/** What a chip set function needs besides its resources. */
+export function setUpDevice(c: FrameContext, f: PciFunction): void {
+  if (f.vendor !== INTEL) return;
+  switch (f.device) {
+    case PIIX3_ISA:
+      routePirqs(c, f, 0x60);
+      break;
+    case PIIX3_IDE:
+      writeConfig(c, f.bdf, 0x40, 2, 0x8000); // IDETIM: decode the primary channel
+      writeConfig(c, f.bdf, 0x42, 2, 0x8000);
+      break;
+    case PIIX4_PM:
+      writeConfig(c, f.bdf, Pci.INTERRUPT_LINE, 1, 9);
+      writeConfig(c, f.bdf, 0x40, 4, PM_BASE | 1); // PMBA
+      writeConfig(c, f.bdf, 0x80, 1, 0x01); // PMREGMISC: I/O enable
+      writeConfig(c, f.bdf, 0x90, 4, SMBUS_BASE | 1); // SMBBA
+      writeConfig(c, f.bdf, 0xd2, 1, 0x09); // SMBHSTCFG: host enable, IRQ 9
+      break;
+    case ICH9_LPC:
+      routePirqs(c, f, 0x60);
+      for (let n = 0; n < 4; n++) writeConfig(c, f.bdf, 0x68 + n, 1, PIRQ_IRQS[n]);
+      writeConfig(c, f.bdf, 0x40, 4, PM_BASE | 1); // PMBASE
+      writeConfig(c, f.bdf, 0x44, 1, 0x80); // ACPI_CNTL: enable, SCI is IRQ 9
+      writeConfig(c, f.bdf, 0xf0, 4, RCBA | 1);
+      break;
+    case ICH9_SMBUS:
+      writeConfig(c, f.bdf, 0x20, 4, SMBUS_BASE | 1);
+      writeConfig(c, f.bdf, 0x40, 1, 0x01); // HOSTC: HST_EN
+      break;
+    case ICH9_AHCI:
+      writeConfig(c, f.bdf, 0x40, 2, 0x8000);
+      writeConfig(c, f.bdf, 0x42, 2, 0x8000);
+      break;
   }
 }
 

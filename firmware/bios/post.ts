@@ -19,6 +19,8 @@ import {
   isQ35,
   PCIEXBAR,
   protectShadow,
+  reopenShadow,
+  setUpDevice,
   setUpDevices,
   setUpHostBridge,
   shadowRom,
@@ -33,7 +35,7 @@ import { dropKey, initKeyBuffer, peekKey } from "./keyboard.ts";
 import { Bda, Ebda, EBDA_SEGMENT, Private, PRIVATE_BASE } from "./layout.ts";
 import { buildMemoryMap, highMemory, lowMemory, writeCmos } from "./memory_map.ts";
 import { loadOtherRom, loadVideoRom, ROM_AREA, romBootEntries } from "./option_rom.ts";
-import { enumerate, type PciBusInfo } from "./pci.ts";
+import { enumerate, everyFunction, type PciBusInfo } from "./pci.ts";
 import { assignResources } from "./pci_resources.ts";
 import { detectParallel } from "./printer.ts";
 import { initKeyboard, mouseSend } from "./ps2.ts";
@@ -70,6 +72,8 @@ const Phase = {
 const P = PRIVATE_BASE;
 /** Kept at the top of low RAM for ACPI and SMBIOS tables. */
 const RESERVED_HIGH = 0x20000;
+/** CMOS 0Fh as firmware leaves it while the machine sleeps; the stub passes it in BL. */
+const SHUTDOWN_S3 = 0xfe;
 /** Where PCI memory may begin at the lowest. */
 const PCI_MEM_START = 0xe0000000, PCI_MEM_END = 0xfec00000;
 /** Visits that an application processor gets to report itself. */
@@ -84,6 +88,7 @@ export function makePost(rom: BiosRom, print: Print): (c: FrameContext) => void 
   function post(c: FrameContext): void {
     switch (c.phase) {
       case Phase.start:
+        if (c.bl === SHUTDOWN_S3 && resume(c)) return;
         initMemory(c, rom);
         return c.call(0xf000, offset("cpu_probe"), Phase.probed);
       case Phase.probed:
@@ -366,6 +371,31 @@ function initDevices(c: FrameContext): void {
       (serial << 9) | (parallel << 14),
   );
   for (const irq of [1, 2, 6, 8, 13, 14, 15]) maskIrq(c, irq, false);
+}
+
+/**
+ * Waking from ACPI S3: shadow RAM still has the ROM and the tables. What the operating system does not
+ * set up again is put back, and the waking vector of the FACS (ACPI 6.3, 5.2.10) is entered in real
+ * mode. False when there is none: then this is an ordinary start.
+ */
+function resume(c: FrameContext): boolean {
+  if (!reopenShadow(c)) return false;
+  const rsdp = c.read32(P + Private.rsdp);
+  if (rsdp < 0xf0000 || rsdp > 0xfffe0) return false;
+  const rsdt = c.read32(rsdp + 16);
+  const fadt = c.read32(rsdt + 36);
+  if (c.read32(fadt) !== 0x50434146) return false; // "FACP"
+  const facs = c.read32(fadt + 36), vector = c.read32(facs + 12);
+  if (vector === 0 || vector > 0xfffff) return false;
+  initPics(c);
+  for (const f of everyFunction(c, c.read8(P + Private.lastBus))) {
+    setUpDevice(c, { ...f, secondary: undefined });
+  }
+  c.outb(0x92, (c.inb(0x92) & ~1) | 2);
+  c.cs = vector >>> 4;
+  c.ip = vector & 15;
+  c.flags = 2;
+  return true;
 }
 
 /** Serial mirroring takes INT 10h over from the video BIOS. */

@@ -1,6 +1,6 @@
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import { buildAcpi } from "../tables/acpi.ts";
-import { Bda, Private, PRIVATE_BASE } from "./layout.ts";
+import { Bda, Fn, Private, PRIVATE_BASE } from "./layout.ts";
 import { BiosRig, memoryDrive } from "./rig.ts";
 
 Deno.test("POST fills the interrupt table and the data area", () => {
@@ -221,4 +221,35 @@ Deno.test("the boot menu lists what there is and a digit chooses", () => {
   assertStringIncludes(r.output, "2. ata0-1: QEMU HARDDISK (1 MiB)");
   const c = r.call(0x19);
   assertEquals([c.dl, r.mem.read(0x7c00, 1)], [0x81, 0x90]);
+});
+
+Deno.test("waking from S3: the FACS's vector is entered, RAM stays as it was", () => {
+  const r = new BiosRig();
+  const acpi = buildAcpi({
+    cpus: [{ apicId: 0, present: true }],
+    ioapicId: 0,
+    hpet: false,
+    keyboard: true,
+    floppy: false,
+    serials: [],
+    parallels: [],
+    pciMemStart: 0xe0000000,
+    s3: true,
+    s4Type: undefined,
+  });
+  const { fwCfg } = r.pc.board;
+  fwCfg.setFile("etc/acpi/tables", acpi.tables);
+  fwCfg.setFile("etc/acpi/rsdp", acpi.rsdp);
+  fwCfg.setFile("etc/table-loader", acpi.loader);
+  r.post();
+  const fadt = r.read32(r.read32(r.read32(PRIVATE_BASE + Private.rsdp) + 16) + 36);
+  r.mem.write(r.read32(fadt + 36) + 12, 4, 0x9a123);
+  r.mem.write(0x5000, 4, 0x12345678);
+  r.pc.board.reset();
+  const c = r.call(Fn.post, { bx: 0xfe });
+  assertEquals([c.cs * 16 + c.ip, r.read32(0x5000)], [0x9a123, 0x12345678]);
+  assertEquals(r.pc.configRead(11, 0x40) & 0xffff, 0x0601);
+  // With another shutdown code it is an ordinary start.
+  r.pc.board.reset();
+  assertEquals(r.call(Fn.post, { bx: 0 }, 10000).action, 3);
 });

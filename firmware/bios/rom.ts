@@ -30,6 +30,7 @@ import {
 } from "../asm/operand.ts";
 import {
   Bda,
+  EBDA_SEGMENT,
   Fn,
   Private,
   PRIVATE_SEGMENT,
@@ -290,6 +291,13 @@ function emitPost(a: Assembler): void {
   i.xor(ax, ax);
   i.mov(ss, ax);
   i.mov(sp, 0x7000);
+  // Waking from S3, memory belongs to the operating system: the stack is in the EBDA.
+  i.cmp(bl, 0xfe);
+  i.jnz("post_stack");
+  i.mov(ax, EBDA_SEGMENT);
+  i.mov(ss, ax);
+  i.mov(sp, 0x3f0);
+  a.label("post_stack");
   i.pushf();
   i.push(cs);
   i.push(sym("post_returned"));
