@@ -34,6 +34,10 @@ export interface Block {
   valid: boolean;
   /** Next block that begins at the same storage address. */
   next: Block | undefined;
+  /** A region that begins here was made, or is not to be. */
+  tried?: boolean;
+  /** Called when it is thrown away. */
+  dropped?: () => void;
 }
 
 /** Mode bits that a block depends on. */
@@ -61,7 +65,7 @@ export class TranslationCache implements CodeWatcher {
   /** MMUs whose TLBs must stop writing in place to a page that gets translations. */
   readonly mmus: Mmu[] = [];
   /** Counts for `info jit`. */
-  readonly stats = { blocks: 0, flushes: 0, invalidated: 0 };
+  readonly stats = { blocks: 0, flushes: 0, invalidated: 0, regions: 0 };
 
   constructor(
     readonly memory: GuestMemory,
@@ -294,6 +298,60 @@ export class TranslationCache implements CodeWatcher {
     for (const text of listingLines(line, this.#u8, at)) logRaw(`${text}\n`);
   }
 
+  /**
+   * Decodes the instruction of `block`'s page at storage address `at` as a translation of the block's
+   * mode would; undefined when it is not a whole, permitted instruction of that page.
+   */
+  decodeAt(cpu: Cpu, block: Block, at: number): DecodedInsn | undefined {
+    const bits = (16 << (block.mode & 3)) as 16 | 32 | 64;
+    let insn = decode(this.#u8, at, (block.host & ~0xfff) + 4096 - at, { bits });
+    if (typeof insn === "string") return undefined;
+    if (!hasFeature(insn, cpu)) insn = withoutFeature(insn) ?? insn;
+    return allowed(insn, block.mode, cpu) ? insn : undefined;
+  }
+
+  /**
+   * A record outside any block, for reporting exceptions of an instruction of a region: it is the first
+   * of its block, so that nothing is taken off the budget. 0 when the cache is full.
+   */
+  looseRecord(ip: bigint, i: Insn): number {
+    const rec = this.#at;
+    if (rec + Rec.SIZE > this.#end) return 0;
+    this.#at += Rec.SIZE;
+    this.#record(rec, { index: this.handlers.next, ends: false }, i, ip, i.length, 0, 0n, false);
+    return rec;
+  }
+
+  /**
+   * Lets table entry `handler` run in place of `entry`'s first record until a byte in `ranges` changes.
+   * The handler of record `guard` becomes `stale` then; `dropped` is called when the region is gone.
+   */
+  installRegion(
+    entry: Block,
+    guard: number,
+    ranges: readonly (readonly [number, number])[],
+    handler: number,
+    dropped: () => void,
+  ): void {
+    const w = entry.rec >> 2, before = this.#i32[w];
+    const region: Block = {
+      ...entry,
+      rec: guard,
+      records: 1,
+      ranges,
+      valid: true,
+      next: undefined,
+      dropped: () => {
+        if (entry.valid && this.#i32[w] === handler) this.#i32[w] = before;
+        for (const m of this.mmus) m.cpu.set32(S.KICK, -0x80000000);
+        dropped();
+      },
+    };
+    this.#i32[w] = handler;
+    this.stats.regions++;
+    this.#watch(entry.host, region);
+  }
+
   /** Puts the translation of a jump's target into the jump. */
   link(rec: number, target: Block): void {
     if (target.valid) this.#i32[(rec + Rec.LINK) >> 2] = target.rec;
@@ -334,13 +392,17 @@ export class TranslationCache implements CodeWatcher {
         this.phys.setCode(start, false);
       }
     }
+    b.dropped?.();
   }
 
   /** Throws all translations away. Call between blocks only. */
   flush(): void {
     log("exec", "translation cache flushed");
     this.stats.flushes++;
-    for (const page of this.#pages.keys()) this.phys.setCode(page * 4096, false);
+    for (const [page, blocks] of this.#pages) {
+      this.phys.setCode(page * 4096, false);
+      for (const b of blocks) b.dropped?.();
+    }
     this.#pages.clear();
     this.#byHost.clear();
     this.insns.clear();

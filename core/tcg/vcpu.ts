@@ -24,7 +24,11 @@ import { Exit, Fl, Rec, Vec } from "../x86/state.ts";
 import { setControlRegister, setEfer } from "../x86/control.ts";
 import type { TcgVm } from "./vm.ts";
 import { Mmu } from "./mmu.ts";
+import { compileRegion } from "./region.ts";
 import type { Block } from "./translate.ts";
+
+/** Slice ends at the same address that make the code there worth a region. */
+const HOT = 2;
 
 const REG_NAMES = [
   "rax",
@@ -255,7 +259,10 @@ export class TcgVcpu implements Vcpu {
           return { reason: "shutdown" };
         }
         if (this.#fatal) return { reason: "internal-error", message: this.#fatal };
-        if (this.#interrupted || cpu.get32(S.BUDGET) <= 0) return { reason: "interrupted" };
+        if (this.#interrupted || cpu.get32(S.BUDGET) <= 0) {
+          if (vm.regions && !this.#interrupted) this.#sample();
+          return { reason: "interrupted" };
+        }
         const tf = (cpu.get32(S.FLAG_SYS) & Fl.TF) !== 0;
         const shadow = cpu.get32(S.SHADOW) !== 0;
         if (shadow) cpu.updateMode();
@@ -303,6 +310,30 @@ export class TcgVcpu implements Vcpu {
     } finally {
       this.#instructions += this.#budgetStart - cpu.get32(S.BUDGET);
       vm.current = undefined;
+    }
+  }
+
+  /** Times that a slice ended at an address. */
+  readonly #samples = new Map<bigint, number>();
+
+  /** A slice is over: code met here again and again is hot. */
+  #sample(): void {
+    const { cpu, vm } = this, rip = cpu.rip;
+    const seen = (this.#samples.get(rip) ?? 0) + 1;
+    if (seen < HOT) {
+      if (this.#samples.size >= 1024) this.#samples.clear();
+      this.#samples.set(rip, seen);
+      return;
+    }
+    this.#samples.delete(rip);
+    try {
+      const block = vm.cache.lookup(cpu, this.mmu);
+      if (block.tried) return;
+      block.tried = true;
+      compileRegion(vm.cache, vm.shapes, cpu, block);
+    } catch (e) {
+      // The fault happens when the code is executed, if it is.
+      if (!(e instanceof GuestFault)) throw e;
     }
   }
 

@@ -27,6 +27,8 @@ export class TcgVm implements Vm {
   /** The vCPU that is executing. */
   current: TcgVcpu | undefined;
   fpuError: FpuErrorLine | undefined;
+  /** Compile hot loops into regions (tier 1). */
+  regions = false;
   topology = { sockets: 1, cores: 1, threads: 1 };
   #a20 = true;
   readonly #byBase = new Map<number, TcgVcpu>();

@@ -1,0 +1,219 @@
+/**
+ * Tier 1: a hot piece of code within one page becomes one WebAssembly function, derived from the same
+ * semantics as tier 0's handlers. It stands in for the first record of the tier-0 block it begins at, and
+ * whatever it does not cover goes on in tier 0. Now: 32-bit code with a flat code segment.
+ */
+import { I64 } from "../wasm/expr.ts";
+import { FunctionBuilder, type Stmt } from "../wasm/func.ts";
+import type { Cpu } from "../x86/cpu.ts";
+import { Mode } from "../x86/state.ts";
+import { HANDLER } from "./lower.ts";
+import { type CfgNode, type Edge, structure } from "./region_cfg.ts";
+import { RegionLowering } from "./region_lower.ts";
+import { type RegionInsn, type RegUse, scanInsn } from "./region_scan.ts";
+import { RUNTIME } from "./runtime.ts";
+import type { Shapes } from "./shapes.ts";
+import type { Block, TranslationCache } from "./translate.ts";
+
+/** Most instructions in a region. */
+const MAX_INSNS = 100;
+/** Most versions of a basic block for different pending flags. */
+const MAX_VERSIONS = 3;
+
+/** A basic block for flags that arrive in the form `key`. */
+interface Node extends CfgNode {
+  readonly ip: bigint;
+  readonly key: string;
+}
+
+class RegionBuilder {
+  readonly #f = new FunctionBuilder("region", HANDLER);
+  readonly #insns = new Map<bigint, RegionInsn>();
+  readonly #leaders = new Set<bigint>();
+  readonly #use: RegUse = { used: 0, written: 0, wide: 0 };
+  readonly #nodes = new Map<string, Node>();
+  readonly #versions = new Map<bigint, number>();
+  readonly #work: Node[] = [];
+  readonly #records = new Map<bigint, number>();
+  #full = false;
+
+  constructor(
+    readonly cache: TranslationCache,
+    readonly shapes: Shapes,
+    readonly cpu: Cpu,
+    readonly block: Block,
+  ) {}
+
+  /** Compiles and installs the region; false when it is not worth one. */
+  build(): boolean {
+    this.#discover();
+    if (!this.#insns.has(this.block.ip)) return false;
+    const guard = this.cache.looseRecord(this.block.ip, this.#insns.get(this.block.ip)!.insn);
+    if (guard === 0) return false;
+    const f = this.#f;
+    const low = new RegionLowering(f, RUNTIME, {
+      ...this.#use,
+      guard,
+      stale: this.cache.handlers.stale,
+      record: (i) => this.#record(i),
+    });
+    low.prologue();
+    const entry = this.#node(this.block.ip, "");
+    for (let n = this.#work.pop(); n !== undefined; n = this.#work.pop()) this.#emit(low, n);
+    const leave = (to: CfgNode, due: boolean) => {
+      const n = to as Node;
+      low.begin(n.key);
+      if (due) low.leaveIfDue(I64.of(n.ip));
+      else low.leave(I64.of(n.ip));
+    };
+    const loops = structure(f, entry, {
+      leave: (to) => leave(to, false),
+      backEdge: (to) => leave(to, true),
+    });
+    // Without a loop the way in and out costs more than it saves.
+    if (loops === 0 || this.#full) return false;
+    const index = this.shapes.install(f);
+    const ranges = [...this.#insns.values()].map((i) => {
+      const at = this.#host(i.ip);
+      return [at, at + i.insn.length] as const;
+    });
+    this.cache.installRegion(
+      this.block,
+      guard,
+      ranges,
+      index,
+      () => this.shapes.release(index),
+    );
+    return true;
+  }
+
+  #host(ip: bigint): number {
+    return this.block.host + Number(ip - this.block.ip);
+  }
+
+  #inPage(ip: bigint): boolean {
+    return (this.#host(ip) & ~0xfff) === (this.block.host & ~0xfff);
+  }
+
+  #record(i: RegionInsn): number {
+    let rec = this.#records.get(i.ip);
+    if (rec === undefined) {
+      rec = this.cache.looseRecord(i.ip, i.insn);
+      if (rec === 0) this.#full = true;
+      this.#records.set(i.ip, rec);
+    }
+    return rec;
+  }
+
+  /** Decodes from the entry along direct branches. */
+  #discover(): void {
+    const work = [this.block.ip];
+    this.#leaders.add(this.block.ip);
+    const lead = (ip: bigint) => {
+      if (this.#leaders.has(ip)) return;
+      this.#leaders.add(ip);
+      work.push(ip);
+    };
+    for (let start = work.shift(); start !== undefined; start = work.shift()) {
+      let ip: bigint = start;
+      while (!this.#insns.has(ip) && this.#insns.size < MAX_INSNS && this.#inPage(ip)) {
+        const insn = this.cache.decodeAt(this.cpu, this.block, this.#host(ip));
+        if (insn === undefined) break;
+        const i = scanInsn(this.#f, insn, this.block.mode, ip, this.#use);
+        if (i === undefined) break;
+        this.#insns.set(ip, i);
+        if (i.end !== undefined) {
+          if (i.end.kind !== "dynamic") lead(i.end.target);
+          if (i.end.kind === "cond") lead(i.next);
+          break;
+        }
+        ip = i.next;
+      }
+    }
+  }
+
+  #node(ip: bigint, key: string): Node {
+    const id = `${ip} ${key}`;
+    let n = this.#nodes.get(id);
+    if (n === undefined) {
+      n = { ip, key, stmts: [], cond: undefined, edges: [] };
+      this.#nodes.set(id, n);
+      this.#versions.set(ip, (this.#versions.get(ip) ?? 0) + 1);
+      this.#work.push(n);
+    }
+    return n;
+  }
+
+  /** The way to `ip` with the flags as they are now. */
+  #edge(low: RegionLowering, ip: bigint): Edge {
+    const stmts: Stmt[] = [], before = low.flags;
+    let key = low.flagsKey();
+    if (
+      key !== undefined && !this.#nodes.has(`${ip} ${key}`) &&
+      (this.#versions.get(ip) ?? 0) >= MAX_VERSIONS
+    ) key = undefined;
+    this.#f.collect(stmts, () => {
+      if (key === undefined) low.pack();
+      else low.passFlags();
+    });
+    low.flags = before;
+    return { to: this.#node(ip, key ?? ""), stmts, cut: false };
+  }
+
+  #emit(low: RegionLowering, n: Node): void {
+    this.#f.collect(n.stmts, () => {
+      low.begin(n.key);
+      let ip = n.ip;
+      for (;;) {
+        const i = this.#insns.get(ip);
+        if (i === undefined) return low.leave(I64.of(ip));
+        if (low.done > 0 && this.#leaders.has(ip)) {
+          low.charge();
+          n.edges = [this.#edge(low, ip)];
+          return;
+        }
+        low.insn(i, i.stmts);
+        low.done++;
+        if (i.end !== undefined) return this.#end(low, n, i);
+        if (i.writes) low.leaveIfStale(I64.of(i.next));
+        ip = i.next;
+      }
+    });
+  }
+
+  #end(low: RegionLowering, n: Node, i: RegionInsn): void {
+    const end = i.end!;
+    switch (end.kind) {
+      case "dynamic":
+        return low.leave(low.expr(end.target) as I64);
+      case "jump":
+        if (i.writes) low.leaveIfStale(I64.of(end.target));
+        low.charge();
+        n.edges = [this.#edge(low, end.target)];
+        return;
+      case "cond":
+        n.cond = low.expr(end.cond) as typeof end.cond;
+        low.charge();
+        if (n.cond.isConst) {
+          n.edges = [this.#edge(low, n.cond.imm !== 0 ? end.target : i.next)];
+          n.cond = undefined;
+          return;
+        }
+        n.edges = [this.#edge(low, end.target), this.#edge(low, i.next)];
+        return;
+    }
+  }
+}
+
+/** Compiles the region that begins at `block` and installs it; false when it stays with tier 0. */
+export function compileRegion(
+  cache: TranslationCache,
+  shapes: Shapes,
+  cpu: Cpu,
+  block: Block,
+): boolean {
+  const m = block.mode;
+  if ((m & Mode.CODE_MASK) !== 1 || !(m & Mode.CS_FLAT) || m & Mode.SINGLE) return false;
+  if (block.ranges.length > 1 || !block.valid) return false;
+  return new RegionBuilder(cache, shapes, cpu, block).build();
+}
