@@ -32,12 +32,12 @@ export const logItemHelp: Record<LogItemName, string> = {
   int: "show interrupts/exceptions in short format",
   exec: "show trace before each executed TB (lots of logs)",
   cpu: "show CPU registers before entering a TB (lots of logs)",
+  mmu: "log MMU-related activities",
   pcall: "x86 only: show protected mode far calls/returns/exceptions",
   cpu_reset: "show CPU state before CPU resets",
   unimp: "log unimplemented functionality",
   guest_errors: "log when the guest OS does something invalid (eg accessing a\n" +
     "non-existent register)",
-  mmu: "log MMU-related activities",
   page: "dump pages at beginning of user mode emulation",
   nochain: 'do not chain compiled TBs so that "exec" and "cpu" show\n' + "complete traces",
 };

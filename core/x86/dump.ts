@@ -42,7 +42,7 @@ export function dumpCpu(vcpu: Vcpu, options: DumpOptions = {}): string {
       `ESI=${word(r.rsi)} EDI=${word(r.rdi)} EBP=${word(r.rbp)} ESP=${word(r.rsp)}`,
     );
   }
-  const halted = vcpu.mpState === "halted" ? 1 : 0, shadow = inShadow(vcpu) ? 1 : 0;
+  const halted = vcpu.mpState === "runnable" ? 0 : 1, shadow = inShadow(vcpu) ? 1 : 0;
   const cpl = protectedMode ? s.ss.dpl : 0, a20 = options.a20 === false ? 0 : 1;
   lines.push(
     (cs64 ? `RIP=${wide(r.rip)} RFL=` : `EIP=${word(r.rip)} EFL=`) +

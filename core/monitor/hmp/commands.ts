@@ -1,8 +1,7 @@
 /** All HMP commands, in the order in which `help` lists them. */
-import { logHelp } from "../../options/resolve.ts";
 import { splitWords } from "./args.ts";
 import type { Command } from "./command.ts";
-import { CONTROL_COMMANDS } from "./control.ts";
+import { CONTROL_COMMANDS, printLogItems } from "./control.ts";
 import { INFO_COMMANDS } from "./info.ts";
 import { MEMORY_COMMANDS } from "./memory.ts";
 
@@ -18,7 +17,7 @@ export const COMMANDS: readonly Command[] = byName([
     help: "show the help",
     run: (h, args) => {
       const words = splitWords(args.text("name") ?? "");
-      if (words.length === 1 && words[0] === "log") h.print(logHelp());
+      if (words.length === 1 && words[0] === "log") printLogItems(h);
       else h.help(words);
     },
   },

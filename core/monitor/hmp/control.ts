@@ -127,6 +127,12 @@ function screendump(h: Hmp, args: Args): void {
   }
 }
 
+/** The items of `log`. */
+export function printLogItems(h: Hmp): void {
+  const [title, ...items] = logHelp().split("\n");
+  h.print([title, "none            remove all logs", ...items].join("\n"));
+}
+
 function setLog(h: Hmp, args: Args): void {
   const text = args.string("items");
   if (text === "none") return setLogMask(0);
@@ -135,7 +141,7 @@ function setLog(h: Hmp, args: Args): void {
     setLogMask(parseLogItems(text));
   } catch (e) {
     if (!(e instanceof UserError)) throw e;
-    h.print(logHelp());
+    printLogItems(h);
   }
 }
 

@@ -179,6 +179,13 @@ export const INFO_COMMANDS: readonly Command[] = [
       "valid with -f only);-o: dump region owners/parents;-D: dump disabled regions",
     run: (h) => h.print(h.target.board.infoMtree()),
   },
+  {
+    name: "memory_size_summary",
+    ...none,
+    help: "show the amount of initially allocated and present hotpluggable (if enabled) memory " +
+      "in bytes.",
+    run: (h) => h.print(`base memory: ${h.target.config.memory.size}\nplugged memory: 0\n`),
+  },
   { name: "jit", ...none, help: "show dynamic compiler info", run: jit },
   {
     name: "kvm",

@@ -137,13 +137,11 @@ export function formatValue(v: bigint, format: string): string {
   }
 }
 
-/** Ports know 1, 2 and 4 bytes; any other format size means 4. */
-function portSize(size: number): { bytes: AccessSize; letter: string } {
-  return size === 1
-    ? { bytes: 1, letter: "b" }
-    : size === 2
-    ? { bytes: 2, letter: "w" }
-    : { bytes: 4, letter: "l" };
+/** Ports know 1, 2 and 4 bytes; any other format size reads a byte, shown as wide as was asked. */
+function portSize(size: number): { bytes: AccessSize; letter: string; digits: number } {
+  const digits = Math.abs(size) * 2;
+  if (size === 2) return { bytes: 2, letter: "w", digits };
+  return size === 4 ? { bytes: 4, letter: "l", digits } : { bytes: 1, letter: "b", digits };
 }
 
 function portRead(h: Hmp, args: Args): void {
@@ -153,9 +151,8 @@ function portRead(h: Hmp, args: Args): void {
     io.write(port, 1, Number(index & 0xffn));
     port = (port + 1) & 0xffff;
   }
-  const { bytes, letter } = portSize(args.format.size);
-  const value = io.read(port, bytes);
-  h.print(`port${letter}[0x${hex(port, 4)}] = 0x${hex(value, bytes * 2)}\n`);
+  const { bytes, letter, digits } = portSize(args.format.size);
+  h.print(`port${letter}[0x${hex(port, 4)}] = 0x${hex(io.read(port, bytes), digits)}\n`);
 }
 
 function portWrite(h: Hmp, args: Args): void {
@@ -164,13 +161,30 @@ function portWrite(h: Hmp, args: Args): void {
   h.target.machine.io.write(port, bytes, value);
 }
 
+/** Guest memory as a debugger reads it: zeros where nothing is mapped. */
+function readSparse(h: Hmp, start: number, into: Uint8Array): void {
+  const { mem } = h.target.machine;
+  into.fill(0);
+  for (let done = 0; done < into.length;) {
+    const range = mem.find(start + done);
+    if (range === undefined) {
+      const next = mem.flat.find((r) => r.start > start + done)?.start ?? Infinity;
+      done = Math.min(into.length, next - start);
+      continue;
+    }
+    const n = Math.min(into.length - done, range.end - start - done);
+    mem.readBytes(start + done, into.subarray(done, done + n));
+    done += n;
+  }
+}
+
 function sum(h: Hmp, args: Args): void {
-  const { mem } = h.target.machine, start = Number(args.number("start"));
+  const start = Number(args.number("start"));
   const size = Number(args.number("size")), buffer = new Uint8Array(CHUNK);
   let total = 0;
   for (let done = 0; done < size; done += CHUNK) {
     const part = buffer.subarray(0, Math.min(CHUNK, size - done));
-    mem.readBytes(start + done, part);
+    readSparse(h, start + done, part);
     for (const b of part) total = (((total >> 1) | (total << 15)) + b) & 0xffff;
   }
   h.print(`${String(total).padStart(5, "0")}\n`);
@@ -205,9 +219,8 @@ function save(read: (h: Hmp, at: bigint, into: Uint8Array) => boolean): Handler 
 }
 
 function savePhysical(h: Hmp, at: bigint, into: Uint8Array): boolean {
-  const { mem } = h.target.machine;
-  if (Number(at) + into.length > mem.size) return false;
-  mem.readBytes(Number(at), into);
+  if (Number(at) + into.length > h.target.machine.mem.size) return false;
+  readSparse(h, Number(at), into);
   return true;
 }
 
@@ -219,7 +232,7 @@ function saveVirtual(h: Hmp, at: bigint, into: Uint8Array): boolean {
 
 function gva2gpa(h: Hmp, args: Args): void {
   const at = h.vcpu.translate(unsigned(args.number("addr")));
-  h.print(at === undefined ? "Unmapped\n" : `gpa: 0x${at.toString(16)}\n`);
+  h.print(at === undefined ? "Unmapped\n" : `gpa: ${formatValue(BigInt(at), "x")}\n`);
 }
 
 /** The storage behind a guest physical address; says why there is none. */
