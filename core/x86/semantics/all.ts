@@ -3,6 +3,7 @@ import { moveSemantics } from "./move.ts";
 import { mmxSemantics } from "./mmx.ts";
 import { arithmeticSemantics } from "./arithmetic.ts";
 import { bitSemantics } from "./bits.ts";
+import { bmiSemantics } from "./bmi.ts";
 import { controlSemantics } from "./control.ts";
 import { shiftSemantics } from "./shifts.ts";
 import { sse3Semantics } from "./sse3.ts";
@@ -27,6 +28,7 @@ export function allSemantics(): void {
   arithmeticSemantics();
   shiftSemantics();
   bitSemantics();
+  bmiSemantics();
   stringSemantics();
   controlSemantics();
   systemSemantics();

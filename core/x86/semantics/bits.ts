@@ -1,7 +1,7 @@
 /** Bit tests and scans. Intel SDM volume 2. */
 import { type AnyInt, I32, type I64 } from "../../wasm/expr.ts";
 import type { MemOperand } from "../insn.ts";
-import { type Bits, define, type Emit } from "./emit.ts";
+import { type Bits, define } from "./emit.ts";
 import { selectInt } from "./move.ts";
 
 type Change = (v: AnyInt, bit: AnyInt) => AnyInt;
