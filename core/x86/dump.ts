@@ -18,6 +18,8 @@ export interface DumpOptions {
   readonly fpu?: boolean;
   /** Code bytes around the instruction pointer, read from here. */
   readonly code?: AddressSpace;
+  /** Show bits 19:16 of limits in segment flags, as QEMU does under its TCG and not under KVM. */
+  readonly limitBits?: boolean;
   /** The A20 gate. Default: open. */
   readonly a20?: boolean;
 }
@@ -50,7 +52,8 @@ export function dumpCpu(vcpu: Vcpu, options: DumpOptions = {}): string {
       `CPL=${cpl} II=${shadow} A20=${a20} SMM=0 HLT=${halted}`,
   );
   const segment = (name: string, g: Segment) => {
-    const base = cs64 ? wide(g.base) : word(g.base), flags = segmentFlags(g);
+    const base = cs64 ? wide(g.base) : word(g.base),
+      flags = segmentFlags(g, options.limitBits ?? false);
     const head = `${name}=${hex(g.selector, 4)} ${base} ${hex(g.limit, 8)} ${hex(flags, 8)}`;
     return protectedMode && g.present && !g.unusable ? `${head} ${describe(g, lma)}` : head;
   };
@@ -95,10 +98,12 @@ function flags(f: number): string {
     .map(([bit, letter]) => (f >>> (bit as number)) & 1 ? letter : "-").join("");
 }
 
-/** The descriptor's second word without base and limit. */
-function segmentFlags(g: Segment): number {
+/** The descriptor's second word without base, and with or without limit. */
+function segmentFlags(g: Segment, limitBits: boolean): number {
   if (g.unusable) return 0;
-  return (g.type << 8 | g.s << 12 | g.dpl << 13 | g.present << 15 | g.avl << 20 | g.l << 21 |
+  const limit = limitBits ? (g.limit >>> (g.g ? 12 : 0)) & 0xf0000 : 0;
+  return (limit | g.type << 8 | g.s << 12 | g.dpl << 13 | g.present << 15 | g.avl << 20 |
+    g.l << 21 |
     g.db << 22 | g.g << 23) >>> 0;
 }
 

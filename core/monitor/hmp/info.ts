@@ -31,8 +31,9 @@ function registers(h: Hmp, args: Args): void {
   if (!args.flag("cpustate_all") && one === undefined) {
     return h.print(`CPU#${asked} not available\n`);
   }
+  const limitBits = acceleratorName(h) === "tcg";
   for (const v of args.flag("cpustate_all") ? vcpus : [one]) {
-    h.print(`\nCPU#${v.index}\n${dumpCpu(v, { fpu: true })}`);
+    h.print(`\nCPU#${v.index}\n${dumpCpu(v, { fpu: true, limitBits })}`);
   }
 }
 

@@ -23,7 +23,8 @@ export function readRegister(vcpu: Vcpu, name: string): bigint | undefined {
   if (SEGMENTS.includes(segment)) {
     const s: Segment = vcpu.getSregs()[segment];
     if (part === undefined) return BigInt(s.selector);
-    return part === "limit" ? BigInt(s.limit) : part === "base" ? s.base : undefined;
+    // QEMU takes it for a signed 32-bit number.
+    return part === "limit" ? BigInt(s.limit | 0) : part === "base" ? s.base : undefined;
   }
   const r = vcpu.getRegs();
   if (name === "eflags") return r.rflags;
