@@ -25,9 +25,9 @@ export function emitShell(k: Kernel): void {
   i.call("console_init");
   k.print("\nqeno demo guest: a kernel made by qeno's own assembler, on a CD made in memory.\n\n");
   i.call("cpus_identify");
+  i.call("interrupts_init");
   i.call("paging_init");
   i.call("paging_on");
-  i.call("interrupts_init");
   i.call("smp_start");
   i.call("timer_start");
   i.sti();
