@@ -46,6 +46,10 @@ export function makeBootHandler(print: Print): (c: FrameContext) => void {
   return function int18(c: FrameContext): void {
     const index = c.read8(PRIVATE_BASE + Private.bootIndex);
     const entry = index > 0 && index <= bootCount(c) ? readBootEntry(c, index - 1) : undefined;
+    // A guest may put any phase into the frame; those in the middle of a boot need an entry.
+    if (entry === undefined && c.phase >= Phase.start && c.phase < Phase.failed) {
+      c.phase = Phase.next;
+    }
     switch (c.phase) {
       case Phase.failed:
       case Phase.next: {
