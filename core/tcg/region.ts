@@ -20,10 +20,18 @@ const MAX_INSNS = 100;
 /** Most versions of a basic block for different pending flags. */
 const MAX_VERSIONS = 3;
 
+/** A loop whose body is one basic block is copied up to so many times, or instructions. */
+const MAX_COPIES = 8;
+const MAX_COPIED_INSNS = 64;
+
 /** A basic block for flags that arrive in the form `key`. */
 interface Node extends CfgNode {
   readonly ip: bigint;
   readonly key: string;
+  /** Which copy of a loop's body it is, from 0. */
+  readonly copy: number;
+  /** Instructions before it that are not yet taken off the budget. */
+  readonly done: number;
 }
 
 class RegionBuilder {
@@ -63,6 +71,7 @@ class RegionBuilder {
     const leave = (to: CfgNode, due: boolean) => {
       const n = to as Node;
       low.begin(n.key);
+      low.done = n.done;
       if (due) low.leaveIfDue(I64.of(n.ip));
       else low.leave(I64.of(n.ip));
     };
@@ -132,44 +141,49 @@ class RegionBuilder {
     }
   }
 
-  #node(ip: bigint, key: string): Node {
-    const id = `${ip} ${key}`;
+  #node(ip: bigint, key: string, copy = 0, done = 0): Node {
+    const id = `${ip} ${key} ${copy}`;
     let n = this.#nodes.get(id);
     if (n === undefined) {
-      n = { ip, key, stmts: [], cond: undefined, edges: [] };
+      n = { ip, key, copy, done, stmts: [], cond: undefined, edges: [] };
       this.#nodes.set(id, n);
-      this.#versions.set(ip, (this.#versions.get(ip) ?? 0) + 1);
+      if (copy === 0) this.#versions.set(ip, (this.#versions.get(ip) ?? 0) + 1);
       this.#work.push(n);
     }
     return n;
   }
 
-  /** The way to `ip` with the flags as they are now. */
-  #edge(low: RegionLowering, ip: bigint): Edge {
-    const stmts: Stmt[] = [], before = low.flags;
+  /** The way from `from` to `ip` with the flags as they are now. */
+  #edge(low: RegionLowering, from: Node, ip: bigint): Edge {
+    const stmts: Stmt[] = [], { flags, done } = low;
     let key = low.flagsKey();
     if (
-      key !== undefined && !this.#nodes.has(`${ip} ${key}`) &&
+      key !== undefined && !this.#nodes.has(`${ip} ${key} 0`) &&
       (this.#versions.get(ip) ?? 0) >= MAX_VERSIONS
     ) key = undefined;
+    // A block that is a loop by itself goes on in its next copy, and pays at the last one.
+    const copies = Math.min(MAX_COPIES, Math.floor(MAX_COPIED_INSNS / (done - from.done)));
+    const next = ip === from.ip && key === from.key && copies > 1 ? (from.copy + 1) % copies : 0;
     this.#f.collect(stmts, () => {
       if (key === undefined) low.pack();
       else low.passFlags();
+      if (next === 0) low.charge();
     });
-    low.flags = before;
-    return { to: this.#node(ip, key ?? ""), stmts, cut: false };
+    low.flags = flags;
+    low.done = done;
+    return { to: this.#node(ip, key ?? "", next, next === 0 ? 0 : done), stmts, cut: false };
   }
 
   #emit(low: RegionLowering, n: Node): void {
     this.#f.collect(n.stmts, () => {
       low.begin(n.key);
+      low.done = n.done;
       let ip = n.ip;
       for (;;) {
         const i = this.#insns.get(ip);
         if (i === undefined) return low.leave(I64.of(ip));
-        if (low.done > 0 && this.#leaders.has(ip)) {
-          low.charge();
-          n.edges = [this.#edge(low, ip)];
+        if (ip !== n.ip && this.#leaders.has(ip)) {
+          n.edges = [this.#edge(low, n, ip)];
           return;
         }
         low.insn(i, i.stmts);
@@ -188,18 +202,16 @@ class RegionBuilder {
         return low.leave(low.expr(end.target) as I64);
       case "jump":
         if (i.writes) low.leaveIfStale(I64.of(end.target));
-        low.charge();
-        n.edges = [this.#edge(low, end.target)];
+        n.edges = [this.#edge(low, n, end.target)];
         return;
       case "cond":
         n.cond = low.expr(end.cond) as typeof end.cond;
-        low.charge();
         if (n.cond.isConst) {
-          n.edges = [this.#edge(low, n.cond.imm !== 0 ? end.target : i.next)];
+          n.edges = [this.#edge(low, n, n.cond.imm !== 0 ? end.target : i.next)];
           n.cond = undefined;
           return;
         }
-        n.edges = [this.#edge(low, end.target), this.#edge(low, i.next)];
+        n.edges = [this.#edge(low, n, end.target), this.#edge(low, n, i.next)];
         return;
     }
   }
