@@ -75,6 +75,8 @@ export class MuxChardev implements Chardev {
     this.#slots.push(slot);
     if (this.#open) fe.event("open");
     this.#setFocus(this.#slots.length - 1);
+    // Not before the front end has its port.
+    queueMicrotask(() => this.#port.acceptInput());
     return this.#portOf(slot);
   }
 
@@ -138,7 +140,8 @@ export class MuxChardev implements Chardev {
 
   #canReceive(): number {
     const slot = this.#slots[this.#focus];
-    if (!slot || slot.buffer.length < BUFFER_SIZE) return 1;
+    if (!slot) return 0; // what came early waits for the first front end
+    if (slot.buffer.length < BUFFER_SIZE) return 1;
     return slot.fe.canReceive() > 0 ? 1 : 0;
   }
 

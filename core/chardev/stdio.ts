@@ -7,6 +7,8 @@ import { fail } from "../options/host.ts";
 let inUse = false;
 
 export class StdioChardev extends BaseChardev {
+  #reading = false;
+
   /** @param daemonized the program has no terminal to share */
   constructor(
     options: Extract<ChardevOptions, { backend: "stdio" }>,
@@ -19,7 +21,13 @@ export class StdioChardev extends BaseChardev {
     inUse = true;
     enterRawMode(options.signal);
     this.connected = true;
-    this.#read();
+  }
+
+  /** Reads only when there is somebody to take it: what is typed early waits in the pipe. */
+  protected override frontendChanged(attached: boolean): void {
+    if (!attached || this.#reading) return;
+    this.#reading = true;
+    void this.#read();
   }
 
   get filename(): string {
