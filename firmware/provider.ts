@@ -1,12 +1,10 @@
 /** The built-in firmware as boards get it. */
 import type { DirectKernel, FirmwareBoard, FirmwareProvider } from "../core/firmware.ts";
 import type { MachineConfig } from "../core/options/config.ts";
-import { attachBios } from "./bios/attach.ts";
+import { attachBios, defaultBios } from "./bios/attach.ts";
 import { loadKernel } from "./boot/load.ts";
-import { buildBios } from "./bios/rom.ts";
 import { ACPI_RSDP, ACPI_TABLES, buildAcpi, TABLE_LOADER } from "./tables/acpi.ts";
 import { buildSmbios } from "./tables/smbios.ts";
-import { makeFont } from "./vgabios/font.ts";
 import { makeVgaRom } from "./vgabios/rom.ts";
 
 /** First address of PCI memory: RAM below it, the hole above. */
@@ -63,7 +61,7 @@ function tables(board: FirmwareBoard, config: MachineConfig): void {
 }
 
 export const firmware: FirmwareProvider = {
-  image: () => buildBios({ font8x8: makeFont(8) }).image,
+  image: () => defaultBios().image,
   attach(board: FirmwareBoard): void {
     attachBios(board);
   },

@@ -55,7 +55,15 @@ export type Instructions = { readonly [M in Mnemonic]: (...operands: Operand[]) 
 export type Bits = 16 | 32 | 64;
 
 type Item =
-  | { kind: "ins"; name: string; operands: Operand[]; bits: Bits; long: boolean }
+  | {
+    kind: "ins";
+    name: string;
+    operands: Operand[];
+    bits: Bits;
+    long: boolean;
+    /** Its bytes, once known, when no operand has a symbol. */
+    fixed: Uint8Array | undefined;
+  }
   | { kind: "bytes"; bytes: Uint8Array }
   | { kind: "data"; size: 2 | 4 | 8; value: Sym }
   | { kind: "label"; name: string }
@@ -68,6 +76,13 @@ export interface Assembled {
   readonly bytes: Uint8Array;
   /** Every label's address. */
   readonly labels: ReadonlyMap<string, number>;
+}
+
+/** True when an operand's value depends on where labels are. */
+function symbolic(o: Operand): boolean {
+  if (typeof o === "string") return true;
+  if (typeof o !== "object" || "num" in o) return false;
+  return o.kind !== "mem" || typeof o.disp !== "number";
 }
 
 const ascii = (text: string) => Uint8Array.from(text, (c) => c.charCodeAt(0));
@@ -88,7 +103,14 @@ export class Assembler {
     const i: Record<string, (...operands: Operand[]) => void> = {};
     for (const name of Object.keys(table)) {
       i[name] = (...operands) => {
-        this.#items.push({ kind: "ins", name, operands, bits: this.#bits, long: false });
+        this.#items.push({
+          kind: "ins",
+          name,
+          operands,
+          bits: this.#bits,
+          long: false,
+          fixed: undefined,
+        });
       };
     }
     this.i = i as Instructions;
@@ -184,12 +206,17 @@ export class Assembler {
     for (const item of this.#items) {
       switch (item.kind) {
         case "ins": {
+          if (item.fixed !== undefined) {
+            put(item.fixed);
+            break;
+          }
           const e: Encoded = encode(item.name, item.operands, item.bits, at, item.long, value);
           if (e.outOfRange && grow) {
             if (item.long) throw new EncodeError(`${item.name}: target out of range`);
             item.long = true;
             grown = true;
           }
+          if (!item.operands.some(symbolic)) item.fixed = e.bytes;
           put(e.bytes);
           break;
         }

@@ -14,7 +14,7 @@ import { Bda, Fn, Private, PRIVATE_BASE, PRIVATE_SEGMENT } from "./layout.ts";
 import { irqMouse } from "./mouse.ts";
 import { makePost } from "./post.ts";
 import { int17 } from "./printer.ts";
-import { type BiosRom, type BiosRomOptions, buildBios } from "./rom.ts";
+import { type BiosRom, buildBios } from "./rom.ts";
 import { int10Mirror } from "./sercon.ts";
 import { int14 } from "./serial.ts";
 import { int11, int12, int15 } from "./system.ts";
@@ -29,12 +29,18 @@ export interface AttachedBios {
   readonly mapping: Mapping;
 }
 
+let built: BiosRom | undefined;
+
+/** The ROM with the VGA BIOS's font, assembled once. */
+export function defaultBios(): BiosRom {
+  return built ??= buildBios({ font8x8: makeFont(8) });
+}
+
 /**
  * Maps the trap port in `machine.io` and gives the ROM. With foreign firmware the port is still
  * needed, by option ROMs of ours.
  */
-export function attachBios(machine: BiosMachine, opts: BiosRomOptions = {}): AttachedBios {
-  const rom = buildBios({ font8x8: makeFont(8), ...opts });
+export function attachBios(machine: BiosMachine, rom: BiosRom = defaultBios()): AttachedBios {
   const handlers: HandlerTable = new Map();
   const printer = rom.labels.get("print")! & 0xffff;
   const print: Print = (c, text, phase) => {
