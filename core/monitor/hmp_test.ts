@@ -1,0 +1,293 @@
+/** The human monitor beside Debian's QEMU 7.2: one script through both, answers compared. */
+import { assertEquals } from "../std/assert.ts";
+
+const MAIN = new URL("../../main.ts", import.meta.url).pathname;
+const QEMU = "qemu-system-x86_64";
+
+function qemuMissing(): boolean {
+  try {
+    const { stdout } = new Deno.Command(QEMU, { args: ["-version"] }).outputSync();
+    return !new TextDecoder().decode(stdout).includes(" 7.2.");
+  } catch {
+    return true;
+  }
+}
+const ignore = qemuMissing();
+
+interface Session {
+  readonly output: string;
+  readonly status: number;
+}
+
+/** Types `script` into the monitor of a machine with nothing in it but its board. */
+async function monitor(command: string[], args: string[], script: string): Promise<Session> {
+  const child = new Deno.Command(command[0], {
+    args: [
+      ...command.slice(1),
+      ...["-M", "pc", "-m", "16", "-nodefaults", "-nographic", "-monitor", "stdio"],
+      ...args,
+    ],
+    stdin: "piped",
+    stdout: "piped",
+    stderr: "null",
+  }).spawn();
+  const writer = child.stdin.getWriter();
+  await writer.write(new TextEncoder().encode(script));
+  const { code, stdout } = await child.output();
+  await writer.close().catch(() => {});
+  return { output: new TextDecoder().decode(stdout), status: code };
+}
+
+async function both(args: string[], script: string): Promise<[Session, Session]> {
+  return await Promise.all([
+    monitor([QEMU], args, script),
+    monitor([Deno.execPath(), "run", "-A", MAIN], args, script),
+  ]);
+}
+
+/** The output without what echoing typed characters adds. */
+function answers(output: string): string[] {
+  return output.replaceAll("\r", "").split("\n").map((line) =>
+    line.startsWith("(qemu) ")
+      ? "(qemu) " + line.split("\x1b[K").at(-2)?.replaceAll("\x1b[D", "").trimStart()
+      : line
+  );
+}
+
+const directory = Deno.makeTempDirSync();
+addEventListener("unload", () => Deno.removeSync(directory, { recursive: true }));
+
+const SCRIPT = `help info status
+help x
+? stop
+help nosuch
+help info nosuch
+foo
+info foo
+info status a
+info status
+x
+x /4
+x /q 0
+x 1 2
+x 08
+x "
+p 1+2
+p 5|2&1
+p $foo
+p $eip
+p $pc
+p $cs.limit
+p $edx*0
+p /c 65
+p /d -1
+p /o 8
+p 1/0
+p (1+2
+p abc
+print 5
+p /x 7
+i 0x1234567890
+i /w 0x61 2
+o 0x80
+o /b 0x80 1
+cpu
+cpu 5
+cpu 0
+info kvm
+info name
+info uuid
+info block
+info blockstats
+info network
+info chardev
+info mice
+info tlb
+info mem
+info usb
+info snapshots
+info pic
+info irq
+info lapic
+info lapic 5
+info registers 5
+info registers -z
+info registers foo
+sendkey
+sendkey foo
+sendkey a b
+sendkey ctrl-alt-delete
+sendkey a 10
+mouse_move 1
+mouse_move 1 1
+mouse_button 0
+mouse_set 0
+eject
+eject -z
+eject -f foo
+change foo
+change foo bar
+commit
+commit all
+commit foo
+pmemsave 0 16
+pmemsave 0 16 /tmp/x
+pmemsave 0 16 "/nodir/x"
+memsave 0 16 "/nodir/x"
+memsave 0 16 "x
+screendump
+screendump ${directory}/x
+screendump ${directory}/x -f gif
+log
+log int
+log none
+logfile
+logfile /nodir/x
+gva2gpa 0
+gva2gpa 0xfffff000
+gpa2hva 0xd0000000
+gpa2hva 0xfee00000
+sum 0
+sum 0 16
+sum 0xffff0 16
+sum 0xd0000000 4
+boot_set
+boot_set zzz
+boot_set d
+stop
+info status
+xp /4wx 0xfffffff0
+x /2i 0xffff0
+xp /8xb 0xffff0
+xp /4dh 0xffff0
+xp /3oh 0xffff0
+xp /3ub 0xffff0
+xp /8cb 0xffff0
+xp /2c 0xffff0
+xp /4xg 0xfffffff0
+xp 0xd0000000
+xp /i 0xd0000000
+chardev-remove foo
+chardev-remove compat_monitor0
+chardev-add foo
+chardev-add null,id=z
+chardev-add null,id=z
+chardev-remove z
+system_wakeup
+system_reset foo
+stop;cont
+info history
+quit foo
+quit
+`;
+
+Deno.test({ name: "answers are QEMU's, word for word", ignore }, async () => {
+  const bios = "/usr/share/seabios/bios-256k.bin";
+  const [theirs, ours] = await both(["-S", "-bios", bios], SCRIPT);
+  assertEquals(answers(ours.output).join("\n"), answers(theirs.output).join("\n"));
+  assertEquals([ours.status, theirs.status], [0, 0]);
+});
+
+Deno.test({ name: "editing and completion are QEMU's, byte for byte", ignore }, async () => {
+  Deno.writeTextFileSync(`${directory}/long-name`, "");
+  Deno.mkdirSync(`${directory}/sub`);
+  const keys = "info nam\t\nx\x7finfo foo\n\x1b[A\x1b[A\x1b[B\nabc def\x17\x01Z\x05Y\n" +
+    `h\x1b[A\x04\ninfo reg\t\x01\x1b[C\x1b[3~\nhelp system_r\t\nlogfile ${directory}/lo\t\x17\n` +
+    `logfile ${directory}/su\t\x17\nlogfile ${directory}/\t\x17\nx\x1bOHy\x1bOFz\nquit\n`;
+  const [theirs, ours] = await both(["-S"], keys);
+  assertEquals(ours.output, theirs.output);
+});
+
+/**
+ * Ends of 64 KiB ROMs that turn on paging and halt, 4 MiB pages and 4 KiB pages with many different
+ * rights: without and with PAE.
+ */
+const PAGING_ROMS = {
+  legacy: "fa31c08ed88ec0b800108ec031ff31c0b90080fcf3ab2e0f0116d8000f20c00c010f22c066ea2c00" +
+    "0f00080066b810008ed88ec08ed0c7050000010007300100c70504000100e7004000c70510000100" +
+    "a1008000c705fc0f0100e300c0ffb8100000000f22e0bf00300100b80700000031c989ca83e20783" +
+    "fa05740d8907f7c20200000074038027fd83c70405001000004181f94001000072d8b8000001000f" +
+    "22d80f20c00d000000800f22c08b1d00004000c6050030000001f4ebfd9090900000000000000000" +
+    "ffff0000009acf00ffff00000092cf001700c0000f00",
+  pae: "fa31c08ed88ec0b800108ec031ff31c0b90080fcf3ab2e0f0116f0000f20c00c010f22c066ea2c00" +
+    "0f00080066b810008ed88ec08ed0c7050000010001100100c7051800010001200100c70500100100" +
+    "07300100c70508100100e7004000c70510100100a1002000c705f82f0100e300e0ffb8200000000f" +
+    "22e0bf00300100b80700000031c989ca83e20783fa05740d8907f7c20200000074038027fd83c708" +
+    "05001000004181f94001000072d8b8000001000f22d80f20c00d000000800f22c08b1d00004000c6" +
+    "050030000001f4ebfd909090909090900000000000000000ffff0000009acf00ffff00000092cf00" +
+    "1700d8000f00",
+};
+
+for (const [name, code] of Object.entries(PAGING_ROMS)) {
+  Deno.test({ name: `info mem and info tlb are QEMU's: ${name}`, ignore }, async () => {
+    const rom = new Uint8Array(65536), file = `${directory}/${name}.bin`;
+    rom.set(Uint8Array.from(code.match(/../g)!, (h) => parseInt(h, 16)));
+    rom.set([0xea, 0, 0, 0, 0xf0], 0xfff0); // jmp f000:0000
+    Deno.writeFileSync(file, rom);
+    const script = "info mem\ninfo tlb\nx /4i $eip\ngva2gpa 0x400123\ngva2gpa 0x5000\n" +
+      "x /8wx 0x4ff0\nxp /4wx 0x13000\np /x $pc+1\nsum 0xf0000 65536\nx /2wx 0x2ffff8\n" +
+      'memsave 0x3000 0x1000 "/dev/null"\nmemsave 0x4000 0x2000 "/dev/null"\nstop\ninfo status\n' +
+      "quit\n";
+    const [theirs, ours] = await Promise.all([
+      halted([QEMU], file, script),
+      halted([Deno.execPath(), "run", "-A", MAIN], file, script),
+    ]);
+    assertEquals(answers(ours).join("\n"), answers(theirs).join("\n"));
+  });
+}
+
+/** Waits for the guest to halt with paging on, then types `script`. */
+async function halted(command: string[], bios: string, script: string): Promise<string> {
+  const child = new Deno.Command(command[0], {
+    args: [
+      ...command.slice(1),
+      ...["-M", "pc", "-m", "16", "-nodefaults", "-nographic", "-monitor", "stdio", "-bios", bios],
+    ],
+    stdin: "piped",
+    stdout: "piped",
+    stderr: "null",
+  }).spawn();
+  const writer = child.stdin.getWriter(), reader = child.stdout.getReader();
+  const decoder = new TextDecoder();
+  const ask = async (line: string, until: RegExp) => {
+    await writer.write(new TextEncoder().encode(line));
+    let got = "";
+    while (!until.test(got)) {
+      const { value, done } = await reader.read();
+      if (done) break;
+      got += decoder.decode(value, { stream: true });
+    }
+    return got;
+  };
+  const prompt = /\n\(qemu\) $/;
+  await ask("", prompt);
+  for (;;) {
+    const state = await ask("info registers\n", prompt);
+    if (/HLT=1/.test(state) && /CR0=[8-f]/.test(state)) break;
+    if (!prompt.test(state)) throw new Error(`the monitor ended: ${state}`);
+  }
+  const output = await ask(script, /never/);
+  await child.status;
+  await writer.close().catch(() => {});
+  return output;
+}
+
+Deno.test("the serial port has the focus first under -nographic, Ctrl-a c changes it", async () => {
+  const child = new Deno.Command(Deno.execPath(), {
+    args: ["run", "-A", MAIN, "-M", "pc", "-m", "16", "-nographic", "-S"],
+    stdin: "piped",
+    stdout: "piped",
+    stderr: "null",
+  }).spawn();
+  const writer = child.stdin.getWriter();
+  await writer.write(new TextEncoder().encode("quit\n\x01cinfo status\nquit\n"));
+  const { code, stdout } = await child.output();
+  await writer.close().catch(() => {});
+  assertEquals(answers(new TextDecoder().decode(stdout)).slice(0, 4), [
+    "QEMU 7.2.22 monitor - type 'help' for more information",
+    "(qemu) info status",
+    "VM status: paused (prelaunch)",
+    "(qemu) quit",
+  ]);
+  assertEquals(code, 0);
+});
