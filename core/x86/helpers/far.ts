@@ -84,7 +84,7 @@ function jumpFar(cpu: Cpu, i: Insn): void {
     return;
   }
   if (!isSystem(d)) cpu.gp(selector & 0xfffc);
-  gateOrTask(cpu, i, selector, d, "jmp");
+  gateOrTask(cpu, selector, d, "jmp");
 }
 
 function callFar(cpu: Cpu, i: Insn): void {
@@ -119,7 +119,7 @@ function callFar(cpu: Cpu, i: Insn): void {
     return;
   }
   if (!isSystem(d)) cpu.gp(selector & 0xfffc);
-  gateOrTask(cpu, i, selector, d, "call");
+  gateOrTask(cpu, selector, d, "call");
 }
 
 /** Pushes values on the 64-bit stack; nothing changes when one faults. */
@@ -138,7 +138,6 @@ const CALL16 = 4, TASK_GATE = 5, CALL32 = 12;
 
 function gateOrTask(
   cpu: Cpu,
-  i: Insn,
   selector: number,
   d: Descriptor,
   kind: "jmp" | "call",
