@@ -111,7 +111,7 @@ Deno.test("Debian's SeaBIOS runs its power-on self test", async (t) => {
 /** Boots to a shell take minutes under tier 0: `deno task test:long` runs them. */
 const LONG = Deno.env.has("QENO_LONG");
 
-Deno.test("isolinux loads a Linux kernel from CD, which starts", async (t) => {
+Deno.test("isolinux loads a Linux kernel from CD, which starts", { ignore: !LONG }, async (t) => {
   await booting(
     t,
     async (get) => ["-nographic", "-m", "256", "-cdrom", await get("linux686-iso")],
@@ -142,24 +142,28 @@ Deno.test({
   },
 });
 
-Deno.test("-kernel starts a bzImage with an initrd and a command line", async (t) => {
-  await booting(
-    t,
-    async (get) => [
-      "-nographic",
-      "-no-reboot",
-      "-m",
-      "128",
-      "-kernel",
-      await get("linux686-kernel"),
-      "-initrd",
-      await get("linux686-initrd"),
-      "-append",
-      "console=ttyS0 panic=-1 qeno.marker=hello",
-    ],
-    async (s) => {
-      const at = await s.expect(/Linux version/);
-      await s.expect(/Kernel command line: .*qeno\.marker=hello/, at);
-    },
-  );
-});
+Deno.test(
+  "-kernel starts a bzImage with an initrd and a command line",
+  { ignore: !LONG },
+  async (t) => {
+    await booting(
+      t,
+      async (get) => [
+        "-nographic",
+        "-no-reboot",
+        "-m",
+        "128",
+        "-kernel",
+        await get("linux686-kernel"),
+        "-initrd",
+        await get("linux686-initrd"),
+        "-append",
+        "console=ttyS0 panic=-1 qeno.marker=hello",
+      ],
+      async (s) => {
+        const at = await s.expect(/Linux version/);
+        await s.expect(/Kernel command line: .*qeno\.marker=hello/, at);
+      },
+    );
+  },
+);
