@@ -492,6 +492,7 @@ Deno.test("mux: focus, escape commands, timestamps", async () => {
   const port = mux.attach(serial);
   assertEquals(monitor.events.at(-1), "mux-out");
   assertEquals(serial.events.at(-1), "mux-in");
+  await Promise.resolve(); // input begins a turn after the first front end
   // The ring buffer has no input of its own: a test types through the multiplexer's base port.
   const type = (text: string) =>
     (base as unknown as { input(b: Uint8Array): void }).input(enc(text));
@@ -523,6 +524,23 @@ Deno.test("mux: focus, escape commands, timestamps", async () => {
   await f.registry.closeAll();
 });
 
+Deno.test("mux holds early input until a starting machine has all its front ends", async () => {
+  const { registry } = fixture();
+  const mux = await registry.create(
+    options("m", { backend: "ringbuf", size: 16 }, { mux: true }),
+  ) as MuxChardev;
+  const base = registry.get("m-base")!, serial = new Probe(), monitor = new Probe();
+  (base as unknown as { input(b: Uint8Array): void }).input(enc("a\x01cb"));
+  const port = mux.attach(serial);
+  port.acceptInput();
+  mux.attachFirst(monitor);
+  assertEquals([serial.text, monitor.text], ["", ""]);
+  assert(!monitor.events.includes("mux-in"), "what comes first does not take the focus");
+  await Promise.resolve();
+  assertEquals([serial.text, monitor.text], ["a", "b"]);
+  await registry.closeAll();
+});
+
 Deno.test("mux keeps input for a front end that is not ready", async () => {
   const { registry } = fixture();
   const mux = await registry.create(
@@ -531,6 +549,7 @@ Deno.test("mux keeps input for a front end that is not ready", async () => {
   const base = registry.get("m-base")!;
   const probe = new Probe(0);
   const port = mux.attach(probe);
+  await Promise.resolve();
   const text = "0123456789".repeat(5);
   (base as unknown as { input(b: Uint8Array): void }).input(enc(text));
   assertEquals(probe.text, "");

@@ -43,6 +43,8 @@ export class MuxChardev implements Chardev {
   #timestampBase = -1;
   #lineStart = false;
   #open = false;
+  /** A turn of the event loop has begun since the first front end was attached. */
+  #ready = false;
   #port: ChardevPort;
   /** The character that introduces commands, 1 for Ctrl-a. */
   readonly #escapeChar: number;
@@ -75,8 +77,11 @@ export class MuxChardev implements Chardev {
     this.#slots.push(slot);
     if (this.#open) fe.event("open");
     this.#setFocus(this.#slots.length - 1);
-    // Not before the front end has its port.
-    queueMicrotask(() => this.#port.acceptInput());
+    // What came early stays until all front ends of a starting machine are there.
+    queueMicrotask(() => {
+      this.#ready = true;
+      this.#port.acceptInput();
+    });
     return this.#portOf(slot);
   }
 
@@ -140,7 +145,7 @@ export class MuxChardev implements Chardev {
 
   #canReceive(): number {
     const slot = this.#slots[this.#focus];
-    if (!slot) return 0; // what came early waits for the first front end
+    if (!slot || !this.#ready) return 0;
     if (slot.buffer.length < BUFFER_SIZE) return 1;
     return slot.fe.canReceive() > 0 ? 1 : 0;
   }
