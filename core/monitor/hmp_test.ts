@@ -272,11 +272,8 @@ async function halted(command: string[], bios: string, script: string): Promise<
   return output;
 }
 
-// Under load it was seen to wait for ever: part of the long tests until that is understood.
-const focusTest = { ignore: !Deno.env.has("QENO_LONG") };
 Deno.test(
   "the serial port has the focus first under -nographic, Ctrl-a c changes it",
-  focusTest,
   async () => {
     const child = new Deno.Command(Deno.execPath(), {
       args: ["run", "-A", MAIN, "-M", "pc", "-m", "16", "-nographic", "-S"],
