@@ -1,14 +1,15 @@
 /** The built-in firmware as boards get it. */
 import type { DirectKernel, FirmwareBoard, FirmwareProvider } from "../core/firmware.ts";
 import type { MachineConfig } from "../core/options/config.ts";
+import { uuidBytes } from "../core/options/files.ts";
 import { attachBios, defaultBios } from "./bios/attach.ts";
 import { loadKernel } from "./boot/load.ts";
 import { ACPI_RSDP, ACPI_TABLES, buildAcpi, TABLE_LOADER } from "./tables/acpi.ts";
 import { buildSmbios } from "./tables/smbios.ts";
 import { makeVgaRom } from "./vgabios/rom.ts";
 
-/** First address of PCI memory: RAM below it, the hole above. */
-const PCI_MEM_START = 0xe0000000;
+/** Lowest first address of PCI memory; more RAM moves it up. */
+const PCI_MEM_START = 0xc0000000;
 
 const SERIALS = [
   { port: 0x3f8, irq: 4 },
@@ -17,11 +18,6 @@ const SERIALS = [
   { port: 0x2e8, irq: 3 },
 ];
 const PARALLELS = [{ port: 0x378, irq: 7 }];
-
-function uuidBytes(text: string | undefined): Uint8Array {
-  const hex = (text ?? "").replaceAll("-", "").padEnd(32, "0");
-  return Uint8Array.from({ length: 16 }, (_, i) => parseInt(hex.slice(2 * i, 2 * i + 2), 16));
-}
 
 function tables(board: FirmwareBoard, config: MachineConfig): void {
   if (config.machine.acpi !== "off") {
@@ -33,7 +29,7 @@ function tables(board: FirmwareBoard, config: MachineConfig): void {
       floppy: true,
       serials: config.serials.map((_, n) => SERIALS[n]).filter((s) => s !== undefined),
       parallels: config.parallels.map((_, n) => PARALLELS[n]).filter((p) => p !== undefined),
-      pciMemStart: Math.max(board.ramSize, Math.min(PCI_MEM_START, 0xc0000000)),
+      pciMemStart: Math.max(board.ramSize, PCI_MEM_START),
       s3: true,
       s4Type: 2,
       oemId: config.machine.oemId,

@@ -47,32 +47,32 @@ export function loadFirmware(
   return image;
 }
 
+/** How files are read; throws as Deno does. */
+export type ReadFile = (path: string) => Uint8Array;
+
 /** The file `-kernel` names. What it is, is for the boot loaders to find out. */
-export function loadKernel(path: string): Uint8Array<ArrayBuffer> {
+export function loadKernel(path: string, read: ReadFile = Deno.readFileSync): Uint8Array {
+  let image: Uint8Array;
   try {
-    if (Deno.statSync(path).isDirectory) {
-      throw new BareUserError(`qemu: could not load kernel '${path}': Is a directory`);
-    }
-    const image = Deno.readFileSync(path);
-    if (image.length > 0) return image;
+    image = read(path);
   } catch (e) {
-    if (e instanceof BareUserError) throw e;
-    throw new BareUserError(`qemu: could not open kernel file '${path}': ${strerror(e)}`);
+    const why = strerror(e);
+    const what = why === "Is a directory" ? "load kernel" : "open kernel file";
+    throw new BareUserError(`qemu: could not ${what} '${path}': ${why}`);
   }
+  // QEMU prints whatever errno was left over when the file is empty.
+  if (image.length > 0) return image;
   throw new BareUserError(`qemu: could not load kernel '${path}': No such file or directory`);
 }
 
 /** The file `-initrd` names. */
-export function loadInitrd(path: string): Uint8Array<ArrayBuffer> {
+export function loadInitrd(path: string, read: ReadFile = Deno.readFileSync): Uint8Array {
   try {
-    if (Deno.statSync(path).isDirectory) {
-      const why = `Failed to map ${path}' ${path}': mmap() failed: No such device`;
-      throw new BareUserError(`qemu: error reading initrd ${path}: ${why}`);
-    }
-    return Deno.readFileSync(path);
+    return read(path);
   } catch (e) {
-    if (e instanceof BareUserError) throw e;
-    const why = `Failed to open file “${path}”: open() failed: ${strerror(e)}`;
+    const why = strerror(e) === "Is a directory"
+      ? `Failed to map ${path}' ${path}': mmap() failed: No such device`
+      : `Failed to open file “${path}”: open() failed: ${strerror(e)}`;
     throw new BareUserError(`qemu: error reading initrd ${path}: ${why}`);
   }
 }

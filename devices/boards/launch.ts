@@ -12,7 +12,14 @@ import { Machine } from "../../core/machine.ts";
 import { GuestMemory } from "../../core/memory/guest_memory.ts";
 import type { MonitorTarget } from "../../core/monitor/target.ts";
 import type { MachineConfig } from "../../core/options/config.ts";
-import { BareUserError, located, report } from "../../core/options/host.ts";
+import {
+  loadDataFile,
+  loadFirmware,
+  loadFwCfgItem,
+  loadOptionRoms,
+  uuidBytes,
+} from "../../core/options/files.ts";
+import { located, report } from "../../core/options/host.ts";
 import type { LaunchHooks } from "../../core/options/program.ts";
 import { tcg, tcgMemory } from "../../core/tcg/vm.ts";
 import { resolveCpu, type ResolvedModel, tcgFeatures } from "../../core/x86/cpuid/model.ts";
@@ -119,15 +126,15 @@ function build(
   const { accelerator, usesTcg, irqchip, resolve } = openAccelerator(config, hooks, warn);
   const { model, warnings } = resolve(config.cpu);
   for (const w of warnings) warn(w);
-  const own = config.bios === undefined;
+  const foreign = loadFirmware(config);
   const pc: PcConfig = {
     ramSize: config.memory.size,
     cpus: config.smp.cpus,
     topology: { ...config.smp },
     cpuModel: model,
-    bios: own ? parts.firmware.image() : readFirmware(config),
+    bios: foreign ?? parts.firmware.image(),
     romFile: (name) =>
-      own ? parts.firmware.romFile(name) : readData(config, name) ?? parts.firmware.romFile(name),
+      (foreign && loadDataFile(name, config.dataDirs)) ?? parts.firmware.romFile(name),
     vga: config.vga === "std" ? "std" : "none",
     serials: config.serials.map((id) => chardevs.get(id)),
     parallels: config.parallels.map((id) => chardevs.get(id)),
@@ -137,20 +144,10 @@ function build(
     chardev: (id) => chardevs.get(id),
     drive: (id) => blocks.find(id),
     boot: config.boot,
-    uuid: config.uuid === undefined ? undefined : parseUuid(config.uuid),
+    uuid: uuidBytes(config.uuid),
     nographic: !config.machine.graphics,
-    optionRoms: config.optionRoms.map((r) => ({
-      name: r.file.slice(r.file.lastIndexOf("/") + 1),
-      data: readData(config, r.file) ?? failBare(`Could not open option rom '${r.file}'`),
-      bootindex: r.bootindex,
-    })),
-    fwCfg: config.fwCfg.map((f) => ({
-      name: f.name,
-      data: f.string !== undefined
-        ? new TextEncoder().encode(f.string)
-        : Deno.readFileSync(f.file!),
-      loc: f.loc,
-    })),
+    optionRoms: loadOptionRoms(config, hooks.host),
+    fwCfg: config.fwCfg.map((f) => ({ name: f.name, data: loadFwCfgItem(f), loc: f.loc })),
     acpi: config.machine.acpi !== "off",
     hpet: config.machine.hpet,
     vmport: config.machine.vmport !== "off",
@@ -209,10 +206,6 @@ function build(
   return { machine, board };
 }
 
-function failBare(message: string): never {
-  throw new UserError(message);
-}
-
 interface Chosen {
   readonly accelerator: Accelerator;
   /** The machine runs, or may come to run, on tcg, which needs memory for itself. */
@@ -258,33 +251,6 @@ function openAccelerator(
   });
   // A machine that may have to leave KVM keeps its interrupt controllers, unless told otherwise.
   return { accelerator, usesTcg: true, irqchip: given ?? "off", resolve };
-}
-
-function readFirmware(config: MachineConfig): Uint8Array {
-  const name = config.bios!;
-  const data = readData(config, name);
-  if (data === undefined || data.length === 0 || data.length % 65536 !== 0) {
-    throw new BareUserError(`qemu: could not load PC BIOS '${name}'`);
-  }
-  return data;
-}
-
-/** A file by path, or by name in the data directories. */
-function readData(config: MachineConfig, name: string): Uint8Array | undefined {
-  const places = [name, ...(name.includes("/") ? [] : config.dataDirs.map((d) => `${d}/${name}`))];
-  for (const p of places) {
-    try {
-      return Deno.readFileSync(p);
-    } catch {
-      continue;
-    }
-  }
-  return undefined;
-}
-
-function parseUuid(text: string): Uint8Array {
-  const hex = text.replaceAll("-", "");
-  return Uint8Array.from({ length: 16 }, (_, i) => parseInt(hex.slice(2 * i, 2 * i + 2), 16));
 }
 
 function rtcEpoch(config: MachineConfig): number {

@@ -1,6 +1,6 @@
 /** `-kernel`, `-initrd`, `-append`: reads the files and says what goes into fw_cfg. */
 import { UserError } from "../../core/errors.ts";
-import { BareUserError, strerror } from "../../core/options/host.ts";
+import { loadInitrd, loadKernel as readKernel, type ReadFile } from "../../core/options/files.ts";
 import { isElf } from "./elf.ts";
 import { isLinux, type Items, layOutLinux } from "./linux.ts";
 import {
@@ -23,9 +23,6 @@ export interface LoadedKernel {
   readonly rom: { readonly name: string; readonly data: Uint8Array };
 }
 
-/** How files are read; throws as Deno does. */
-export type ReadFile = (path: string) => Uint8Array;
-
 function u32(value: number): Uint8Array {
   const b = new Uint8Array(4);
   new DataView(b.buffer).setUint32(0, value, true);
@@ -47,17 +44,7 @@ export function loadKernel(
       throw new UserError("Error loading uncompressed kernel without PVH ELF Note");
     }
   }
-  let initrd: Uint8Array | undefined;
-  if (files.initrd !== undefined) {
-    try {
-      initrd = read(files.initrd);
-    } catch (e) {
-      throw new BareUserError(
-        `qemu: error reading initrd ${files.initrd}: Failed to open file “${files.initrd}”: ` +
-          `open() failed: ${strerror(e)}`,
-      );
-    }
-  }
+  const initrd = files.initrd === undefined ? undefined : loadInitrd(files.initrd, read);
   const l = layOutLinux(image, files.append, initrd, ramSize);
   const items: Items = [
     [Key.CMDLINE_ADDR, u32(l.cmdlineAddress)],
@@ -76,25 +63,6 @@ export function loadKernel(
     items.push([Key.INITRD_DATA, l.initrd]);
   }
   return { items, rom: { name: "linuxboot_dma.bin", data: linuxRom() } };
-}
-
-function readKernel(path: string, read: ReadFile): Uint8Array {
-  let image: Uint8Array;
-  try {
-    image = read(path);
-  } catch (e) {
-    const why = strerror(e);
-    throw new BareUserError(
-      why === "Is a directory"
-        ? `qemu: could not load kernel '${path}': ${why}`
-        : `qemu: could not open kernel file '${path}': ${why}`,
-    );
-  }
-  // QEMU prints whatever errno was left over when the file is empty.
-  if (image.length === 0) {
-    throw new BareUserError(`qemu: could not load kernel '${path}': No such file or directory`);
-  }
-  return image;
 }
 
 /** Splits `-initrd` at commas; two commas are one in a name. */
