@@ -4,6 +4,7 @@ import { type BlockBackend, BlockError } from "./block.ts";
 import { ImageLock } from "./file_lock.ts";
 import { probeFormat } from "./format.ts";
 import { errnoOf, strerror, toBlockError } from "./host_errors.ts";
+import { readAt, writeAt } from "./host_file.ts";
 
 export const SECTOR = 512;
 
@@ -59,32 +60,15 @@ export class RawFile implements BlockBackend {
 
   read(offset: number, into: Uint8Array): undefined {
     this.#check(offset, into.length);
-    try {
-      this.#file.seekSync(offset, Deno.SeekMode.Start);
-      for (let done = 0; done < into.length;) {
-        const n = this.#file.readSync(into.subarray(done));
-        if (n === null || n === 0) {
-          into.fill(0, done);
-          return;
-        }
-        done += n;
-      }
-    } catch (e) {
-      throw toBlockError(e);
-    }
+    readAt(this.#file, offset, into);
   }
 
   write(offset: number, from: Uint8Array): undefined {
     this.#check(offset, from.length);
     if (this.readonly) throw new BlockError("EROFS", strerror("EROFS"));
     if (this.#probed && offset < SECTOR) this.#refuseOtherFormat(offset, from);
-    try {
-      this.#file.seekSync(offset, Deno.SeekMode.Start);
-      for (let done = 0; done < from.length;) done += this.#file.writeSync(from.subarray(done));
-      this.#length = Math.max(this.#length, offset + from.length);
-    } catch (e) {
-      throw toBlockError(e);
-    }
+    writeAt(this.#file, offset, from);
+    this.#length = Math.max(this.#length, offset + from.length);
   }
 
   flush(): undefined {

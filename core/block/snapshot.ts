@@ -5,7 +5,8 @@
 import { UserError } from "../errors.ts";
 import { type BlockBackend, BlockError } from "./block.ts";
 import { RawFile } from "./raw.ts";
-import { errnoOf, strerror, toBlockError } from "./host_errors.ts";
+import { errnoOf, strerror } from "./host_errors.ts";
+import { readAt, writeAt } from "./host_file.ts";
 
 /** Copy-on-write unit in bytes. */
 const CLUSTER = 4096;
@@ -166,28 +167,11 @@ export class SnapshotOverlay implements BlockBackend {
   }
 
   #readTemp(offset: number, into: Uint8Array): undefined {
-    try {
-      this.#temp.seekSync(offset, Deno.SeekMode.Start);
-      for (let done = 0; done < into.length;) {
-        const n = this.#temp.readSync(into.subarray(done));
-        if (n === null || n === 0) {
-          into.fill(0, done);
-          return;
-        }
-        done += n;
-      }
-    } catch (e) {
-      throw toBlockError(e);
-    }
+    readAt(this.#temp, offset, into);
   }
 
   #writeTemp(offset: number, from: Uint8Array): void {
-    try {
-      this.#temp.seekSync(offset, Deno.SeekMode.Start);
-      for (let done = 0; done < from.length;) done += this.#temp.writeSync(from.subarray(done));
-    } catch (e) {
-      throw toBlockError(e);
-    }
+    writeAt(this.#temp, offset, from);
   }
 
   #has(cluster: number): boolean {

@@ -2,8 +2,8 @@
  * Tier 0's meaning of the guest-level nodes: operands come from the record, registers and flags live in
  * the vCPU state, a jump goes on with the target record's handler by a tail call.
  */
-import { Expr, I32, I64, load, LOCAL_GET, wrap } from "../wasm/expr.ts";
-import { call, type Callee, FunctionBuilder, type FuncType, type Stmt } from "../wasm/func.ts";
+import { Expr, I32, I64, load, wrap } from "../wasm/expr.ts";
+import { call, FunctionBuilder, type FuncType, type Stmt } from "../wasm/func.ts";
 import type { Lowering } from "../wasm/module.ts";
 import { opcode, type ValType } from "../wasm/opcodes.ts";
 import {
@@ -187,8 +187,7 @@ export function tlbHit(
   tlb: I32,
   bind: (v: I32) => I32,
 ): { entry: I32; hit: I32 } {
-  const low = lin.type === "i64" ? (lin as I64).wrap() : lin as I32;
-  const entry = bind(tlb.add(low.shr_u(12 - 5).and((S.TLB_ENTRIES - 1) << 5)));
+  const entry = bind(tlb.add(low32(lin).shr_u(12 - 5).and((S.TLB_ENTRIES - 1) << 5)));
   const hit = lin.type === "i64"
     ? load("i64.load", entry, tag).eq((lin as I64).add(bytes - 1).and(-4096))
     : load("i32.load", entry, tag).eq((lin as I32).add(bytes - 1).and(-4096));
@@ -464,10 +463,3 @@ export function dispatchNext(f: FunctionBuilder): void {
     rec.add(Rec.SIZE),
   );
 }
-
-/** Used by `expr` consumers that build on a handler's parameters. */
-export function param(index: number): I32 {
-  return wrap("i32", LOCAL_GET, [], index) as I32;
-}
-
-export type { Callee };

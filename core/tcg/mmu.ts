@@ -299,7 +299,6 @@ export class Mmu implements LinearMemory {
   /** Translation without side effects or privilege checks; undefined when not mapped. */
   peek(lin: bigint): number | undefined {
     const cpu = this.cpu, lo = Number(BigInt.asIntN(32, lin));
-    const hi = Number(BigInt.asIntN(32, lin >> 32n));
     if (!(cpu.cr0 & 0x80000000)) return this.#a20(lo >>> 0);
     const read = (p: number) => this.#readPhys32(this.#a20(p));
     if (!(cpu.cr4 & 0x20)) {
@@ -327,7 +326,6 @@ export class Mmu implements LinearMemory {
         return next - (next % size) + Number(BigInt.asUintN(shift, lin));
       }
       table = next;
-      if (hi === undefined) return undefined;
     }
   }
 

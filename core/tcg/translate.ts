@@ -27,7 +27,7 @@ export interface Block {
   readonly host: number;
   readonly ip: bigint;
   readonly mode: number;
-  /** Low 32 bits of the linear address it was translated at, for page-relative links. */
+  /** CS base it was translated under. */
   readonly cs: bigint;
   /** Byte ranges of storage it was made from: one, or two when an instruction crosses a page. */
   readonly ranges: readonly (readonly [start: number, end: number])[];

@@ -281,10 +281,10 @@ export class TcgVcpu implements Vcpu {
         }
         if (!tf && !shadow) this.#cacheJump(block);
         vm.enter(cpu.base, block.rec);
-        if (shadow && cpu.get32(S.SHADOW) === 1) {
+        if (shadow) {
           cpu.set32(S.SHADOW, 0);
           cpu.updateMode();
-        } else if (cpu.get32(S.SHADOW) === 2) cpu.set32(S.SHADOW, 1);
+        }
         const exit = cpu.get32(S.EXIT);
         const rec = cpu.get32(S.EXIT_REC);
         const index = vm.memory.view.getUint16(rec + Rec.INDEX, true);

@@ -2,7 +2,7 @@
  * Far control transfer: CALL, JMP and RET between segments, gates and tasks, software interrupts, IRET,
  * fast system calls. Intel SDM volume 2 under their names; volume 3, chapter 5.8.
  */
-import { Attr, type Cpu, defineHelper, type Lin } from "../cpu.ts";
+import { Attr, type Cpu, defineHelper } from "../cpu.ts";
 import { deliverInterrupt, innerStack, Pusher } from "../events.ts";
 import { type FarOperand, type Insn, Seg } from "../insn.ts";
 import { Msr, readMsr } from "../msr.ts";
@@ -65,14 +65,18 @@ function currentStack(cpu: Cpu): Pusher {
   return new Pusher(cpu, Seg.SS, cpu.reg32(4), (cpu.attr(Seg.SS) & Attr.DB) !== 0);
 }
 
+/** Goes to selector:offset in real or virtual-8086 mode. */
+function goUnprotected(cpu: Cpu, selector: number, offset: number): void {
+  if (cpu.vm86) cpu.setSegmentVm86(Seg.CS, selector);
+  else cpu.setSegmentReal(Seg.CS, selector);
+  cpu.eip = offset;
+}
+
 function jumpFar(cpu: Cpu, i: Insn): void {
   const { selector, offset } = farTarget(cpu, i);
   if (!cpu.protectedMode) {
     if (Number(offset) > cpu.segLimit(Seg.CS)) cpu.gp(0);
-    if (cpu.vm86) cpu.setSegmentVm86(Seg.CS, selector);
-    else cpu.setSegmentReal(Seg.CS, selector);
-    cpu.eip = Number(offset);
-    return;
+    return goUnprotected(cpu, selector, Number(offset));
   }
   if ((selector & 0xfffc) === 0) cpu.gp(0);
   const d = readDescriptor(cpu, selector);
@@ -96,10 +100,7 @@ function callFar(cpu: Cpu, i: Insn): void {
     p.push(cpu.eip, bytes);
     if (Number(offset) > cpu.segLimit(Seg.CS)) cpu.gp(0);
     p.done();
-    if (cpu.vm86) cpu.setSegmentVm86(Seg.CS, selector);
-    else cpu.setSegmentReal(Seg.CS, selector);
-    cpu.eip = Number(offset);
-    return;
+    return goUnprotected(cpu, selector, Number(offset));
   }
   if ((selector & 0xfffc) === 0) cpu.gp(0);
   const d = readDescriptor(cpu, selector);
@@ -286,10 +287,7 @@ function returnFar(cpu: Cpu, i: Insn): void {
     if (Number(ip) > cpu.segLimit(Seg.CS)) cpu.gp(0);
     p.skip(extra);
     p.done();
-    if (cpu.vm86) cpu.setSegmentVm86(Seg.CS, selector);
-    else cpu.setSegmentReal(Seg.CS, selector);
-    cpu.eip = Number(ip);
-    return;
+    return goUnprotected(cpu, selector, Number(ip));
   }
   p.skip(extra);
   outward(cpu, selector, ip, p, extra);
@@ -495,5 +493,3 @@ export function farHelpers(): void {
   defineHelper("SYSENTER", sysenter);
   defineHelper("SYSEXIT", sysexit);
 }
-
-export type { Lin };

@@ -29,21 +29,34 @@ function msb(v: AnyInt, bits: Bits): I32 {
   return narrow(v.shr_u(bits - 1)).and(1);
 }
 
-/** Applies `f` under a count that is not 0; a count of 0 changes nothing but writes the operand back. */
-function shift(
+type Shifted = { r: AnyInt; cf: I32; of: I32 };
+type Shift = (e: Emit, bits: Bits, a: AnyInt, c: I32) => Shifted;
+
+/**
+ * Defines an operation by what it gives for a count that is not 0: a count of 0 changes no flag but
+ * writes the operand back. `flags` sets those the operation has.
+ */
+function counted(
   name: string,
-  f: (e: Emit, bits: Bits, a: AnyInt, c: I32) => { r: AnyInt; cf: I32; of: I32 },
+  f: Shift,
+  flags: (e: Emit, bits: Bits, r: AnyInt, cf: I32, of: I32) => void,
 ): void {
   define(name, (e) => {
     const bits = e.size(0), c = countOf(e, 1, bits);
     e.rmw(0, (a) => {
       const { r, cf, of } = f(e, bits, a, c);
       const result = e.let(r);
-      e.f.if(c.ne(0), () => e.flagsExplicit(bits, result, e.let(cf), e.let(of), I32.of(0)));
+      e.f.if(c.ne(0), () => flags(e, bits, result, e.let(cf), e.let(of)));
       return result;
     });
   });
 }
+
+/** Shifts set ZF, SF and PF from the result and clear AF; rotates change CF and OF alone. */
+const shift = (name: string, f: Shift): void =>
+  counted(name, f, (e, bits, r, cf, of) => e.flagsExplicit(bits, r, cf, of, I32.of(0)));
+const rotate = (name: string, f: Shift): void =>
+  counted(name, f, (e, _bits, _r, cf, of) => e.flagsCfOf(cf, of));
 
 /** Bit `bits - 1` of an operand before and after a shift to the left by one differ. */
 function signMoves(a: AnyInt, bits: Bits): I32 {
@@ -59,21 +72,6 @@ function signTaken(a: AnyInt, bits: Bits, from: I32): I32 {
 function rotateOf(e: Emit, c: I32, of: I32): I32 {
   const keeps = e.operands[1].kind === "imm" && !e.isMem(0);
   return keeps ? c.eq(1).select(e.let(of), e.flag("of")) : of;
-}
-
-function rotate(
-  name: string,
-  f: (e: Emit, bits: Bits, a: AnyInt, c: I32) => { r: AnyInt; cf: I32; of: I32 },
-): void {
-  define(name, (e) => {
-    const bits = e.size(0), c = countOf(e, 1, bits);
-    e.rmw(0, (a) => {
-      const { r, cf, of } = f(e, bits, a, c);
-      const result = e.let(r);
-      e.f.if(c.ne(0), () => e.flagsCfOf(e.let(cf), e.let(of)));
-      return result;
-    });
-  });
 }
 
 export function shiftSemantics(): void {
