@@ -7,12 +7,14 @@ import { Vec } from "./state.ts";
 /** @param init INIT instead of power-on: the FPU, vector registers and most MSRs stay */
 export function resetCpu(cpu: Cpu, init = false): void {
   const keep = init ? cpu.u8.slice(S.FPR, S.LIB) : undefined;
-  const a20 = cpu.get32(S.A20_MASK);
+  const a20 = cpu.get32(S.A20_MASK), xcr0 = cpu.get64(S.XCR0), pkru = cpu.get32(S.PKRU);
   cpu.u8.fill(0, 0, S.LIB);
   if (keep) cpu.u8.set(keep, S.FPR);
   cpu.set32(S.A20_MASK, a20);
   cpu.setFlags(2);
   cpu.set64(S.CR0, 0x60000010n);
+  cpu.set64(S.XCR0, init ? xcr0 : 1n);
+  cpu.set32(S.PKRU, init ? pkru : 0);
   const data = Attr.P | Attr.S | 3;
   cpu.setCpl(0);
   for (const n of [Seg.ES, Seg.SS, Seg.DS, Seg.FS, Seg.GS]) cpu.setSegment(n, 0, 0, 0xffff, data);

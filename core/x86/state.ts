@@ -72,6 +72,10 @@ export const IDTR_LIMIT = 0x318;
 export const DR = 0x320;
 /** Non-zero while an interrupt or another event waits for the vCPU: setting IF must go to the run loop. */
 export const PENDING = 0x360;
+/** Protection-key rights of user pages. */
+export const PKRU = 0x364;
+/** Extended control register 0: the state components that XSAVE manages; 64 bits. */
+export const XCR0 = 0x368;
 /** Bytes of a guest access that cannot be made in place (device registers, page crossing). */
 export const BOUNCE = 0x380;
 /** 64-bit results and operands exchanged with helper functions. */
