@@ -225,7 +225,9 @@ export function compileRegion(
   block: Block,
 ): boolean {
   const m = block.mode;
-  if ((m & Mode.CODE_MASK) !== 1 || !(m & Mode.CS_FLAT) || m & Mode.SINGLE) return false;
+  if ((m & Mode.CODE_MASK) !== 1 || !(m & Mode.CS_FLAT) || m & (Mode.SINGLE | Mode.LONG)) {
+    return false;
+  }
   if (block.ranges.length > 1 || !block.valid) return false;
   return new RegionBuilder(cache, shapes, cpu, block).build();
 }
