@@ -202,6 +202,7 @@ export class Tier0Lowering implements Lowering {
    * @param samePage the jump of this instruction stays in its page and may be linked
    * @param special registers are those of the instruction itself: their offsets are constants
    * @param single one-instruction blocks: jumps return to the run loop
+   * @param wideTags compatibility mode: TLB entries may belong to addresses above 4 GiB
    */
   constructor(
     readonly f: FunctionBuilder,
@@ -210,6 +211,7 @@ export class Tier0Lowering implements Lowering {
     readonly single: boolean,
     readonly helperId: (name: string) => number,
     readonly special = false,
+    readonly wideTags = false,
   ) {
     this.#cpu = f.param(0, "i32");
     this.#rec = f.param(1, "i32");
@@ -236,10 +238,8 @@ export class Tier0Lowering implements Lowering {
       case G.IMM: {
         const at = n.imm === 0 ? Rec.IMM : Rec.DISP;
         if (n.type === "i32") return load("i32.load", this.#rec, at);
-        // Displacements are 4 bytes in the record.
-        return n.imm === 0
-          ? load("i64.load", this.#rec, at)
-          : load("i32.load", this.#rec, at).extend_s();
+        // Displacements are sign-extended in the record.
+        return load("i64.load", this.#rec, at);
       }
       case G.CPU:
         return this.#cpu;
@@ -290,7 +290,7 @@ export class Tier0Lowering implements Lowering {
       case G.LOAD: {
         const d = s.data as MemAccess;
         const host = f.local("i32");
-        this.#translate(s.args[0], d, S.TLB_READ, ACCESS.READ, host.set.bind(host));
+        this.#translate(this.#tagged(s.args[0]), d, S.TLB_READ, ACCESS.READ, host.set.bind(host));
         const l = d.target!;
         f.emit({
           k: "set",
@@ -300,15 +300,15 @@ export class Tier0Lowering implements Lowering {
         return;
       }
       case G.STORE: {
-        const d = s.data as MemAccess;
+        const d = s.data as MemAccess, lin = this.#tagged(s.args[0]);
         const { entry, hit } = tlbHit(
-          s.args[0],
+          lin,
           d.bytes,
           S.TLB_WRITE,
           this.#state(d.system ? S.TLB_SYS_PTR : S.TLB_PTR),
           (x) => f.let(x),
         );
-        const low = low32(s.args[0]);
+        const low = low32(lin);
         f.if(hit, () => {
           f.emit({
             k: "store",
@@ -318,7 +318,7 @@ export class Tier0Lowering implements Lowering {
             offset: 0,
           });
         }, () => {
-          const host = f.let(this.#probe(s.args[0], d, ACCESS.WRITE));
+          const host = f.let(this.#probe(lin, d, ACCESS.WRITE));
           f.if(host.eqz(), () => f.return());
           f.emit({ k: "store", op: d.op, addr: host, value: s.args[1], offset: 0 });
           this.#commit(host);
@@ -332,7 +332,8 @@ export class Tier0Lowering implements Lowering {
           : d.access === "w"
           ? ACCESS.WRITE
           : ACCESS.READ | ACCESS.WRITE;
-        this.#translate(s.args[0], d, d.access === "r" ? S.TLB_READ : S.TLB_WRITE, access, (h) => {
+        const tag = d.access === "r" ? S.TLB_READ : S.TLB_WRITE;
+        this.#translate(this.#tagged(s.args[0]), d, tag, access, (h) => {
           f.emit({ k: "set", local: d.target!.index, value: h });
         });
         return;
@@ -383,6 +384,11 @@ export class Tier0Lowering implements Lowering {
         return;
     }
     throw new Error("unknown guest statement");
+  }
+
+  /** A linear address as wide as the TLB tags it is compared with. */
+  #tagged(lin: Expr): Expr {
+    return this.wideTags && lin.type === "i32" ? this.f.let((lin as I32).extend_u()) : lin;
   }
 
   /** Host address of an access, through the TLB; leaves the handler on a fault. */

@@ -22,7 +22,8 @@ export interface Shape {
 }
 
 /** Mode bits that change what semantics emit; CPL and limits are looked at when running. */
-const MODE_KEY = Mode.CODE_MASK | Mode.SS32 | Mode.FLAT | Mode.CS_FLAT | Mode.PE | Mode.VM86;
+const MODE_KEY = Mode.CODE_MASK | Mode.SS32 | Mode.FLAT | Mode.CS_FLAT | Mode.PE | Mode.VM86 |
+  Mode.LONG;
 const FPU_KEY = Mode.FPU_TRAP | Mode.SSE_UD | Mode.SSE_NM | Mode.WAIT_NM;
 
 const modeMasks = new Map<OpcodeRow, number>();
@@ -93,7 +94,7 @@ export function shapeKey(i: Insn, mode: number, samePage: boolean, special = fal
         key += ` m${o.size},${o.seg},${o.base < 0 ? 0 : o.base === 4 ? 2 : 1},` +
           `${o.index < 0 ? "-" : o.scale},${o.disp === 0 && o.dispHi === 0 ? 0 : 1}${
             o.rip ? "r" : ""
-          }`;
+          }${o.addrSize}`;
         break;
       case "imm":
         key += ` i${o.size}`;
@@ -207,6 +208,7 @@ export class Shapes {
       (mode & Mode.SINGLE) !== 0,
       (name) => this.helperId(name),
       special,
+      (mode & Mode.LONG) !== 0,
     );
     return this.#queue(f, low, e.ended);
   }

@@ -287,7 +287,10 @@ export class TranslationCache implements CodeWatcher {
         i32[(rec + Rec.IMM) >> 2] = o.value;
         i32[(rec + Rec.IMM + 4) >> 2] = o.valueHi;
         isJump = true; // a second immediate (ENTER, EXTRQ) is its helper's business
-      } else if (o.kind === "mem") i32[(rec + Rec.DISP) >> 2] = o.disp;
+      } else if (o.kind === "mem") {
+        i32[(rec + Rec.DISP) >> 2] = o.disp;
+        i32[(rec + Rec.DISP + 4) >> 2] = o.dispHi;
+      }
     }
   }
 

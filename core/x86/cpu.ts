@@ -235,11 +235,13 @@ export class Cpu {
     if (cr0 & 1) m |= Mode.PE;
     if (lma) m |= Mode.LONG;
     if (fl & Fl.VM) m |= Mode.VM86;
-    if (lma && cs & Attr.L) m |= 2;
-    else if (cs & Attr.DB) m |= 1;
-    if (ss & Attr.DB) m |= Mode.SS32;
-    if (this.isFlat(Seg.DS) && this.isFlat(Seg.ES) && this.isFlat(Seg.SS)) m |= Mode.FLAT;
-    if (this.segLimit(Seg.CS) === 0xffffffff && this.segBaseIs0(Seg.CS)) m |= Mode.CS_FLAT;
+    if (lma && cs & Attr.L) m |= 2 | Mode.FLAT | Mode.CS_FLAT;
+    else {
+      if (cs & Attr.DB) m |= 1;
+      if (ss & Attr.DB) m |= Mode.SS32;
+      if (this.isFlat(Seg.DS) && this.isFlat(Seg.ES) && this.isFlat(Seg.SS)) m |= Mode.FLAT;
+      if (this.segLimit(Seg.CS) === 0xffffffff && this.segBaseIs0(Seg.CS)) m |= Mode.CS_FLAT;
+    }
     if (cr0 & 0xc) m |= Mode.FPU_TRAP;
     if (!(cr4 & 0x200) || cr0 & 4) m |= Mode.SSE_UD;
     if (cr0 & 8) m |= Mode.SSE_NM;

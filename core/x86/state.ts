@@ -228,8 +228,7 @@ export const Rec = {
   IP: 16,
   /** Immediate, branch target, or number of the decoded instruction, 8 bytes. */
   IMM: 24,
-  /** Displacement (4 bytes); jumps keep their link (record address or 0) here. */
+  /** Displacement, sign-extended to 8 bytes; jumps keep their link (record address or 0) here. */
   DISP: 32,
   LINK: 32,
-  EXTRA: 36,
 } as const;
