@@ -11,12 +11,16 @@ import { ACCESS } from "./lower.ts";
 import { Page, type PhysMap } from "./physmap.ts";
 
 /** Page-fault error code bits. */
-const PF = { P: 1, W: 2, U: 4, RSVD: 8, I: 16 } as const;
+const PF = { P: 1, W: 2, U: 4, RSVD: 8, I: 16, PK: 32 } as const;
 
 interface Walk {
   phys: number;
+  /** Data may be read without another walk. */
+  read: boolean;
   write: boolean;
   exec: boolean;
+  /** A user page that the supervisor may touch only while AC is set. */
+  smap: boolean;
 }
 
 export type AccessKind = "read" | "write" | "exec";
@@ -53,6 +57,17 @@ export class Mmu implements LinearMemory {
   flush(): void {
     this.cpu.u8.fill(0xff, S.TLB, S.JC + 2 * S.JC_BYTES);
     this.#largeBase = -1;
+    this.#userPages.length = 0;
+    this.cpu.i32[S.SMAP_PAGES >> 2] = 0;
+  }
+
+  /** Word indexes of the supervisor's TLB entries made for user pages while AC overrode SMAP. */
+  readonly #userPages: number[] = [];
+
+  closeUserPages(): void {
+    for (const e of this.#userPages) this.cpu.i32.fill(-1, e, e + 4);
+    this.#userPages.length = 0;
+    this.cpu.i32[S.SMAP_PAGES >> 2] = 0;
   }
 
   flushPage(lin: Lin): void {
@@ -94,12 +109,14 @@ export class Mmu implements LinearMemory {
   }
 
   /**
-   * Makes a TLB entry for an access and returns the physical address, or throws #PF.
+   * Makes a TLB entry for an access and returns the physical address, or throws #PF, or #GP(0) when
+   * the address is not canonical (the caller knows when that is #SS).
    * `user`: checked with user privilege.
    */
   #fill(lo: number, hi: number, kind: AccessKind, user: boolean): number {
-    const w = this.#walk(lo, hi, kind, user);
     const cpu = this.cpu;
+    if (hi !== 0 && !isCanonical(hi, cpu.cr4)) throw new GuestFault(Vec.GP, 0);
+    const w = this.#walk(lo, hi, kind, user);
     const word = this.map.lookup(w.phys);
     const e = (S.TLB + (user ? S.TLB_BYTES : 0) +
       ((lo >>> 12) & (S.TLB_ENTRIES - 1)) * S.TLB_ENTRY) >> 2;
@@ -116,8 +133,12 @@ export class Mmu implements LinearMemory {
           -1;
       return w.phys;
     }
-    i32[e] = tag;
-    i32[e + 1] = hi;
+    i32[e] = w.read ? tag : -1;
+    i32[e + 1] = w.read ? hi : -1;
+    if (w.smap && w.read) {
+      this.#userPages.push(e);
+      i32[S.SMAP_PAGES >> 2] = this.#userPages.length;
+    }
     const writable = w.write && !(word & (Page.READONLY | Page.CODE));
     i32[e + 2] = writable ? tag : -1;
     i32[e + 3] = writable ? hi : -1;
@@ -130,11 +151,11 @@ export class Mmu implements LinearMemory {
 
   // ---- page walk
 
-  readonly #result: Walk = { phys: 0, write: false, exec: false };
+  readonly #result: Walk = { phys: 0, read: false, write: false, exec: false, smap: false };
 
   #fault(lo: number, hi: number, error: number): never {
     this.cpu.view.setUint32(S.CR2, lo, true);
-    this.cpu.view.setUint32(S.CR2 + 4, this.cpu.long ? hi : 0, true);
+    this.cpu.view.setUint32(S.CR2 + 4, hi, true);
     throw new GuestFault(Vec.PF, error);
   }
 
@@ -159,7 +180,8 @@ export class Mmu implements LinearMemory {
     const cr0 = cpu.cr0;
     if (!(cr0 & 0x80000000)) {
       r.phys = this.#a20(lo >>> 0);
-      r.write = r.exec = true;
+      r.read = r.write = r.exec = true;
+      r.smap = false;
       return r;
     }
     const cr4 = cpu.cr4, wp = (cr0 & 0x10000) !== 0;
@@ -168,7 +190,7 @@ export class Mmu implements LinearMemory {
     const pae = (cr4 & 0x20) !== 0;
     let error = (write ? PF.W : 0) | (user ? PF.U : 0);
     if (kind === "exec" && ((nxOn && pae) || cr4 & 0x100000)) error |= PF.I;
-    let us = true, rw = true, nx = false;
+    let us = true, rw = true, nx = false, key = 0;
     let phys: number, leafAt = 0, leaf = 0, leafSize = 4096;
     const smep = (cr4 & 0x100000) !== 0;
 
@@ -226,6 +248,7 @@ export class Mmu implements LinearMemory {
         if (ehi & reserved || (ehi & 0x80000000 && !nxOn)) {
           this.#fault(lo, hi, error | PF.P | PF.RSVD);
         }
+        key = (ehi >>> 27) & 15;
         const next = ((elo & ~0xfff) >>> 0) + (ehi & 0xff) * 0x100000000;
         if (level === 3 && !cpu.lma) {
           if (elo & 0x1e6) this.#fault(lo, hi, error | PF.P | PF.RSVD);
@@ -234,7 +257,8 @@ export class Mmu implements LinearMemory {
           rw = rw && (elo & 2) !== 0;
           nx = nx || ehi < 0;
         }
-        const large = (elo & 0x80) !== 0 && level <= 3 && level >= 2 && !(level === 3 && !cpu.lma);
+        const large = (elo & 0x80) !== 0 &&
+          (level === 2 || (level === 3 && cpu.lma && cpu.env.model.has("pdpe1gb")));
         if (large || level === 1) {
           leafAt = at;
           leaf = elo;
@@ -245,19 +269,28 @@ export class Mmu implements LinearMemory {
           phys = next - (next % leafSize) + ((lo & (leafSize - 1)) >>> 0);
           break;
         }
-        if (elo & 0x80 && level > 3) this.#fault(lo, hi, error | PF.P | PF.RSVD);
+        // PS where a table must follow: level 4 and 5, and level 3 without 1 GiB pages.
+        if (elo & 0x80 && level >= 3 && cpu.lma) this.#fault(lo, hi, error | PF.P | PF.RSVD);
         if (!(elo & 0x20) && !(level === 3 && !cpu.lma)) this.#writePhys32(at, elo | 0x20);
         table = next;
         level--;
       }
     }
+    // Protection keys are for data in user pages, in long mode.
+    const keys = us && cr4 & 0x400000 && cpu.lma ? cpu.i32[S.PKRU >> 2] >>> (2 * key) : 0;
+    const noWrite = (keys & 2) !== 0 && (user || wp);
+    const denied = kind !== "exec" && (keys & 1 || (write && noWrite));
+    if (denied) error |= PF.PK;
     this.#check(lo, hi, kind, user, us, rw, nx, wp, smep, error);
+    if (denied) this.#fault(lo, hi, error | PF.P);
     const mark = leaf | 0x20 | (write ? 0x40 : 0);
     if (mark !== leaf) this.#writePhys32(leafAt, mark);
     if (leafSize > 4096) this.#noteLarge(lo, leafSize);
     r.phys = this.#a20(phys);
     // Until a first write sets the dirty bit, writes keep coming to the slow path.
-    r.write = (mark & 0x40) !== 0 && (rw || (!user && !wp));
+    r.smap = !user && us && (cr4 & 0x200000) !== 0;
+    r.read = !(keys & 1) && !(r.smap && !(cpu.i32[S.FLAG_SYS >> 2] & S.Fl.AC));
+    r.write = (mark & 0x40) !== 0 && (rw || (!user && !wp)) && r.read && !noWrite;
     r.exec = !nx && !(smep && !user && us);
     return r;
   }
@@ -459,6 +492,12 @@ export class Mmu implements LinearMemory {
 
 function sizeFor(n: number): AccessSize {
   return n >= 4 ? 4 : n >= 2 ? 2 : 1;
+}
+
+/** Whether the upper half of a linear address repeats the highest bit that paging uses. */
+function isCanonical(hi: number, cr4: number): boolean {
+  const shift = cr4 & 0x1000 ? 24 : 15;
+  return hi >> shift === hi >> 31;
 }
 
 /** Low and high half of a linear address, signed. */

@@ -34,6 +34,8 @@ export interface LinearMemory {
   flush(): void;
   /** Forgets those of one page (INVLPG). */
   flushPage(lin: Lin): void;
+  /** AC is clear again: user pages are no longer the supervisor's under SMAP. */
+  closeUserPages(): void;
 }
 
 /** What the rest of the vCPU offers to helpers. */
@@ -381,6 +383,7 @@ export class Cpu {
     const old = this.i32[S.FLAG_SYS >> 2], sys = v & ~(FL_ARITH | 2) & 0x3f7fd5;
     this.i32[S.FLAG_SYS >> 2] = sys & ~0x8028;
     if ((old ^ sys) & (Fl.TF | Fl.VM)) this.updateMode();
+    if (old & ~sys & Fl.AC && this.i32[S.SMAP_PAGES >> 2] !== 0) this.env.mem.closeUserPages();
     if ((old ^ sys) & (Fl.IF | Fl.TF | Fl.VM | Fl.VIF | Fl.VIP)) this.env?.eventsChanged();
   }
 

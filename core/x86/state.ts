@@ -76,6 +76,8 @@ export const PENDING = 0x360;
 export const PKRU = 0x364;
 /** Extended control register 0: the state components that XSAVE manages; 64 bits. */
 export const XCR0 = 0x368;
+/** Entries of the supervisor's TLB that hold user pages, present while AC overrides SMAP. */
+export const SMAP_PAGES = 0x370;
 /** Bytes of a guest access that cannot be made in place (device registers, page crossing). */
 export const BOUNCE = 0x380;
 /** 64-bit results and operands exchanged with helper functions. */
