@@ -14,6 +14,7 @@ import type {
   VmExit,
 } from "../accel.ts";
 import { log, LogItem, logMask } from "../log.ts";
+import { throughStack } from "../x86/canonical.ts";
 import { Attr, Cpu, type CpuEnv, GuestFault } from "../x86/cpu.ts";
 import { deliver, deliverInterrupt } from "../x86/events.ts";
 import { Seg } from "../x86/insn.ts";
@@ -355,9 +356,19 @@ export class TcgVcpu implements Vcpu {
     try {
       return this.mmu.probe(lo, hi, access);
     } catch (e) {
-      this.#faulted(e, rec);
+      const notCanonical = e instanceof GuestFault && e.vector === Vec.GP;
+      this.#faulted(notCanonical ? this.#addressFault(rec, lo, hi) : e, rec);
       return 0;
     }
+  }
+
+  /** The fault of an access to a non-canonical address. */
+  #addressFault(rec: number, lo: number, hi: number): GuestFault {
+    const cpu = this.cpu, i = this.vm.cache.insns.get(rec);
+    const lin = BigInt.asUintN(64, (BigInt(hi) << 32n) | BigInt(lo >>> 0));
+    if (i !== undefined) cpu.nextRip = this.#next(rec, i.length);
+    const stack = i !== undefined && throughStack(cpu, i, lin);
+    return new GuestFault(stack ? Vec.SS : Vec.GP, 0);
   }
 
   commit(rec: number): void {

@@ -6,6 +6,7 @@ import type { CpuModel, FpuErrorLine, VcpuOptions } from "../accel.ts";
 import type { AddressSpace } from "../memory/address_space.ts";
 import type { GuestMemory } from "../memory/guest_memory.ts";
 import { type Insn, type MemOperand, type Operand, Seg } from "./insn.ts";
+import { isCanonical } from "./canonical.ts";
 import * as S from "./state.ts";
 import { Fl, FL_ARITH, Mode, Vec } from "./state.ts";
 
@@ -437,10 +438,7 @@ export class Cpu {
       let a = BigInt(offset);
       if (n === Seg.FS || n === Seg.GS) a = BigInt.asUintN(64, a + this.segBase(n));
       const last = BigInt.asUintN(64, a + BigInt(bytes - 1));
-      if (
-        BigInt.asUintN(64, BigInt.asIntN(48, a)) !== a ||
-        BigInt.asUintN(64, BigInt.asIntN(48, last)) !== last
-      ) {
+      if (!isCanonical(this, a) || !isCanonical(this, last)) {
         this.fault(n === Seg.SS ? Vec.SS : Vec.GP, 0);
       }
       return a;

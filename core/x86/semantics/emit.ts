@@ -513,7 +513,11 @@ export class Emit {
     const t = target.type === "i64" ? target as I64 : (target as unknown as I32).extend_u();
     if (this.long) {
       const v = this.let(t);
-      this.raiseIf(v.shl(16).shr_s(16).ne(v), S.Vec.GP, I32.of(0));
+      // 48 bits, or 57 with CR4.LA57 (bit 12).
+      const unused = this.let(
+        I64.of(16).sub(this.field64(S.CR4).shr_u(12).and(1).mul(9)),
+      );
+      this.raiseIf(v.shl(unused).shr_s(unused).ne(v), S.Vec.GP, I32.of(0));
     } else if (!(this.mode & Mode.CS_FLAT)) {
       const limit = this.field32(S.SEGS + S.SEG_SIZE * Seg.CS + S.SEG_LIMIT).extend_u();
       this.raiseIf(this.let(t).gt_u(limit), S.Vec.GP, I32.of(0));
