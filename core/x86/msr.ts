@@ -1,7 +1,9 @@
 /** Model-specific registers. Intel SDM volume 4; names as there. */
 import { setEfer } from "./control.ts";
 import type { Cpu } from "./cpu.ts";
+import { log, LogItem, logMask } from "../log.ts";
 import { Seg } from "./insn.ts";
+import { canonical, findMsr, MCE_BANKS, msrModel, MTRR_PAIRS } from "./msr_table.ts";
 import * as S from "./state.ts";
 
 export const Msr = {
@@ -39,80 +41,12 @@ export const Msr = {
   IA32_TSC_AUX: 0xc0000103,
 } as const;
 
-/** Variable-range MTRRs and machine-check banks offered. */
-const MTRR_PAIRS = 8, MCE_BANKS = 10;
-
-const FIXED_MTRRS = new Set([
-  0x250,
-  0x258,
-  0x259,
-  0x268,
-  0x269,
-  0x26a,
-  0x26b,
-  0x26c,
-  0x26d,
-  0x26e,
-  0x26f,
-]);
-
-/** Registers that keep what is written: index → value after reset and a check of a new value. */
-function plain(cpu: Cpu, index: number): { reset: bigint; ok: (v: bigint) => boolean } | undefined {
-  const any = () => true;
-  const has = (f: string) => cpu.env.model.has(f);
-  switch (index) {
-    case Msr.IA32_SYSENTER_CS:
-    case Msr.IA32_SYSENTER_ESP:
-    case Msr.IA32_SYSENTER_EIP:
-      return has("sep") ? { reset: 0n, ok: any } : undefined;
-    case Msr.IA32_PAT:
-      return has("pat") ? { reset: 0x0007040600070406n, ok: patOk } : undefined;
-    case Msr.IA32_MTRR_DEF_TYPE:
-      return has("mtrr")
-        ? { reset: 0n, ok: (v) => (v & ~0xcffn) === 0n && typeOk(v & 7n) }
-        : undefined;
-    case Msr.IA32_MISC_ENABLE:
-      return { reset: 1n, ok: any };
-    case Msr.IA32_FEATURE_CONTROL:
-      return has("vmx") ? { reset: 0n, ok: any } : undefined;
-    case Msr.IA32_TSC_ADJUST:
-      return has("tsc-adjust") ? { reset: 0n, ok: any } : undefined;
-    case Msr.IA32_BIOS_SIGN_ID:
-      return { reset: 0x100000000n, ok: any };
-    case Msr.IA32_MCG_STATUS:
-    case Msr.IA32_MCG_CTL:
-      return has("mca")
-        ? { reset: index === Msr.IA32_MCG_CTL ? ~0n & 0xffffffffffffffffn : 0n, ok: any }
-        : undefined;
-    case Msr.IA32_STAR:
-      return has("syscall") || has("lm") ? { reset: 0n, ok: any } : undefined;
-    case Msr.IA32_LSTAR:
-    case Msr.IA32_CSTAR:
-    case Msr.IA32_KERNEL_GS_BASE:
-      return has("lm") ? { reset: 0n, ok: canonical } : undefined;
-    case Msr.IA32_FMASK:
-      return has("lm") ? { reset: 0n, ok: (v) => v >> 32n === 0n } : undefined;
-    case Msr.IA32_TSC_AUX:
-      return has("rdtscp") || has("rdpid") ? { reset: 0n, ok: (v) => v >> 32n === 0n } : undefined;
+function refused(cpu: Cpu, what: string, index: number): never {
+  if (logMask & LogItem.guest_errors) {
+    log("guest_errors", `${what}: MSR 0x${index.toString(16)} at 0x${cpu.rip.toString(16)}: #GP`);
   }
-  if (has("mtrr")) {
-    if (index >= 0x200 && index < 0x200 + 2 * MTRR_PAIRS) return { reset: 0n, ok: any };
-    if (FIXED_MTRRS.has(index)) return { reset: 0n, ok: fixedOk };
-  }
-  if (has("mca") && index >= 0x400 && index < 0x400 + 4 * MCE_BANKS) {
-    return { reset: index % 4 === 0 ? 0xffffffffffffffffn : 0n, ok: any };
-  }
-  return undefined;
+  return cpu.gp();
 }
-
-const typeOk = (t: bigint): boolean => t === 0n || t === 1n || (t >= 4n && t <= 6n);
-const patOk = (v: bigint): boolean => eachByte(v, (b) => typeOk(b) || b === 7n);
-const fixedOk = (v: bigint): boolean => eachByte(v, typeOk);
-function eachByte(v: bigint, ok: (b: bigint) => boolean): boolean {
-  for (let i = 0n; i < 64n; i += 8n) if (!ok((v >> i) & 0xffn)) return false;
-  return true;
-}
-const canonical = (v: bigint): boolean => BigInt.asUintN(64, BigInt.asIntN(48, v)) === v;
 
 /** Reads an MSR; raises #GP(0) for one this CPU has not. */
 export function readMsr(cpu: Cpu, index: number): bigint {
@@ -134,24 +68,28 @@ export function readMsr(cpu: Cpu, index: number): bigint {
       return cpu.env.model.has("mtrr") ? BigInt(MTRR_PAIRS | 0x500) : cpu.gp();
     case Msr.IA32_MCG_CAP:
       return cpu.env.model.has("mca") ? BigInt(MCE_BANKS | 0x100) : cpu.gp();
-    case Msr.IA32_PLATFORM_ID:
-    case Msr.IA32_P5_MC_ADDR:
-    case Msr.IA32_P5_MC_TYPE:
-      return 0n;
   }
-  if (index >= 0x800 && index < 0x900 && apic) return apic.readMsr(index) ?? cpu.gp();
-  const p = plain(cpu, index);
-  if (p === undefined) cpu.gp();
-  return cpu.msrs.get(index) ?? p.reset;
+  if (index >= 0x800 && index < 0x900 && apic) {
+    return apic.readMsr(index) ?? refused(cpu, "RDMSR", index);
+  }
+  const m = msrModel(cpu.env.model), row = findMsr(m, index);
+  if (row === undefined || row.writeOnly) refused(cpu, "RDMSR", index);
+  const { reset = 0n } = row;
+  return cpu.msrs.get(index) ?? (typeof reset === "bigint" ? reset : reset(m));
 }
 
 /** Writes an MSR; raises #GP(0) for one this CPU has not and for values it refuses. */
 export function writeMsr(cpu: Cpu, index: number, value: bigint): void {
   const apic = cpu.env.apic;
   switch (index) {
-    case Msr.IA32_TSC:
-      cpu.msrs.set(Msr.IA32_TSC, BigInt.asUintN(64, value - cpu.env.tsc()));
+    case Msr.IA32_TSC: {
+      const offset = value - cpu.env.tsc(), old = cpu.msrs.get(Msr.IA32_TSC) ?? 0n;
+      cpu.msrs.set(Msr.IA32_TSC, BigInt.asUintN(64, offset));
+      // A write moves TSC_ADJUST by as much. SDM volume 3, 18.17.3.
+      const adjust = cpu.msrs.get(Msr.IA32_TSC_ADJUST) ?? 0n;
+      cpu.msrs.set(Msr.IA32_TSC_ADJUST, BigInt.asUintN(64, adjust + offset - old));
       return;
+    }
     case Msr.IA32_TSC_ADJUST:
       if (cpu.env.model.has("tsc-adjust")) {
         const old = cpu.msrs.get(index) ?? 0n, offset = cpu.msrs.get(Msr.IA32_TSC) ?? 0n;
@@ -172,14 +110,15 @@ export function writeMsr(cpu: Cpu, index: number, value: bigint): void {
       return;
     case Msr.IA32_MTRRCAP:
     case Msr.IA32_MCG_CAP:
-    case Msr.IA32_PLATFORM_ID:
-      return cpu.gp();
+      return refused(cpu, "WRMSR", index);
   }
   if (index >= 0x800 && index < 0x900 && apic) {
-    if (!apic.writeMsr(index, value)) cpu.gp();
+    if (!apic.writeMsr(index, value)) refused(cpu, "WRMSR", index);
     return;
   }
-  const p = plain(cpu, index);
-  if (p === undefined || !p.ok(value)) cpu.gp();
-  cpu.msrs.set(index, value);
+  const m = msrModel(cpu.env.model), row = findMsr(m, index);
+  if (row === undefined || row.write === "gp") refused(cpu, "WRMSR", index);
+  if (row.write === "ignore") return;
+  if (row.write !== undefined && !row.write(value, m, cpu)) refused(cpu, "WRMSR", index);
+  if (!row.writeOnly) cpu.msrs.set(index, value);
 }
