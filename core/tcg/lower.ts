@@ -225,7 +225,7 @@ export class Tier0Lowering implements Lowering {
     if (ref.slot < 0 || this.special) return { base: this.#cpu, offset: ref.offset };
     return {
       base: this.#cpu.add(load("i32.load16_u", this.#rec, Rec.SLOTS + 2 * ref.slot)),
-      offset: 0,
+      offset: ref.plus ?? 0,
     };
   }
 

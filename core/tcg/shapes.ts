@@ -24,7 +24,7 @@ export interface Shape {
 /** Mode bits that change what semantics emit; CPL and limits are looked at when running. */
 const MODE_KEY = Mode.CODE_MASK | Mode.SS32 | Mode.FLAT | Mode.CS_FLAT | Mode.PE | Mode.VM86 |
   Mode.LONG;
-const FPU_KEY = Mode.FPU_TRAP | Mode.SSE_UD | Mode.SSE_NM | Mode.WAIT_NM;
+const FPU_KEY = Mode.FPU_TRAP | Mode.SSE_UD | Mode.SSE_NM | Mode.WAIT_NM | Mode.AVX_UD;
 
 const modeMasks = new Map<OpcodeRow, number>();
 
@@ -95,6 +95,8 @@ export function shapeKey(i: Insn, mode: number, samePage: boolean, special = fal
           `${o.index < 0 ? "-" : o.scale},${o.disp === 0 && o.dispHi === 0 ? 0 : 1}${
             o.rip ? "r" : ""
           }${o.addrSize}`;
+        // A fourth register (VBLENDV) or a vector index (gathers): the index has no slot.
+        if (n > 0 && i.operands[n + 1]?.kind === "xmm") key += `x${o.index}`;
         break;
       case "imm":
         key += ` i${o.size}`;

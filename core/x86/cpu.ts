@@ -229,7 +229,7 @@ export class Cpu {
     return this.i32[S.EFER >> 2] >>> 0;
   }
 
-  /** Recomputes {@link S.MODE} from CR0, CR4, EFER, flags and segments; drops jump caches on change. */
+  /** Recomputes {@link S.MODE} from CR0, CR4, XCR0, EFER, flags and segments; drops jump caches on change. */
   updateMode(): void {
     const cr0 = this.cr0, cr4 = this.cr4, fl = this.i32[S.FLAG_SYS >> 2];
     let m = 0;
@@ -248,6 +248,7 @@ export class Cpu {
     if (cr0 & 0xc) m |= Mode.FPU_TRAP;
     if (!(cr4 & 0x200) || cr0 & 4) m |= Mode.SSE_UD;
     if (cr0 & 8) m |= Mode.SSE_NM;
+    if (!(cr4 & 0x40000) || (this.i32[S.XCR0 >> 2] & 6) !== 6) m |= Mode.AVX_UD;
     if ((cr0 & 0xa) === 0xa) m |= Mode.WAIT_NM;
     if (this.cpl === 3) m |= Mode.CPL3;
     if (fl & Fl.TF || this.i32[S.SHADOW >> 2] !== 0) m |= Mode.SINGLE;

@@ -64,6 +64,8 @@ export const G = {
 export interface StateRef {
   readonly slot: number;
   readonly offset: number;
+  /** Bytes from the beginning of the slot's register; `offset` includes them. */
+  readonly plus?: number;
 }
 
 export interface StateStore extends StateRef {

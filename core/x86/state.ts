@@ -169,6 +169,8 @@ export const Mode = {
   CPL3: 1 << 12,
   /** WAIT raises #NM (CR0.MP and CR0.TS). */
   WAIT_NM: 1 << 13,
+  /** AVX instructions raise #UD (CR4.OSXSAVE clear, or XCR0 without SSE and AVX state). */
+  AVX_UD: 1 << 14,
 } as const;
 
 /** RFLAGS bits. */

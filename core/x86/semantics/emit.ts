@@ -47,6 +47,9 @@ const TYPE_OF: Record<number, ValType> = { 1: "i32", 2: "i32", 4: "i32", 8: "i64
 const LOAD_F32 = opcode("f32.load");
 const LOAD_F64 = opcode("f64.load");
 
+/** What {@link Emit.rdPart} gives for so many bytes. */
+type PartOf<B> = B extends 16 ? V128 : B extends 8 ? I64 : I32;
+
 /** State offset of a register operand. */
 export function regOffset(o: Operand & { reg: number }): number {
   switch ((o as { kind: string }).kind) {
@@ -93,8 +96,20 @@ export class Emit {
   /** The block ends with this instruction. */
   ended = false;
 
-  constructor(readonly f: FunctionBuilder, readonly i: Insn, readonly mode: number) {
-    this.slots = assignSlots(i);
+  /**
+   * Set while the 128-bit lanes of a wider operation are emitted one after the other: floating-point
+   * exceptions are then only noted here, and accounted for when all lanes are done.
+   */
+  fpExceptions: Local<"i32"> | undefined;
+
+  /** @param slots where registers come from, when `i` is a view of another instruction */
+  constructor(
+    readonly f: FunctionBuilder,
+    readonly i: Insn,
+    readonly mode: number,
+    slots: Slots = assignSlots(i),
+  ) {
+    this.slots = slots;
     this.operands = i.operands;
   }
 
@@ -159,10 +174,11 @@ export class Emit {
 
   // ---- operands
 
-  #ref(n: number): ir.StateRef {
+  #ref(n: number, plus = 0): ir.StateRef {
     return {
       slot: this.slots.operand[n],
-      offset: regOffset(this.operands[n] as Operand & { reg: number }),
+      offset: regOffset(this.operands[n] as Operand & { reg: number }) + plus,
+      plus,
     };
   }
 
@@ -388,6 +404,15 @@ export class Emit {
     const o = this.operands[n];
     if (o.kind === "mem") this.store(this.lin(n, bytes, true), v, bytes);
     else this.#setState(STORE_INT[bytes], this.#ref(n), v);
+  }
+  /** `bytes` of vector register operand n from its byte `at`: i32 (zero-extended), i64 or v128. */
+  rdPart<B extends 1 | 2 | 4 | 8 | 16>(n: number, at: number, bytes: B): PartOf<B> {
+    const v = ir.state(TYPE_OF[bytes], LOAD_INT[bytes], this.#ref(n, at));
+    return this.let(v as Expr) as unknown as PartOf<B>;
+  }
+  /** Writes `bytes` of vector register operand n at its byte `at` and keeps the rest. */
+  wrPart(n: number, at: number, v: AnyInt | V128, bytes: 4 | 8 | 16): void {
+    this.#setState(STORE_INT[bytes], this.#ref(n, at), v);
   }
 
   // ---- stack

@@ -89,17 +89,19 @@ export function mixed(names: string | readonly string[], s: (e: Emit) => void): 
 
 // ---- operands
 
-/** Linear address of a 16-byte memory operand: #GP(0) when it is not aligned. */
-export function alignedAddress(e: Emit, n: number, write: boolean): Addr {
-  const lin = e.lin(n, 16, write);
+/** Linear address of a memory operand of 16 or 32 bytes: #GP(0) when it is not aligned. */
+export function alignedAddress(e: Emit, n: number, write: boolean, bytes: 16 | 32 = 16): Addr {
+  const lin = e.lin(n, bytes, write);
   const low = lin.type === "i64" ? (lin as I64).wrap() : lin as I32;
-  e.raiseIf(e.let(low.and(15).ne(0)), Vec.GP, I32.of(0));
+  e.raiseIf(e.let(low.and(bytes - 1).ne(0)), Vec.GP, I32.of(0));
   return lin;
 }
 
-/** Operand n, 128 bits; memory must be aligned. */
+/** Operand n, 128 bits; memory must be aligned, except for VEX encodings. */
 export function rdAligned(e: Emit, n: number): V128 {
-  return e.isMem(n) ? e.load(alignedAddress(e, n, false), 16) as V128 : e.rdV(n);
+  return e.isMem(n) && e.i.vectorBits === 0
+    ? e.load(alignedAddress(e, n, false), 16) as V128
+    : e.rdV(n);
 }
 export function wrAligned(e: Emit, n: number, v: V128): void {
   if (e.isMem(n)) e.store(alignedAddress(e, n, true), v, 16);

@@ -49,7 +49,9 @@ function nativeMasks(t: Format, set: number, a: V128, b: V128): V128 {
 
 function comparePacked(t: Format): (e: Emit) => void {
   return (e) => {
-    const b = e.let(rdAligned(e, 1)), a = e.rdV(0), set = predicate(imm8(e) & 7);
+    const b = e.let(rdAligned(e, 1)),
+      a = e.rdV(0),
+      set = predicate(imm8(e) & (e.i.vectorBits ? 31 : 7));
     const r = e.local("v128");
     r.set(nativeMasks(t, set, a, b));
     e.f.if(ordinary(e, t, [a, b]).eqz(), () => {
@@ -62,7 +64,9 @@ function comparePacked(t: Format): (e: Emit) => void {
 
 function compareScalar(t: Format): (e: Emit) => void {
   return (e) => {
-    const b = rdScalar(e, t, 1), a = rdScalar(e, t, 0), set = predicate(imm8(e) & 7);
+    const b = rdScalar(e, t, 1),
+      a = rdScalar(e, t, 0),
+      set = predicate(imm8(e) & (e.i.vectorBits ? 31 : 7));
     const rel = e.local("i32");
     const [x, y] = t.bits === 64 ? [a.f64(), b.f64()] : [a.wrap().f32(), b.wrap().f32()];
     rel.set(

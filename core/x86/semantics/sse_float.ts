@@ -3,7 +3,7 @@
  * from the processor's and no exception flag can be new: rounding to nearest, the inexact flag already
  * set and masked, operands and result normal. All else goes to `lib_sse_arith.ts`.
  */
-import { type AnyInt, type I32, type I64, type V128 } from "../../wasm/expr.ts";
+import { type AnyInt, I32, type I64, type V128 } from "../../wasm/expr.ts";
 import { call, type Callee } from "../../wasm/func.ts";
 import * as S from "../state.ts";
 import { Vec } from "../state.ts";
@@ -30,6 +30,7 @@ export function plainMode(e: Emit): I32 {
 
 /** Accounts for the exceptions that library functions have met; leaves for an unmasked one. */
 export function finish(e: Emit): void {
+  if (e.fpExceptions) return e.fpExceptions.set(I32.of(1));
   const vector = e.let(call(sseFinish, "i32", e.cpu()));
   e.f.if(vector, () => {
     e.raiseIf(vector.eq(Vec.XM), Vec.XM);
