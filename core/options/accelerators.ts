@@ -34,6 +34,7 @@ const PROPS: Record<AcceleratorOptions["name"], Record<string, Check>> = {
     },
     "tb-size": uint64,
     "split-wx": bool,
+    tier: oneOf("0", "1"), // ours
   },
   kvm: {
     "kernel-irqchip": oneOf("on", "off", "split"),

@@ -31,6 +31,7 @@ Any option may be written with one dash or two.
   or \`-monitor stdio\` puts them on the terminal.
 - There is no default network card while there are no network back ends.
 - All versions of \`pc-i440fx\` are the same board.
+- \`-accel tcg,tier=0\` keeps hot code from being compiled into regions (tier 1); \`tier=1\` lets it.
 - In telnet mode a data byte of 255 is doubled on output, as RFC 854 asks.
 - \`-version\` names qeno behind the QEMU version it follows.
 `;

@@ -183,6 +183,9 @@ Deno.test("machine, accelerators, memory, topology", () => {
   assertEquals(parse("-smp cores=3").smp.cpus, 3);
   const list = parse("-accel tcg,thread=multi -accel kvm");
   assertEquals(list.accels[0].props.get("thread"), "multi");
+  assertEquals(parse("-accel tcg,tier=0").accels[0].props.get("tier"), "0");
+  const tier = assertThrows(() => parse("-accel tcg,tier=2"), UserError);
+  assertStringIncludes(tier.message, "Parameter 'tier' does not accept value '2'");
   assertEquals(parse("", host("kvm")).accels.map((a) => a.name), ["kvm", "tcg"]);
 });
 

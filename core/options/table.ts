@@ -104,7 +104,8 @@ export const OPTIONS: readonly OptionRow[] = [
                 select accelerator (kvm or tcg; use 'help' for a list)
                 kernel-irqchip=on|off|split controls accelerated irqchip support (default=on)
                 tb-size=n (TCG translation block cache size)
-                thread=single|multi (enable multi-threaded TCG)`,
+                thread=single|multi (enable multi-threaded TCG)
+                tier=0|1 (tcg: 0 keeps hot code from being compiled into regions)`,
       does.accel,
     ),
     arg(

@@ -74,9 +74,7 @@ export class TcgVm implements Vm {
       for (const v of this.vcpus) v.mmu.flush();
     });
     this.mem.onRamWrite((offset, length) => {
-      if (this.phys.hasCode(offset) || this.phys.hasCode(offset + length - 1)) {
-        this.cache.invalidate(offset, length);
-      } else if (length > 4096) this.cache.invalidate(offset, length);
+      if (this.phys.codeIn(offset, length)) this.cache.invalidate(offset, length);
     });
   }
 
@@ -116,12 +114,25 @@ export class TcgVm implements Vm {
   close(): void {}
 }
 
-export const tcg: Accelerator = {
-  name: "tcg",
-  createVm: (opts) => new TcgVm(opts),
-};
+/** The highest tier to run code on: 0 for threaded code alone, 1 for regions as well. */
+export type Tier = 0 | 1;
+
+/** The software accelerator with `-accel tcg,tier=`; without it {@link TcgVm.regions} decides. */
+export function tcgAccelerator(tier?: Tier): Accelerator {
+  return {
+    name: "tcg",
+    createVm: (opts) => {
+      const vm = new TcgVm(opts);
+      if (tier !== undefined) vm.regions = tier === 1;
+      return vm;
+    },
+  };
+}
+
+export const tcg: Accelerator = tcgAccelerator();
 
 /** Bytes of the shared memory that the accelerator needs besides guest storage. */
 export function tcgMemory(vcpus: number): number {
-  return ARENA_BYTES + (4 << 20) + vcpus * (S.STATE_BYTES + 8192) + (1 << 20);
+  // The last two: the maps of physical pages and of translated code, for 4 GiB each.
+  return ARENA_BYTES + (4 << 20) + (4 << 20) + vcpus * (S.STATE_BYTES + 8192) + (1 << 20);
 }

@@ -21,7 +21,7 @@ import {
 } from "../../core/options/files.ts";
 import { located, report } from "../../core/options/host.ts";
 import type { LaunchHooks } from "../../core/options/program.ts";
-import { tcg, tcgMemory } from "../../core/tcg/vm.ts";
+import { tcgAccelerator, tcgMemory, type Tier } from "../../core/tcg/vm.ts";
 import { resolveCpu, type ResolvedModel, tcgFeatures } from "../../core/x86/cpuid/model.ts";
 import { dumpCpu } from "../../core/x86/dump.ts";
 import { createPc, type PcBoard, pcMemoryBytes } from "./pc.ts";
@@ -226,6 +226,8 @@ function openAccelerator(
   warn: (text: string) => void,
 ): Chosen {
   let kvm: KvmAccelerator | undefined;
+  const tier = config.accels.find((a) => a.name === "tcg")?.props.get("tier");
+  const tcg = tcgAccelerator(tier === undefined ? undefined : Number(tier) as Tier);
   const chosen = chooseAccelerator(
     config,
     (request) => request.name === "tcg" ? tcg : kvm = new KvmAccelerator({ topology: config.smp }),
