@@ -17,6 +17,8 @@ import type { Block, TranslationCache } from "./translate.ts";
 
 /** Most instructions in a region. */
 const MAX_INSNS = 100;
+/** Fewest instructions of a region without a loop. */
+const MIN_STRAIGHT = 6;
 /** Most versions of a basic block for different pending flags. */
 const MAX_VERSIONS = 3;
 
@@ -79,8 +81,8 @@ class RegionBuilder {
       leave: (to) => leave(to, false),
       backEdge: (to) => leave(to, true),
     });
-    // Without a loop the way in and out costs more than it saves.
-    if (loops === 0 || this.#full) return false;
+    // Without a loop the way in and out can cost more than it saves.
+    if ((loops === 0 && this.#insns.size < MIN_STRAIGHT) || this.#full) return false;
     const index = this.shapes.install(f);
     const ranges = [...this.#insns.values()].map((i) => {
       const at = this.#host(i.ip);

@@ -36,6 +36,8 @@ export interface Block {
   next: Block | undefined;
   /** A region that begins here was made, or is not to be. */
   tried?: boolean;
+  /** Samples that found the vCPU at its beginning. */
+  samples?: number;
   /** Called when it is thrown away. */
   dropped?: () => void;
 }

@@ -28,8 +28,10 @@ import { Mmu } from "./mmu.ts";
 import { compileRegion } from "./region.ts";
 import type { Block } from "./translate.ts";
 
-/** Slice ends at the same address that make the code there worth a region. */
-const HOT = 2;
+/** Samples at the same address that make the code there worth a region. */
+const HOT = 4;
+/** Instructions between two samples: few while new hot code is found, more when there is none. */
+const MIN_PERIOD = 8191, MAX_PERIOD = 65521;
 
 const REG_NAMES = [
   "rax",
@@ -62,6 +64,9 @@ export class TcgVcpu implements Vcpu {
   mpState: MpState = "uninitialized";
   #instructions = 0;
   #budgetStart = 0;
+  /** What of the slice's budget is kept back until the next sample. */
+  #reserve = 0;
+  #period = MIN_PERIOD;
   #intr = false;
   #nmi = false;
   #nmiBlocked = false;
@@ -116,7 +121,9 @@ export class TcgVcpu implements Vcpu {
   }
 
   get instructions(): number {
-    const running = this.vm.current === this ? this.#budgetStart - this.cpu.get32(S.BUDGET) : 0;
+    const running = this.vm.current === this
+      ? this.#budgetStart - this.#reserve - this.cpu.get32(S.BUDGET)
+      : 0;
     return this.#instructions + running;
   }
 
@@ -243,8 +250,9 @@ export class TcgVcpu implements Vcpu {
 
   run(budget: number): VmExit {
     const cpu = this.cpu, vm = this.vm, cache = vm.cache;
-    this.#budgetStart = budget;
-    cpu.set32(S.BUDGET, budget);
+    this.#budgetStart = this.#reserve = budget;
+    cpu.set32(S.BUDGET, 0);
+    this.#refill();
     this.#interrupted = false;
     vm.current = this;
     let linkFrom = 0, linkFlushes = 0;
@@ -262,7 +270,9 @@ export class TcgVcpu implements Vcpu {
         if (this.#fatal) return { reason: "internal-error", message: this.#fatal };
         if (this.#interrupted || cpu.get32(S.BUDGET) <= 0) {
           if (vm.regions && !this.#interrupted) this.#sample();
-          return { reason: "interrupted" };
+          if (this.#interrupted || this.#reserve === 0) return { reason: "interrupted" };
+          this.#refill();
+          continue;
         }
         const tf = (cpu.get32(S.FLAG_SYS) & Fl.TF) !== 0;
         const shadow = cpu.get32(S.SHADOW) !== 0;
@@ -309,28 +319,29 @@ export class TcgVcpu implements Vcpu {
         }
       }
     } finally {
-      this.#instructions += this.#budgetStart - cpu.get32(S.BUDGET);
+      this.#instructions += this.#budgetStart - this.#reserve - cpu.get32(S.BUDGET);
       vm.current = undefined;
     }
   }
 
-  /** Times that a slice ended at an address. */
-  readonly #samples = new Map<bigint, number>();
+  /** Lets emitted code have the next part of the slice's budget. */
+  #refill(): void {
+    const n = this.vm.regions ? Math.min(this.#reserve, this.#period) : this.#reserve;
+    this.#reserve -= n;
+    this.cpu.set32(S.BUDGET, this.cpu.get32(S.BUDGET) + n);
+  }
 
-  /** A slice is over: code met here again and again is hot. */
+  /** A sample of where the vCPU is: a block met again and again is hot. */
   #sample(): void {
-    const { cpu, vm } = this, rip = cpu.rip;
-    const seen = (this.#samples.get(rip) ?? 0) + 1;
-    if (seen < HOT) {
-      if (this.#samples.size >= 1024) this.#samples.clear();
-      this.#samples.set(rip, seen);
-      return;
-    }
-    this.#samples.delete(rip);
+    const { cpu, vm } = this;
     try {
       const block = vm.cache.lookup(cpu, this.mmu);
+      this.#period = Math.min(this.#period + (this.#period >> 3), MAX_PERIOD);
       if (block.tried) return;
+      block.samples = (block.samples ?? 0) + 1;
+      if (block.samples < HOT) return;
       block.tried = true;
+      this.#period = MIN_PERIOD;
       compileRegion(vm.cache, vm.shapes, cpu, block);
     } catch (e) {
       // The fault happens when the code is executed, if it is.
