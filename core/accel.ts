@@ -147,6 +147,8 @@ export interface Vcpu {
    * not come back; `kick()` ends it with `interrupted`. One call at a time, not mixed with `run`.
    */
   runAsync?(): Promise<VmExit>;
+  /** Where `run` comes back from a halt: whether it would execute something now. */
+  readonly runnable?: boolean;
   /** Makes a running `run` return `interrupted` soon. Any thread, any time. */
   kick(): void;
   /** Instructions retired since creation (tcg), for `-icount`. */
@@ -210,6 +212,8 @@ export interface Vm {
   createVcpu(opts: VcpuOptions): Vcpu;
   /** The vCPU whose access is being served now. */
   readonly current?: Vcpu;
+  /** Set by the machine; called when a vCPU outside `run` has got an event it may have to run for. */
+  onEvent?: () => void;
   /** A20 gate: when low, bit 20 of every physical address from the CPU is 0. */
   setA20(enabled: boolean): void;
   /** Set by a board that reports x87 errors as a PC does; asked when CR0.NE is 0. Only tcg has it. */

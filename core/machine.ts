@@ -38,6 +38,9 @@ export type Cause =
   | "host-ui"
   | "subsystem-reset";
 
+/** What ends ACPI S3. */
+export type WakeCause = "power-button" | "rtc" | "other";
+
 /** What observers (QMP, display) are told. */
 export type MachineEvent =
   | { event: "RESUME" }
@@ -65,8 +68,12 @@ export interface MachineOptions {
   readonly skipIdle?: boolean;
 }
 
-/** Instructions of one turn of a vCPU. */
-const SLICE = 100_000;
+/** ns of guest time that all vCPUs' turns together may take, and one turn at least. */
+const ROUND_NS = 1_000_000, MIN_SLICE_NS = 250_000;
+/** Instructions of one turn of a vCPU, at least and at most; under `-icount`, and before the first turn. */
+const MIN_BUDGET = 1000, MAX_BUDGET = 10_000_000, FIRST_BUDGET = 100_000;
+/** A turn shorter than this many ns says nothing about speed. */
+const MEASURABLE_NS = 50_000;
 /** ms between visits to the host's event loop while a vCPU is busy. */
 const EVENT_LOOP_EVERY = 4;
 /** ms that an idle machine sleeps at most: a safety net, events wake it at once. */
@@ -85,6 +92,11 @@ export class Machine {
   #reset: Cause | undefined;
   #shutdown: Cause | undefined;
   #suspend = false;
+  #wakeup: WakeCause | undefined;
+  /** Instructions that a vCPU executes in a ns of host time. */
+  #speed = FIRST_BUDGET / ROUND_NS;
+  /** When the turn in progress is to end at the latest, in virtual ns. */
+  #sliceEnd = -Infinity;
   #status: number | undefined;
   #wake: (() => void) | undefined;
   /** What the accelerator was last told by `setRunning`. */
@@ -98,6 +110,10 @@ export class Machine {
   readonly #observers: ((e: MachineEvent) => void)[] = [];
   /** Resets all devices; set by whoever built the board. vCPUs have been reset before it runs. */
   onReset: () => void = () => {};
+  /** The guest has entered ACPI S3. */
+  onSuspend: () => void = () => {};
+  /** S3 has ended: vCPUs and devices have been reset. */
+  onWakeup: (cause: WakeCause) => void = () => {};
   /** The guest is asked to power down (ACPI power button). */
   onPowerButton: () => void = () => {};
   /** An accelerator's failure, printed where QEMU prints it. */
@@ -109,7 +125,11 @@ export class Machine {
     this.memory = opts.memory;
     this.actions = { ...opts.actions };
     this.clock = new MachineClock(opts.clock);
-    this.clock.queue.onEarlier = () => this.wake();
+    this.clock.queue.onEarlier = () => {
+      if (this.#current && this.clock.queue.next! < this.#sliceEnd) this.#current.kick();
+      this.wake();
+    };
+    this.clock.onLimit = () => this.#current?.kick();
     this.clock.instructions = () => {
       let n = 0;
       for (const v of this.vm.vcpus) n += v.instructions;
@@ -122,6 +142,7 @@ export class Machine {
     this.accelerator = a;
     const { memory, mem, io, clock } = this;
     this.vm = a.createVm({ memory, mem, io, clock, kernelIrqchip });
+    this.vm.onEvent = () => this.wake();
   }
 
   get runState(): RunState {
@@ -181,12 +202,11 @@ export class Machine {
     this.#suspend = true;
     this.#kickAll();
   }
-  /** Leaves ACPI S3. */
-  wakeup(): void {
+  /** Leaves ACPI S3; does nothing in another state. */
+  wakeup(cause: WakeCause = "other"): void {
     if (this.#state !== "suspended") return;
-    this.#tell({ event: "WAKEUP" });
-    this.#doReset("guest-reset");
-    this.start();
+    this.#wakeup = cause;
+    this.wake();
   }
   requestPowerdown(): void {
     this.#tell({ event: "POWERDOWN" });
@@ -241,10 +261,19 @@ export class Machine {
       this.#requests();
       if (this.#status !== undefined) break;
       this.#tellVm(this.#state === "running");
+      if (this.#state === "suspended") {
+        // Time goes on: the alarm, or a key, may end it.
+        this.clock.idle();
+        this.clock.queue.run(this.clock.now());
+        if (this.#state === "suspended" && !this.#pending()) await this.#idle();
+        continue;
+      }
       if (this.#state !== "running") {
         await this.#sleep(MAX_SLEEP);
         continue;
       }
+      const emulated = this.vm.vcpus.every((v) => v.runAsync === undefined);
+      if (!emulated) this.clock.free();
       this.clock.queue.run(this.clock.now());
       if (this.#threaded()) {
         if (this.#pending() || this.#state !== "running") continue;
@@ -254,10 +283,9 @@ export class Machine {
         await this.#sleep(Math.min(ms, MAX_SLEEP));
         continue;
       }
-      const busy = this.#turn();
+      const busy = this.#turn(emulated);
       if (this.#state !== "running" || this.#pending()) continue;
-      if (!busy) {
-        await this.#idle();
+      if (!busy && await this.#idle(emulated)) {
         lastYield = performance.now();
       } else if (performance.now() - lastYield >= EVENT_LOOP_EVERY) {
         await new Promise<void>((r) => setImmediate(r));
@@ -282,7 +310,7 @@ export class Machine {
 
   #pending(): boolean {
     return this.#status !== undefined || this.#reset !== undefined ||
-      this.#shutdown !== undefined || this.#suspend;
+      this.#shutdown !== undefined || this.#suspend || this.#wakeup !== undefined;
   }
 
   #requests(): void {
@@ -308,8 +336,22 @@ export class Machine {
     }
     if (this.#suspend) {
       this.#suspend = false;
-      this.stop("suspended");
-      this.#tell({ event: "SUSPEND" });
+      if (this.#state === "running") {
+        this.#state = "suspended";
+        this.onSuspend();
+        this.#tell({ event: "SUSPEND" });
+      }
+    }
+    if (this.#wakeup !== undefined) {
+      const cause = this.#wakeup;
+      this.#wakeup = undefined;
+      if (this.#state === "suspended") {
+        for (const v of this.vm.vcpus) v.reset();
+        this.onReset();
+        this.onWakeup(cause);
+        this.#state = "running";
+        this.#tell({ event: "WAKEUP" });
+      }
     }
   }
 
@@ -325,28 +367,55 @@ export class Machine {
     this.onReset();
   }
 
-  /** Gives each vCPU one slice; false when all are halted. */
-  #turn(): boolean {
+  /**
+   * Gives each vCPU one turn; false when all are halted.
+   * @param emulated the vCPUs' instructions are executed here, at the pace of the clock
+   */
+  #turn(emulated: boolean): boolean {
     let busy = false;
-    const vcpus = this.vm.vcpus;
+    const { clock } = this, vcpus = this.vm.vcpus;
+    const slice = Math.max(MIN_SLICE_NS, ROUND_NS / vcpus.length);
     for (let i = 0; i < vcpus.length; i++) {
-      const v = vcpus[i];
-      const budget = this.clock.icount
-        ? Math.min(SLICE, this.clock.instructionsToDeadline())
-        : SLICE;
-      this.#current = v;
-      let exit: VmExit;
-      try {
-        exit = v.run(budget);
-      } finally {
-        this.#current = undefined;
-      }
+      const exit = !emulated
+        ? this.#enter(vcpus[i], FIRST_BUDGET)
+        : clock.icount
+        ? this.#countedTurn(vcpus[i])
+        : this.#pacedTurn(vcpus[i], slice);
       if (exit.reason !== "hlt") busy = true;
-      this.#handle(v, exit);
+      this.#handle(vcpus[i], exit);
+      if (i + 1 < vcpus.length) clock.queue.run(clock.now());
       if (this.#pending() || this.#state !== "running") return true;
-      if (i + 1 < vcpus.length) this.clock.queue.run(this.clock.now());
     }
-    return busy;
+    return busy || (vcpus.length > 1 && vcpus.some((v) => v.runnable));
+  }
+
+  #enter(v: Vcpu, budget: number): VmExit {
+    this.#current = v;
+    try {
+      return v.run(budget);
+    } finally {
+      this.#current = undefined;
+    }
+  }
+
+  /** A turn under `-icount`: up to the next timer, to the instruction. */
+  #countedTurn(v: Vcpu): VmExit {
+    const budget = Math.min(FIRST_BUDGET, this.clock.instructionsToDeadline());
+    this.#sliceEnd = this.clock.queue.next ?? Infinity;
+    return this.#enter(v, budget);
+  }
+
+  /** A turn of at most `ns`, or up to the next timer, as many instructions as fit by experience. */
+  #pacedTurn(v: Vcpu, ns: number): VmExit {
+    const { clock } = this, before = v.instructions, length = clock.beginSlice(ns);
+    this.#sliceEnd = clock.now() + length;
+    const budget = Math.min(MAX_BUDGET, Math.max(MIN_BUDGET, Math.ceil(length * this.#speed)));
+    const exit = this.#enter(v, budget);
+    const spent = clock.endSlice();
+    if (spent > MEASURABLE_NS && exit.reason === "interrupted") {
+      this.#speed += ((v.instructions - before) / spent - this.#speed) / 4;
+    }
+    return exit;
   }
 
   #handle(v: Vcpu, exit: VmExit): void {
@@ -365,23 +434,26 @@ export class Machine {
     }
   }
 
-  /** All vCPUs are halted: waits for the next timer or an outside event. */
-  async #idle(): Promise<void> {
+  /** All vCPUs are halted: waits for the next timer or an outside event. False: did not wait. */
+  async #idle(paced = true): Promise<boolean> {
+    if (paced) this.clock.idle();
     const next = this.clock.queue.next;
     if (next === undefined) {
       await this.#sleep(MAX_SLEEP);
-      return;
+      return true;
     }
     const ms = (next - this.clock.now()) / 1e6;
     if (this.clock.icount) {
       if (!this.opts.skipIdle && ms > 1) {
         const woken = await this.#sleep(ms);
-        if (woken && (this.clock.queue.next ?? Infinity) < next) return;
+        if (woken && (this.clock.queue.next ?? Infinity) < next) return true;
       } else await new Promise<void>((r) => setImmediate(r));
-      return this.clock.skipTo(next);
+      this.clock.skipTo(next);
+      return true;
     }
-    if (ms > 0.5) await this.#sleep(Math.min(ms, MAX_SLEEP));
-    else await new Promise<void>((r) => setImmediate(r));
+    if (ms <= 0) return false;
+    await this.#sleep(Math.min(Math.ceil(ms), MAX_SLEEP));
+    return true;
   }
 
   /** Sleeps until {@link wake} or `ms` have passed; true when woken. */
@@ -392,7 +464,7 @@ export class Machine {
         this.#wake = undefined;
         resolve(woken);
       };
-      const timer = setTimeout(() => done(false), Math.max(0, Math.floor(ms)));
+      const timer = setTimeout(() => done(false), Math.max(0, ms));
       this.#wake = () => done(true);
     });
   }

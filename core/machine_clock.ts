@@ -1,4 +1,13 @@
-/** The machine's clock: host time while it runs, or counted instructions under `-icount`. */
+/**
+ * The machine's clock: host time while it runs, or counted instructions under `-icount`.
+ *
+ * Where this process executes the guest itself, the clock is *paced*: it runs with the host's, but
+ * never past the next timer before that has fired, never further in one turn of a vCPU than the turn
+ * is meant to last, and not at all between turns. A host that holds the process up, or code that is
+ * slow to translate, thus costs the guest no timer tick and makes none late in the guest's time. What
+ * the clock has fallen behind (the lag) is made up by running it faster while the guest is busy, and
+ * at once, from timer to timer, while it is idle.
+ */
 import { type Clock, type Timer, TimerQueue } from "./clock.ts";
 
 export interface MachineClockOptions {
@@ -7,19 +16,41 @@ export interface MachineClockOptions {
   /** Date at virtual time 0 in ms since 1970 (UTC), and whether it follows the host (clock=host). */
   readonly epochMs: number;
   readonly followHost: boolean;
+  /** The host's monotonic clock in ms; a test may give one of its own. */
+  readonly hostNow?: () => number;
 }
+
+/** How fast a paced clock runs, as a multiple of the host's, while it has lag to make up. */
+const CATCH_UP = 1.5;
+/** Lag in ns that is made up; what goes beyond is forgotten, as if the machine had been paused. */
+const MAX_LAG = 10e9;
 
 export class MachineClock implements Clock {
   readonly queue = new TimerQueue();
-  /** Virtual time when last stopped, or (icount) skipped idle time. */
+  /** Virtual time in ns: under `-icount` without the instructions, else at host time {@link #at}. */
   #base = 0;
-  #startedAt: number | undefined;
+  /** Host time (ms) up to which the clock has been advanced; undefined while it stands. */
+  #at: number | undefined;
+  /** Host time in ns that has passed since the start but not in the guest. */
+  #lag = 0;
+  /** Virtual time the clock may not pass now; Infinity where it is not paced. */
+  #limit = Infinity;
+  /** The clock goes no further than the next timer. */
+  #paced = false;
+  /** Lag is made up at once. */
+  #idle = false;
+  #sliceStart = 0;
   #last = 0;
   /** Executed instructions: set by the machine. */
   instructions: () => number = () => 0;
+  /** Called when a paced clock is read at its limit: the turn in progress has to end. */
+  onLimit: () => void = () => {};
+  readonly #hostNow: () => number;
   readonly #hostEpoch = Date.now();
 
-  constructor(readonly opts: MachineClockOptions) {}
+  constructor(readonly opts: MachineClockOptions) {
+    this.#hostNow = opts.hostNow ?? (() => performance.now());
+  }
 
   get icount(): boolean {
     return this.opts.icountShift !== undefined;
@@ -29,10 +60,25 @@ export class MachineClock implements Clock {
     let t: number;
     if (this.opts.icountShift !== undefined) {
       t = this.#base + this.instructions() * 2 ** this.opts.icountShift;
-    } else if (this.#startedAt === undefined) t = this.#base;
-    else t = this.#base + Math.floor((performance.now() - this.#startedAt) * 1e6);
+    } else {
+      if (this.#at !== undefined && this.#advance()) this.onLimit();
+      t = Math.floor(this.#base);
+    }
     if (t > this.#last) this.#last = t;
     return this.#last;
+  }
+
+  /** Brings a running clock to the host's present; true when it has met its limit. */
+  #advance(): boolean {
+    const host = this.#hostNow(), passed = Math.max(0, (host - this.#at!) * 1e6);
+    this.#at = host;
+    const owed = this.#lag + passed;
+    const to = this.#base + (this.#idle ? owed : Math.min(passed * CATCH_UP, owed));
+    const limit = this.#paced ? Math.min(this.#limit, this.queue.next ?? Infinity) : Infinity;
+    const base = Math.max(this.#base, Math.min(to, limit));
+    this.#lag = this.#paced ? Math.min(owed - (base - this.#base), MAX_LAG) : 0;
+    this.#base = base;
+    return to >= limit;
   }
 
   timer(callback: () => void): Timer {
@@ -46,14 +92,54 @@ export class MachineClock implements Clock {
 
   /** Lets time pass. */
   start(): void {
-    if (this.#startedAt === undefined) this.#startedAt = performance.now();
+    this.#at ??= this.#hostNow();
   }
 
   /** Holds time. */
   stop(): void {
-    if (this.#startedAt === undefined) return;
-    if (!this.icount) this.#base = this.now();
-    this.#startedAt = undefined;
+    if (this.#at === undefined) return;
+    if (!this.icount) this.#advance();
+    this.#at = undefined;
+  }
+
+  /** Time in ns that a paced clock is behind the host's. */
+  get lag(): number {
+    return this.#lag;
+  }
+
+  /** Begins a turn of at most `ns`; gives how long it may be, which is less before a timer. */
+  beginSlice(ns: number): number {
+    this.#sliceStart = this.#hostNow();
+    // Between turns the clock stands: what the host did meanwhile is lag.
+    if (this.#at !== undefined) this.#advance();
+    this.#paced = true;
+    this.#idle = false;
+    this.#limit = this.#base + ns;
+    return Math.max(0, Math.min(this.#limit, this.queue.next ?? Infinity) - this.#base);
+  }
+
+  /** Ends a turn and holds the clock; gives the host time the turn took, in ns. */
+  endSlice(): number {
+    if (this.#at !== undefined) this.#advance();
+    this.#limit = this.#base;
+    return (this.#hostNow() - this.#sliceStart) * 1e6;
+  }
+
+  /** All vCPUs are halted: time passes until the next timer, lag at once. */
+  idle(): void {
+    this.#paced = true;
+    this.#limit = Infinity;
+    this.#idle = true;
+  }
+
+  /** The guest is executed elsewhere: the clock is the host's. */
+  free(): void {
+    if (!this.#paced) return;
+    if (this.#at !== undefined) this.#advance();
+    this.#paced = false;
+    this.#idle = false;
+    this.#lag = 0;
+    this.#limit = Infinity;
   }
 
   /** Instructions until the next timer under `-icount`; Infinity without one. */
@@ -71,10 +157,10 @@ export class MachineClock implements Clock {
 
   /** Sets virtual time (loading a snapshot). */
   set(ns: number): void {
-    const running = this.#startedAt !== undefined;
-    this.stop();
     this.#base = this.icount ? ns - this.instructions() * 2 ** this.opts.icountShift! : ns;
     this.#last = ns;
-    if (running) this.start();
+    this.#lag = 0;
+    this.#limit = this.#paced ? ns : Infinity;
+    if (this.#at !== undefined) this.#at = this.#hostNow();
   }
 }

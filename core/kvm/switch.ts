@@ -85,6 +85,9 @@ export class SwitchVcpu implements Vcpu {
   get apicId(): number {
     return this.options.apicId;
   }
+  get runnable(): boolean {
+    return this.now.runnable ?? false;
+  }
 
   /** Takes the state of the vCPU over to `next`. */
   moveTo(next: Vcpu): void {
@@ -245,14 +248,21 @@ export class SwitchVm implements Vm {
   readonly #vms = new Map<Accelerator, Vm>();
   #vm: Vm;
   #a20 = true;
+  onEvent?: () => void;
 
   constructor(
     private accelerator: Accelerator,
     private readonly owner: SwitchAccelerator,
     readonly opts: VmOptions,
   ) {
-    this.#vm = accelerator.createVm(opts);
+    this.#vm = this.#make(accelerator);
     this.#vms.set(accelerator, this.#vm);
+  }
+
+  #make(accelerator: Accelerator): Vm {
+    const vm = accelerator.createVm(this.opts);
+    vm.onEvent = () => this.onEvent?.();
+    return vm;
   }
 
   /** What the machine runs on now. */
@@ -302,7 +312,7 @@ export class SwitchVm implements Vm {
       v.pending = v.now.park() ?? v.pending;
       v.now.kick(); // ends a `runAsync`
     }
-    const vm = this.#vms.get(next) ?? next.createVm(this.opts);
+    const vm = this.#vms.get(next) ?? this.#make(next);
     this.#vms.set(next, vm);
     vm.memoryChanged?.();
     vm.setA20(this.#a20);

@@ -27,6 +27,7 @@ export class TcgVm implements Vm {
   /** The vCPU that is executing. */
   current: TcgVcpu | undefined;
   fpuError: FpuErrorLine | undefined;
+  onEvent?: () => void;
   /** Compile hot loops into regions (tier 1). */
   regions = false;
   topology = { sockets: 1, cores: 1, threads: 1 };
