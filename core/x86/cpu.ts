@@ -55,6 +55,8 @@ export interface CpuEnv {
   eventsChanged(): void;
   /** Counts a VM exit by KVM's reason name. */
   countExit(reason: string): void;
+  /** 64 random bits for RDRAND and RDSEED; absent: the host's. */
+  random?(): bigint;
   /** Local APIC seen by MSRs and CR8, or undefined without one. */
   readonly apic: import("../accel.ts").InterruptSource | undefined;
   /** CPUID for this vCPU. */
