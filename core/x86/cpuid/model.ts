@@ -15,7 +15,9 @@ export interface CpuidResult {
 export const tcgFeatures: ReadonlySet<string> = new Set(
   ("fpu vme de pse tsc msr pae mce cx8 apic sep mtrr pge mca cmov pat pse36 clflush acpi mmx fxsr " +
     "sse sse2 ss ht pni ssse3 movbe popcnt monitor hypervisor nx mmxext 3dnowprefetch abm arat " +
-    "sse4.1 sse4.2 sse4a aes pclmulqdq sha-ni").split(" "),
+    "sse4.1 sse4.2 sse4a aes pclmulqdq sha-ni " +
+    "lm syscall lahf-lm cx16 fsgsbase pcid invpcid smep smap umip pku la57 rdtscp rdpid rdrand " +
+    "rdseed xsave xsaveopt xsavec xgetbv1 pdpe1gb clflushopt clwb adx").split(" "),
 );
 
 export interface ResolvedModel {

@@ -20,10 +20,10 @@ NP 0F 01 C1    | VMCALL           | vmx vmx=VMCALL
 NP 0F 01 C2    | VMLAUNCH         | vmx cpl0 pm vmx=VMLAUNCH
 NP 0F 01 C3    | VMRESUME         | vmx cpl0 pm vmx=VMRESUME
 NP 0F 01 C4    | VMXOFF           | vmx cpl0 pm vmx=VMXOFF
-NP 0F 01 C8    | MONITOR          | monitor cpl0 vmx=MONITOR
-NP 0F 01 C9    | MWAIT            | monitor cpl0 vmx=MWAIT
-NP 0F 01 CA    | CLAC             | smap cpl0
-NP 0F 01 CB    | STAC             | smap cpl0
+NP 0F 01 C8    | MONITOR          | monitor vmx=MONITOR
+NP 0F 01 C9    | MWAIT            | monitor vmx=MWAIT
+NP 0F 01 CA    | CLAC             | smap
+NP 0F 01 CB    | STAC             | smap
 NP 0F 01 D0    | XGETBV           | xsave
 NP 0F 01 D1    | XSETBV           | xsave cpl0 vmx=XSETBV
 NP 0F 01 D4    | VMFUNC           | vmx vmx=VMFUNC
