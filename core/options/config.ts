@@ -31,6 +31,8 @@ export interface MachineOptions {
   fdBootchk: boolean;
   /** Bytes. */
   maxFwSize: number;
+  /** `pflash0=` and `pflash1=`: ids of drives with system firmware. */
+  pflash: [string | undefined, string | undefined];
   /** Bytes of RAM below 4 GiB at most; undefined lets the board choose. */
   maxRamBelow4g: number | undefined;
   smbiosEntryPointType: "32" | "64" | undefined;

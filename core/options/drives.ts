@@ -317,6 +317,7 @@ function hasPlace(d: DriveOptions): boolean {
     case "ide":
       return d.bus < 2 && d.unit < 2;
     case "floppy":
+    case "pflash":
       return d.bus === 0 && d.unit < 2;
     default:
       return false;

@@ -68,7 +68,9 @@ export function warn(host: OptionsHost, loc: string, message: string, hint?: str
 /** What a {@link UserError} looks like on stderr. */
 export function formatUserError(e: UserError, programName: string): string {
   const first = e instanceof BareUserError ? e.message : `${programName}: ${e.message}`;
-  return first + "\n" + (e.hint ? (e.hint.endsWith("\n") ? e.hint : e.hint + "\n") : "");
+  if (!e.hint) return first + "\n";
+  const hint = e.hint.startsWith("info: ") ? `${programName}: ${e.hint}` : e.hint;
+  return first + "\n" + (hint.endsWith("\n") ? hint : hint + "\n");
 }
 
 /** The C library's words for the error of a file operation. */

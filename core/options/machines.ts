@@ -121,6 +121,8 @@ interface MachineProp {
   /** The word in help when it is not the type's name. */
   word?: string;
   description?: string;
+  /** Not in help. */
+  hidden?: boolean;
 }
 
 /** In the order of `-machine pc,help`. */
@@ -180,6 +182,8 @@ export const MACHINE_PROPS: Readonly<Record<string, MachineProp>> = {
     type: "int",
     description: "The first phandle ID we may generate dynamically",
   },
+  pflash0: { type: "string", hidden: true },
+  pflash1: { type: "string", hidden: true },
   pic: { type: "OnOffAuto", description: "Enable i8259 PIC" },
   pit: { type: "OnOffAuto", description: "Enable i8254 PIT" },
   sata: { type: "bool", description: "Enable/disable Serial ATA bus" },
@@ -217,7 +221,7 @@ const NOT_ON_PC = ["hmat", "nvdimm"];
 export function machinePropsHelp(m: MachineType): string {
   let text = `${m.name}-machine options:\n`;
   for (const [name, p] of Object.entries(MACHINE_PROPS)) {
-    if (NOT_ON_PC.includes(name)) continue;
+    if (p.hidden || NOT_ON_PC.includes(name)) continue;
     const head = `  ${name}=<${p.word ?? p.type}>`;
     text += (p.description ? `${head.padEnd(24)} - ${p.description}` : head) + "\n";
   }
@@ -253,6 +257,7 @@ export function applyMachineProps(
     graphics: true,
     fdBootchk: true,
     maxFwSize: 8 * MIB,
+    pflash: [undefined, undefined],
     maxRamBelow4g: undefined,
     smbiosEntryPointType: undefined,
     oemId: undefined,
@@ -312,6 +317,10 @@ function setProp(
         );
       }
       o.maxFwSize = size;
+      break;
+    case "pflash0":
+    case "pflash1":
+      o.pflash[name === "pflash0" ? 0 : 1] = value;
       break;
     case "max-ram-below-4g":
       if (size > 2 ** 32) {

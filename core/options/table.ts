@@ -227,7 +227,7 @@ export const OPTIONS: readonly OptionRow[] = [
        [,discard=ignore|unmap][,detect-zeroes=on|off|unmap]
                 use 'file' as a drive image`,
       (c, text, loc) => void c.groups.parse(lists.DRIVE_OPTS, text, loc, false),
-      differs("raw images; if=ide, floppy and none; no I/O throttling"),
+      differs("raw images; if=ide, floppy, pflash and none; no I/O throttling"),
     ),
     arg("mtdblock", "", (c, file, loc) => void addDrive(c.groups, loc, "mtd", -1, file)),
     arg("sd", "", (c, file, loc) => void addDrive(c.groups, loc, "sd", -1, file)),
@@ -333,7 +333,11 @@ export const OPTIONS: readonly OptionRow[] = [
   ...rows(
     "Boot Image or Kernel specific",
     arg("bios", "-bios file      set the filename for the BIOS", does.machineArg("firmware")),
-    missing("pflash", true, "parallel flash"),
+    arg(
+      "pflash",
+      "-pflash file    use 'file' as a parallel flash image",
+      (c, file, loc) => void addDrive(c.groups, loc, "pflash", -1, file),
+    ),
     arg(
       "kernel",
       "-kernel bzImage use 'bzImage' as kernel image",

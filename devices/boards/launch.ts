@@ -24,6 +24,7 @@ import type { LaunchHooks } from "../../core/options/program.ts";
 import { tcgAccelerator, tcgMemory, type Tier } from "../../core/tcg/vm.ts";
 import { resolveCpu, type ResolvedModel, tcgFeatures } from "../../core/x86/cpuid/model.ts";
 import { dumpCpu } from "../../core/x86/dump.ts";
+import { findFlash } from "./firmware_rom.ts";
 import { createPc, type PcBoard, pcMemoryBytes } from "./pc.ts";
 import type { PcConfig, PcDrive } from "./pc_config.ts";
 
@@ -126,15 +127,19 @@ function build(
   const { accelerator, usesTcg, irqchip, resolve } = openAccelerator(config, hooks, warn);
   const { model, warnings } = resolve(config.cpu);
   for (const w of warnings) warn(w);
-  const foreign = loadFirmware(config);
+  const pflash = findFlash(config, blocks), flashed = pflash?.some((d) => d) ?? false;
+  const foreign = flashed ? undefined : loadFirmware(config);
   const pc: PcConfig = {
     ramSize: config.memory.size,
     cpus: config.smp.cpus,
     topology: { ...config.smp },
     cpuModel: model,
-    bios: foreign ?? parts.firmware.image(),
+    bios: foreign ?? (flashed ? new Uint8Array(0) : parts.firmware.image()),
+    pflash,
+    maxFwSize: config.machine.maxFwSize,
     romFile: (name) =>
-      (foreign && loadDataFile(name, config.dataDirs)) ?? parts.firmware.romFile(name),
+      (foreign || flashed ? loadDataFile(name, config.dataDirs) : undefined) ??
+        parts.firmware.romFile(name),
     vga: config.vga === "std" ? "std" : "none",
     serials: config.serials.map((id) => chardevs.get(id)),
     parallels: config.parallels.map((id) => chardevs.get(id)),

@@ -8,7 +8,7 @@ import type { DisplaySource } from "../../core/display/display.ts";
 import { InputRouter } from "../../core/display/input.ts";
 import { UserError } from "../../core/errors.ts";
 import type { RamBlock } from "../../core/memory/guest_memory.ts";
-import { ioRegion, type RamRegion, ramRegion } from "../../core/memory/region.ts";
+import { ioRegion, ramRegion } from "../../core/memory/region.ts";
 import { BusNode, type DeviceNode, infoQtree } from "../../core/qdev.ts";
 import { I440fxHost } from "../chipset/i440fx.ts";
 import { devfnName, type PciDevice } from "../chipset/pci.ts";
@@ -34,6 +34,7 @@ import type { MachineEnv } from "./env.ts";
 import * as cmos from "./pc_cmos.ts";
 import type { PcConfig } from "./pc_config.ts";
 import { type BootEntry, bootOrderFile, fillFwCfg } from "./pc_fwcfg.ts";
+import { firmwareBytes, type FirmwareRom, mapFirmware } from "./firmware_rom.ts";
 import { infoMtree } from "./pc_info.ts";
 import { makeInterrupts, type PcInterrupts } from "./pc_irq.ts";
 import { PcSlots } from "./pc_plug.ts";
@@ -50,7 +51,7 @@ export function pcMemoryBytes(c: PcConfig): number {
   ) || 16;
   const displays = (c.vga === "std" ? 1 : 0) + c.devices.filter((d) => d.driver === "VGA").length;
   const page = 0x10000;
-  return Math.max(c.ramSize, 1 << 20) + c.bios.length + PC_ROM_SIZE + 8 * page +
+  return Math.max(c.ramSize, 1 << 20) + firmwareBytes(c) + PC_ROM_SIZE + 8 * page +
     displays * (Math.max(vgaMegabytes, 16) * (1 << 20) + 0x80000);
 }
 
@@ -61,9 +62,7 @@ export function createPc(config: PcConfig, env: MachineEnv): PcBoard {
 
 export class PcBoard {
   readonly ram: RamBlock;
-  readonly bios: RamBlock;
-  /** The firmware as it is seen at the top of the 4 GiB. */
-  readonly biosRegion: RamRegion;
+  readonly firmware: FirmwareRom;
   readonly optionRom: RamBlock;
   readonly irqs: PcInterrupts;
   readonly vcpus: Vcpu[] = [];
@@ -106,20 +105,14 @@ export class PcBoard {
           `give a machine (${PC_MAX_LOW_RAM / 2 ** 20 - 1} MiB)`,
       );
     }
-    if (c.bios.length === 0 || c.bios.length % 65536 !== 0 || c.bios.length > 1 << 24) {
-      throw new UserError("could not load PC BIOS: its size is not a multiple of 64 KiB");
-    }
     const { memory, mem, io, clock } = env;
 
     // Memory
     this.ram = memory.allocBlock("pc.ram", Math.max(c.ramSize, 1 << 20));
     mem.map(ramRegion("ram-below-4g", this.ram, { size: c.ramSize }), 0);
-    this.bios = memory.allocBlock("pc.bios", c.bios.length);
-    this.bios.u8.set(c.bios);
-    this.biosRegion = ramRegion("pc.bios", this.bios, { readonly: true });
-    mem.map(this.biosRegion, 2 ** 32 - c.bios.length, -1);
+    this.firmware = mapFirmware(c, env);
+    this.firmware.flash.forEach((chip, n) => this.keep(`system.flash${n}`, chip));
     this.optionRom = memory.allocBlock("pc.rom", PC_ROM_SIZE);
-    const isaBios = Math.min(c.bios.length, 0x20000);
 
     // Interrupts and processors
     this.irqs = makeInterrupts(env);
@@ -142,13 +135,7 @@ export class PcBoard {
       ramSize: c.ramSize,
       lowRoms: [
         { base: 0xc0000, region: ramRegion("pc.rom", this.optionRom, { readonly: true }) },
-        {
-          base: 0x100000 - isaBios,
-          region: ramRegion("isa-bios", this.bios, {
-            readonly: true,
-            blockOffset: c.bios.length - isaBios,
-          }),
-        },
+        { base: 0x100000 - this.firmware.isaBios.size, region: this.firmware.isaBios },
       ],
     });
     this.host.bus.msi = (address, data) => this.irqs.msi(address, data);

@@ -25,8 +25,12 @@ export interface PcConfig {
     readonly maxcpus: number;
   };
   readonly cpuModel: CpuModel;
-  /** System firmware: a multiple of 64 KiB. */
+  /** System firmware: a multiple of 64 KiB. Not used with flash. */
   readonly bios: Uint8Array;
+  /** Flash chips with system firmware: the one with the reset vector, and the one below it. */
+  readonly pflash?: readonly [Drive | undefined, Drive | undefined];
+  /** Bytes all flash chips together may have; default 8 MiB. */
+  readonly maxFwSize?: number;
   /** A file of the data directories (`vgabios-stdvga.bin`), or undefined when there is none. */
   readonly romFile: (name: string) => Uint8Array | undefined;
   readonly vga: "std" | "none";

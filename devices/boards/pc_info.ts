@@ -9,7 +9,7 @@ const PAM_NAMES = new Set(["pam-pci", "pam-rom", "pam-shadow", "pc.rom", "isa-bi
 
 /** What `info mtree` prints. */
 export function infoMtree(b: PcBoard): string {
-  const system = systemNode(b), pci = pciNode(b);
+  const system = systemNode(b), pci = pciNode(b), bios = b.firmware.block;
   const spaces = [
     ["address-space: I/O", ...mtreeLines(ioNode(b))],
     [
@@ -20,8 +20,8 @@ export function infoMtree(b: PcBoard): string {
     ["memory-region: smram", ...mtreeLines(smramNode())],
     ["memory-region: pc.ram", ...mtreeLines(blockNode(b.ram, 0, "ram", b.config.ramSize))],
     [
-      "memory-region: pc.bios",
-      ...mtreeLines(blockNode(b.bios, 2 ** 32 - b.bios.size, "rom", b.bios.size)),
+      `memory-region: ${bios.name}`,
+      ...mtreeLines(blockNode(bios, 2 ** 32 - bios.size, "rom", bios.size)),
     ],
     ["memory-region: pci", ...mtreeLines(pci)],
   ];
@@ -57,14 +57,14 @@ function pciNode(b: PcBoard): MtreeNode {
   const children: MtreeNode[] = [
     { ...blockNode(b.optionRom, 0xc0000, "rom", b.optionRom.size), priority: 1 },
   ];
-  const isa = Math.min(b.bios.size, 0x20000);
+  const bios = b.firmware.block, isa = b.firmware.isaBios.size;
   children.push({
     start: 0x100000 - isa,
     end: 0xfffff,
     priority: 1,
     kind: "rom",
     name: "isa-bios",
-    alias: { of: "pc.bios", start: b.bios.size - isa },
+    alias: { of: bios.name, start: bios.size - isa },
   });
   for (const m of b.env.mem.mappings) {
     if (!m.enabled) continue;
