@@ -8,7 +8,9 @@ import { Vec } from "./state.ts";
 const CR0_PE = 1, CR0_ET = 0x10, CR0_NW = 0x20000000, CR0_CD = 0x40000000, CR0_PG = 0x80000000;
 const CR0_DEFINED = 0xe005003f;
 const EFER_LME = 0x100, EFER_LMA = 0x400;
-const CR4_PAE = 0x20, CR4_LA57 = 0x1000;
+const CR4_PAE = 0x20, CR4_LA57 = 0x1000, CR4_PCIDE = 0x20000;
+/** Physical address bits, as the page walk has them. */
+const PHYSICAL_BITS = 40n;
 
 /** CR4 bits that a CPU model without the feature refuses. */
 const CR4_FEATURES: readonly (readonly [bit: number, feature: string])[] = [
@@ -51,10 +53,10 @@ export function setControlRegister(cpu: Cpu, n: 0 | 2 | 3 | 4, value: bigint, fo
       cpu.set64(S.CR2, value);
       return;
     case 3: {
-      if (!force && cpu.long && value >> 52n & 0x7ffn) cpu.gp();
+      if (!force) value = checkCr3(cpu, value);
       cpu.set64(S.CR3, value);
       if (paePdptes(cpu) && !force) checkPdptes(cpu);
-      cpu.env.mem?.flush();
+      cpu.env.mem?.flush(!force && (cpu.cr4 & CR4_PGE) !== 0);
       return;
     }
     case 4: {
@@ -62,6 +64,7 @@ export function setControlRegister(cpu: Cpu, n: 0 | 2 | 3 | 4, value: bigint, fo
       if (!force) {
         if (value >> 32n || v & ~cr4Allowed(cpu)) cpu.gp();
         if (cpu.lma && (!(v & CR4_PAE) || (v ^ cpu.cr4) & CR4_LA57)) cpu.gp();
+        if (v & ~cpu.cr4 & CR4_PCIDE && (!cpu.lma || cpu.cr3 & 0xfffn)) cpu.gp();
       }
       const old = cpu.cr4;
       cpu.set64(S.CR4, value);
@@ -71,6 +74,17 @@ export function setControlRegister(cpu: Cpu, n: 0 | 2 | 3 | 4, value: bigint, fo
       return;
     }
   }
+}
+
+/**
+ * What a MOV to CR3 stores. With CR4.PCIDE bit 63 asks to keep cached translations, which is no
+ * promise; it is not stored. Bits above the physical address are reserved.
+ */
+function checkCr3(cpu: Cpu, value: bigint): bigint {
+  if (!cpu.lma) return value;
+  if (cpu.cr4 & CR4_PCIDE) value = BigInt.asUintN(63, value);
+  if (value >> PHYSICAL_BITS) cpu.gp();
+  return value;
 }
 
 function paePdptes(cpu: Cpu): boolean {
@@ -95,8 +109,10 @@ function setCr0(cpu: Cpu, value: bigint, force: boolean): void {
     if (v & CR0_NW && !(v & CR0_CD)) cpu.gp();
     if (v & CR0_PG && !(old & CR0_PG) && cpu.efer & EFER_LME) {
       if (!(cpu.cr4 & CR4_PAE) || cpu.attr(Seg.CS) & Attr.L) cpu.gp();
+      // Nor with a 16-bit TSS.
+      if (!(cpu.attr(S.TR) & 8)) cpu.gp();
     }
-    if (!(v & CR0_PG) && old & CR0_PG && cpu.long) cpu.gp();
+    if (!(v & CR0_PG) && old & CR0_PG && (cpu.long || cpu.cr4 & CR4_PCIDE)) cpu.gp();
   }
   v = ((v & CR0_DEFINED) | CR0_ET) >>> 0;
   if (!force && v & CR0_PG && !(old & CR0_PG) && cpu.cr4 & CR4_PAE && !(cpu.efer & EFER_LME)) {

@@ -7,6 +7,7 @@ import * as S from "../state.ts";
 import { Fl, Vec } from "../state.ts";
 import { flagMask } from "./far.ts";
 import { checkUmip } from "./segments.ts";
+import { xsaveLeaf } from "./xsave.ts";
 
 function readControl(cpu: Cpu, n: number): bigint {
   switch (n) {
@@ -136,7 +137,11 @@ function interruptFlag(on: boolean) {
 
 function cpuid(cpu: Cpu): void {
   cpu.env.countExit("cpuid");
-  const r = cpu.env.cpuid(cpu.reg32(0), cpu.reg32(1));
+  const leaf = cpu.reg32(0), subleaf = cpu.reg32(1);
+  let r = cpu.env.cpuid(leaf, subleaf);
+  // Bits that follow the CPU's state: OSPKE, and the sizes of XSAVE's area.
+  if (leaf === 7 && subleaf === 0 && cpu.cr4 & 0x400000) r = { ...r, ecx: r.ecx | 0x10 };
+  if (leaf === 13) r = xsaveLeaf(cpu, subleaf, r.eax);
   cpu.setReg32(0, r.eax);
   cpu.setReg32(3, r.ebx);
   cpu.setReg32(1, r.ecx);
@@ -236,10 +241,13 @@ export function controlHelpers(): void {
   defineHelper("STI", interruptFlag(true));
   defineHelper("ENTER", enter);
   defineHelper("FLUSH", () => {});
+  // Above CPL 0 MONITOR and MWAIT do not exist.
   defineHelper("MONITOR", (cpu) => {
+    if (cpu.cpl !== 0) cpu.ud();
     if (cpu.reg32(1) !== 0) cpu.gp(0);
   });
   defineHelper("MWAIT", (cpu) => {
+    if (cpu.cpl !== 0) cpu.ud();
     // Without store monitoring it is a HLT that any event ends; extension bit 0 is checked by the SDM.
     if (cpu.reg32(1) & ~1) cpu.gp(0);
     cpu.env.halt();

@@ -3,12 +3,14 @@
  * fast system calls. Intel SDM volume 2 under their names; volume 3, chapter 5.8.
  */
 import { Attr, type Cpu, defineHelper } from "../cpu.ts";
+import { isCanonical } from "../canonical.ts";
 import { deliverInterrupt, innerStack, Pusher } from "../events.ts";
+import { stackOfLevel, writeFrame } from "../events_long.ts";
 import { type FarOperand, type Insn, Seg } from "../insn.ts";
-import { Msr, readMsr } from "../msr.ts";
 import {
   checkStackSegment,
   type Descriptor,
+  descriptorAddress,
   dplOf,
   dropPrivilegedSegments,
   isCode,
@@ -43,8 +45,7 @@ function setCs(cpu: Cpu, selector: number, d: Descriptor, cpl: number): void {
 /** Raises #GP(0) when an offset is outside the segment it goes to. */
 function checkOffset(cpu: Cpu, d: Descriptor, offset: number | bigint): void {
   if (cpu.lma && d.attr & Attr.L) {
-    const v = BigInt(offset);
-    if (BigInt.asUintN(64, BigInt.asIntN(48, v)) !== v) cpu.gp(0);
+    if (!isCanonical(cpu, BigInt(offset))) cpu.gp(0);
   } else if (Number(offset) > d.limit) cpu.gp(0);
 }
 
@@ -107,6 +108,7 @@ function callFar(cpu: Cpu, i: Insn): void {
   if (isCode(d)) {
     checkCode(cpu, selector, d);
     if (cpu.long) {
+      checkOffset(cpu, d, offset);
       pushLong(cpu, [BigInt(cpu.selector(Seg.CS)), cpu.rip], i.opSize >> 3);
     } else {
       const p = currentStack(cpu);
@@ -161,8 +163,9 @@ function gateOrTask(
     default:
       cpu.gp(error);
   }
+  if (cpu.lma && type !== CALL32) cpu.gp(error);
   if (!isPresent(d)) cpu.fault(Vec.NP, error);
-  if (cpu.lma) return longGate(cpu, d, kind);
+  if (cpu.lma) return longGate(cpu, selector, d, kind);
   const wide = type === CALL32;
   const target = d.lo >>> 16;
   const offset = wide ? ((d.lo & 0xffff) | (d.hi & 0xffff0000)) >>> 0 : d.lo & 0xffff;
@@ -213,8 +216,13 @@ function gateOrTask(
 }
 
 /** Call gates of long mode: 16-byte descriptors to 64-bit code. SDM volume 3, 5.8.3.1. */
-function longGate(cpu: Cpu, d: Descriptor, kind: "jmp" | "call"): void {
-  const high = cpu.env.mem.read(typeof d.at === "bigint" ? d.at + 8n : d.at + 8, 4, true);
+function longGate(cpu: Cpu, selector: number, d: Descriptor, kind: "jmp" | "call"): void {
+  const whole = descriptorAddress(cpu, selector, 16);
+  if (whole === undefined) cpu.gp(selector & 0xfffc);
+  const at = BigInt(whole), mem = cpu.env.mem;
+  const high = mem.read(at + 8n, 4, true);
+  // The upper half must not look like a descriptor itself.
+  if (mem.read(at + 12n, 4, true) & 0x1f00) cpu.gp(selector & 0xfffc);
   const target = d.lo >>> 16;
   const offset = (BigInt(high) << 32n) | BigInt(((d.lo & 0xffff) | (d.hi & 0xffff0000)) >>> 0);
   if ((target & 0xfffc) === 0) cpu.gp(0);
@@ -224,29 +232,20 @@ function longGate(cpu: Cpu, d: Descriptor, kind: "jmp" | "call"): void {
   if (!isPresent(code)) cpu.fault(Vec.NP, error);
   const inner = !isConforming(code) && dplOf(code) < cpu.cpl;
   if (kind === "jmp" && inner) cpu.gp(error);
+  if (!isCanonical(cpu, offset)) cpu.gp(0);
+  const cpl = inner ? dplOf(code) : cpu.cpl;
   if (kind === "call") {
     const frame = [BigInt(cpu.selector(Seg.CS)), cpu.rip];
+    if (inner) frame.unshift(BigInt(cpu.selector(Seg.SS)), cpu.reg64(4));
+    const top = inner ? stackOfLevel(cpu, cpl) : cpu.reg64(4);
+    const bottom = writeFrame(cpu, top, frame, cpl !== 3, 0);
     if (inner) {
-      const cpl = dplOf(code);
-      const at = cpu.segBase(S.TR) + BigInt(4 + 8 * cpl);
-      if (4 + 8 * cpl + 7 > cpu.segLimit(S.TR)) cpu.fault(Vec.TS, cpu.selector(S.TR) & 0xfffc);
-      const sp = cpu.env.mem.read64(at, true);
-      const oldSp = cpu.reg64(4), oldSs = cpu.selector(Seg.SS);
-      let top = sp;
-      for (const v of [BigInt(oldSs), oldSp, ...frame]) {
-        top = BigInt.asUintN(64, top - 8n);
-        cpu.env.mem.write64(top, v, true);
-      }
-      cpu.setReg64(4, top);
       cpu.setCpl(cpl);
       loadNull(cpu, Seg.SS, cpl);
-      setCs(cpu, target, code, cpl);
-      cpu.rip = offset;
-      return;
     }
-    pushLong(cpu, frame, 8);
+    cpu.setReg64(4, bottom);
   }
-  setCs(cpu, target, code, cpu.cpl);
+  setCs(cpu, target, code, cpl);
   cpu.rip = offset;
 }
 
@@ -309,6 +308,7 @@ function outward(
   if (!isCode(d) || rpl < cpu.cpl) cpu.gp(error);
   if (isConforming(d) ? dplOf(d) > rpl : dplOf(d) !== rpl) cpu.gp(error);
   if (!isPresent(d)) cpu.fault(Vec.NP, error);
+  if (cpu.lma && (d.attr & (Attr.L | Attr.DB)) === (Attr.L | Attr.DB)) cpu.gp(error);
   if (rpl === cpu.cpl && !alwaysStack) {
     checkOffset(cpu, d, ip);
     p.done();
@@ -443,42 +443,6 @@ function softwareInterrupt(cpu: Cpu, vector: number, privileged: boolean): void 
   deliverInterrupt(cpu, vector, true);
 }
 
-function sysenter(cpu: Cpu): void {
-  const cs = Number(readMsr(cpu, Msr.IA32_SYSENTER_CS) & 0xfffcn);
-  if (cs === 0) cpu.gp(0);
-  cpu.setFlags(0, Fl.VM | Fl.IF | Fl.RF);
-  const long = cpu.lma;
-  const flat = Attr.G | Attr.P | Attr.S | Attr.DB;
-  cpu.setCpl(0);
-  cpu.setSegment(
-    Seg.CS,
-    cs,
-    0,
-    0xffffffff,
-    long ? Attr.G | Attr.P | Attr.S | Attr.L | 11 : flat | 11,
-  );
-  cpu.setSegment(Seg.SS, cs + 8, 0, 0xffffffff, flat | 3);
-  const sp = readMsr(cpu, Msr.IA32_SYSENTER_ESP), ip = readMsr(cpu, Msr.IA32_SYSENTER_EIP);
-  cpu.setReg64(4, long ? sp : sp & 0xffffffffn);
-  cpu.rip = long ? ip : ip & 0xffffffffn;
-  cpu.updateMode();
-}
-
-function sysexit(cpu: Cpu, i: Insn): void {
-  const cs = Number(readMsr(cpu, Msr.IA32_SYSENTER_CS) & 0xfffcn);
-  if (cs === 0) cpu.gp(0);
-  const long = i.opSize === 64;
-  const flat = Attr.G | Attr.P | Attr.S | Attr.DPL | Attr.DB;
-  const code = long ? (flat & ~Attr.DB) | Attr.L | 11 : flat | 11;
-  const selector = long ? cs + 32 : cs + 16;
-  const sp = cpu.reg64(1), ip = cpu.reg64(2);
-  cpu.setSegment(Seg.CS, selector | 3, 0, 0xffffffff, code);
-  cpu.setSegment(Seg.SS, (selector + 8) | 3, 0, 0xffffffff, flat | 3);
-  cpu.setReg64(4, long ? sp : sp & 0xffffffffn);
-  cpu.rip = long ? ip : ip & 0xffffffffn;
-  cpu.setCpl(3);
-}
-
 export function farHelpers(): void {
   defineHelper("JMP_FAR", jumpFar);
   defineHelper("CALL_FAR", callFar);
@@ -490,6 +454,4 @@ export function farHelpers(): void {
   defineHelper("INTO", (cpu) => {
     if (cpu.flags & Fl.OF) softwareInterrupt(cpu, Vec.OF, false);
   });
-  defineHelper("SYSENTER", sysenter);
-  defineHelper("SYSEXIT", sysexit);
 }

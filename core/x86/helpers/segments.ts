@@ -1,4 +1,5 @@
 /** Segment and descriptor-table instructions. Intel SDM volume 2 under their names. */
+import { isCanonical } from "../canonical.ts";
 import { Attr, type Cpu, defineHelper, type Lin } from "../cpu.ts";
 import { type Insn, type MemOperand, Seg } from "../insn.ts";
 import {
@@ -77,6 +78,8 @@ function loadSystem(cpu: Cpu, selector: number, types: readonly number[]): Descr
   const at = descriptorAddress(cpu, selector, cpu.lma ? 16 : 8);
   if (at === undefined) cpu.gp(error);
   const d = readDescriptor(cpu, selector);
+  // In the upper half of a 16-byte descriptor the type must be 0.
+  if (cpu.lma && cpu.env.mem.read(addTo(at, 12), 4, true) & 0x1f00) cpu.gp(error);
   if (!isSystem(d) || !types.includes(typeOf(d))) cpu.gp(error);
   if (!isPresent(d)) cpu.fault(Vec.NP, error);
   return d;
@@ -108,7 +111,7 @@ function loadTable(at: { base: number; limit: number }) {
     let base: bigint;
     if (cpu.long) {
       base = cpu.env.mem.read64(addTo(lin, 2));
-      if (BigInt.asUintN(64, BigInt.asIntN(48, base)) !== base) cpu.gp(0);
+      if (!isCanonical(cpu, base)) cpu.gp(0);
     } else {
       const v = cpu.env.mem.read(addTo(lin, 2), 4);
       base = BigInt(i.opSize === 16 ? v & 0xffffff : v);

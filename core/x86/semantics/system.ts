@@ -10,6 +10,7 @@ import { segmentHelpers } from "../helpers/segments.ts";
 import * as S from "../state.ts";
 import { Fl, Mode, Vec } from "../state.ts";
 import { define, type Emit } from "./emit.ts";
+import { system64Semantics } from "./system64.ts";
 
 /** The operation runs in a helper of its own or another name. */
 function helper(name: string, ends: boolean, as = name): void {
@@ -70,6 +71,7 @@ function popf(e: Emit): void {
 }
 
 export function systemSemantics(): void {
+  system64Semantics();
   segmentHelpers();
   farHelpers();
   controlHelpers();
@@ -95,7 +97,6 @@ export function systemSemantics(): void {
     helper(n, false);
   }
   for (const n of ["MOV_DR", "IN", "ENTER", "MONITOR"]) helper(n, false);
-  helper("CLFLUSH", false, "FLUSH");
   helper("WBINVD", false, "FLUSH");
   helper("INVD", false, "FLUSH");
   for (const n of ["LMSW", "CLTS", "INVLPG", "HLT", "WRMSR", "OUT", "INS", "OUTS", "MWAIT"]) {
@@ -104,9 +105,7 @@ export function systemSemantics(): void {
   define("MOV_CR", (e) => e.helper("MOV_CR", e.operands[0].kind === "creg"));
   for (const n of ["CALL_FAR_PTR", "CALL_FAR_MEM"]) helper(n, true, "CALL_FAR");
   for (const n of ["JMP_FAR_PTR", "JMP_FAR_MEM"]) helper(n, true, "JMP_FAR");
-  for (const n of ["RET_FAR", "IRET", "INT", "INT3", "INT1", "INTO", "SYSENTER", "SYSEXIT"]) {
-    helper(n, true);
-  }
+  for (const n of ["RET_FAR", "IRET", "INT", "INT3", "INT1", "INTO"]) helper(n, true);
   define("CLI", cli);
   define("STI", sti);
   define("PUSHF", pushf);
