@@ -5,6 +5,7 @@
 import type { AddressSpace } from "../memory/address_space.ts";
 import type { AccessSize } from "../memory/region.ts";
 import { type Cpu, GuestFault, type Lin, type LinearMemory } from "../x86/cpu.ts";
+import { Seg } from "../x86/insn.ts";
 import * as S from "../x86/state.ts";
 import { Vec } from "../x86/state.ts";
 import { ACCESS } from "./lower.ts";
@@ -21,6 +22,8 @@ interface Walk {
   exec: boolean;
   /** A user page that the supervisor may touch only while AC is set. */
   smap: boolean;
+  /** {@link S.TLB_FLAGS} */
+  flags: number;
 }
 
 export type AccessKind = "read" | "write" | "exec";
@@ -38,72 +41,122 @@ export class Mmu implements LinearMemory {
   readonly #view: DataView;
   /** The write that is waiting in the bounce buffer. */
   readonly #pending = { phys: 0, phys2: 0, first: 0, bytes: 0 };
-  /** Linear range covered by large pages since the last flush: INVLPG inside it flushes all. */
-  #largeMask = 0;
-  #largeBase = -1;
+  /** Numbers of the TLB entries in use. */
+  readonly #used: Uint16Array<SharedArrayBuffer>;
+  /** Numbers of the supervisor's TLB entries made for user pages while AC overrode SMAP. */
+  readonly #userPages: Uint16Array<SharedArrayBuffer>;
 
   /** Counts device register accesses. */
   onMmio: () => void = () => {};
+  /** Told when the mapping of the code that is executing may have changed. */
+  onRemap: () => void = () => {};
 
   constructor(readonly cpu: Cpu, readonly map: PhysMap, readonly code: CodeWatcher) {
     this.#space = map.space;
     this.#u32 = new Uint32Array(map.memory.buffer);
     this.#u8 = map.memory.u8;
     this.#view = map.memory.view;
+    this.#used = new Uint16Array(map.memory.buffer, cpu.base + S.TLB_LIST, 2 * S.TLB_ENTRIES);
+    this.#userPages = new Uint16Array(
+      map.memory.buffer,
+      cpu.base + S.SMAP_LIST,
+      S.SMAP_LIST_ENTRIES,
+    );
+    for (let n = 0; n < 2 * S.TLB_ENTRIES; n++) this.#empty(n);
   }
 
   // ---- TLB
 
-  flush(): void {
-    this.cpu.u8.fill(0xff, S.TLB, S.JC + 2 * S.JC_BYTES);
-    this.#largeBase = -1;
-    this.#userPages.length = 0;
-    this.cpu.i32[S.SMAP_PAGES >> 2] = 0;
+  /** Empties an entry; in the list it stays until the list is made anew. */
+  #empty(n: number): void {
+    const e = (S.TLB + n * S.TLB_ENTRY) >> 2, i32 = this.cpu.i32;
+    i32[e] =
+      i32[e + 2] =
+      i32[e + 4] =
+      i32[e + 7] =
+        -1;
   }
 
-  /** Word indexes of the supervisor's TLB entries made for user pages while AC overrode SMAP. */
-  readonly #userPages: number[] = [];
+  flush(keepGlobal = false): void {
+    const cpu = this.cpu, i32 = cpu.i32, used = this.#used;
+    const count = i32[S.TLB_COUNT >> 2];
+    for (let c = S.LARGE_CHUNKS >> 2; c < (S.LARGE_CHUNKS >> 2) + 32; c++) i32[c] = 0;
+    if (!keepGlobal) i32[S.TLB_HUGE_USED >> 2] = 0;
+    i32[S.SMAP_PAGES >> 2] = 0;
+    let kept = 0;
+    for (let k = 0; k < count; k++) {
+      const n = used[k], e = (S.TLB + n * S.TLB_ENTRY) >> 2, flags = i32[e + 7];
+      if (keepGlobal && flags !== -1 && flags & S.TLB_FLAGS.GLOBAL) {
+        used[kept++] = n;
+        if (flags & (S.TLB_FLAGS.LARGE | S.TLB_FLAGS.HUGE)) this.#noteLarge(i32[e]);
+      } else this.#empty(n);
+    }
+    i32[S.TLB_COUNT >> 2] = kept;
+    cpu.flushJumpCaches(keepGlobal);
+    this.onRemap();
+  }
 
   closeUserPages(): void {
-    for (const e of this.#userPages) this.cpu.i32.fill(-1, e, e + 4);
-    this.#userPages.length = 0;
-    this.cpu.i32[S.SMAP_PAGES >> 2] = 0;
+    const i32 = this.cpu.i32, count = i32[S.SMAP_PAGES >> 2];
+    for (let k = 0; k < count; k++) {
+      const e = (S.TLB + this.#userPages[k] * S.TLB_ENTRY) >> 2;
+      i32[e] = i32[e + 2] = -1;
+    }
+    i32[S.SMAP_PAGES >> 2] = 0;
   }
 
   flushPage(lin: Lin): void {
-    const lo = Number(BigInt.asUintN(32, BigInt(lin)));
-    if (this.#largeBase >= 0 && ((lo & this.#largeMask) >>> 0) === this.#largeBase) {
-      return this.flush();
+    const lo = typeof lin === "number" ? lin | 0 : Number(BigInt.asIntN(32, lin));
+    const cpu = this.cpu, i32 = cpu.i32;
+    const n = (lo >>> 12) & (S.TLB_ENTRIES - 1);
+    this.#drop(n);
+    this.#drop(n + S.TLB_ENTRIES);
+    let mask = ~0xfff;
+    if (i32[S.TLB_HUGE_USED >> 2] !== 0) {
+      // Which 1 GiB page an entry is of is not kept: all of them go.
+      this.#dropLarge(0, 0);
+      mask = 0;
+    } else if ((i32[(S.LARGE_CHUNKS >> 2) + (lo >>> 27)] >>> ((lo >>> 22) & 31)) & 1) {
+      this.#dropLarge(lo, mask = ~0x3fffff);
     }
-    const at = S.TLB + ((lo >>> 12) & (S.TLB_ENTRIES - 1)) * S.TLB_ENTRY;
-    this.cpu.u8.fill(0xff, at, at + 24);
-    this.cpu.u8.fill(0xff, at + S.TLB_BYTES, at + S.TLB_BYTES + 24);
-    this.cpu.flushJumpCaches();
+    cpu.flushJumps(lo, mask);
+    const ip = cpu.i32[S.RIP >> 2] + (cpu.long ? 0 : cpu.segBase32(Seg.CS));
+    if (((ip ^ lo) & mask & ~0xfff) === 0 || ((ip - 15 ^ lo) & mask & ~0xfff) === 0) {
+      this.onRemap();
+    }
   }
 
-  #noteLarge(lin: number, size: number): void {
-    const mask = (~(size - 1)) >>> 0;
-    if (this.#largeBase < 0) {
-      this.#largeMask = mask;
-      this.#largeBase = (lin & mask) >>> 0;
-      return;
+  /** Makes an entry miss; what keeps its place in the list stays. */
+  #drop(n: number): void {
+    const e = (S.TLB + n * S.TLB_ENTRY) >> 2, i32 = this.cpu.i32;
+    i32[e] = i32[e + 2] = i32[e + 4] = -1;
+  }
+
+  /** Drops entries of large pages whose address agrees with `lo` in `mask`; 1 GiB pages for mask 0. */
+  #dropLarge(lo: number, mask: number): void {
+    const i32 = this.cpu.i32, used = this.#used, count = i32[S.TLB_COUNT >> 2];
+    const kind = S.TLB_FLAGS.HUGE | S.TLB_FLAGS.LARGE;
+    for (let k = 0; k < count; k++) {
+      const n = used[k], e = (S.TLB + n * S.TLB_ENTRY) >> 2;
+      if (i32[e + 7] & kind && ((i32[e] ^ lo) & mask) === 0) this.#drop(n);
     }
-    let m = (this.#largeMask & mask) >>> 0;
-    while (((lin ^ this.#largeBase) & m) !== 0) m = (m << 1) >>> 0;
-    this.#largeMask = m;
-    this.#largeBase = (this.#largeBase & m) >>> 0;
+  }
+
+  /** Notes that the TLB has an entry of a page larger than 4 KiB at `lin`. */
+  #noteLarge(lin: number): void {
+    this.cpu.i32[(S.LARGE_CHUNKS >> 2) + (lin >>> 27)] |= 1 << ((lin >>> 22) & 31);
   }
 
   /** Takes write permission from TLB entries of a storage page that now holds translated code. */
   watchCode(host: number): void {
-    const i32 = this.cpu.i32;
+    const i32 = this.cpu.i32, count = i32[S.TLB_COUNT >> 2];
     const page = host & ~0xfff;
-    for (let t = 0; t < 2 * S.TLB_ENTRIES; t++) {
-      const e = (S.TLB + t * S.TLB_ENTRY) >> 2;
+    for (let k = 0; k < count; k++) {
+      const e = (S.TLB + this.#used[k] * S.TLB_ENTRY) >> 2;
       const tag = i32[e + (S.TLB_WRITE >> 2)];
       if (tag & 0xfff) continue;
       if (((tag + i32[e + (S.TLB_ADDEND >> 2)]) | 0) === (page | 0)) {
-        i32[e + (S.TLB_WRITE >> 2)] = -1;
+        i32[e + (S.TLB_WRITE >> 2)] = tag | S.TLB_CODE;
       }
     }
   }
@@ -118,40 +171,40 @@ export class Mmu implements LinearMemory {
     if (hi !== 0 && !isCanonical(hi, cpu.cr4)) throw new GuestFault(Vec.GP, 0);
     const w = this.#walk(lo, hi, kind, user);
     const word = this.map.lookup(w.phys);
-    const e = (S.TLB + (user ? S.TLB_BYTES : 0) +
-      ((lo >>> 12) & (S.TLB_ENTRIES - 1)) * S.TLB_ENTRY) >> 2;
-    const i32 = cpu.i32;
-    const tag = lo & ~0xfff;
-    if (word === 0) {
-      // Device registers: no entry, every access comes here.
-      i32[e] =
-        i32[e + 1] =
-        i32[e + 2] =
-        i32[e + 3] =
-        i32[e + 4] =
-        i32[e + 5] =
-          -1;
-      return w.phys;
-    }
-    i32[e] = w.read ? tag : -1;
-    i32[e + 1] = w.read ? hi : -1;
+    const n = ((lo >>> 12) & (S.TLB_ENTRIES - 1)) + (user ? S.TLB_ENTRIES : 0);
+    const e = (S.TLB + n * S.TLB_ENTRY) >> 2;
+    const i32 = cpu.i32, tag = lo & ~0xfff;
+    if (i32[e + 7] === -1) this.#used[i32[S.TLB_COUNT >> 2]++] = n;
+    if (w.flags & (S.TLB_FLAGS.LARGE | S.TLB_FLAGS.HUGE)) this.#noteLarge(lo);
+    if (w.flags & S.TLB_FLAGS.HUGE) i32[S.TLB_HUGE_USED >> 2] = 1;
+    const slow = word === 0 ? S.TLB_SLOW : 0;
+    const slowWrite = word & Page.READONLY ? S.TLB_SLOW : word & Page.CODE ? S.TLB_CODE : slow;
     if (w.smap && w.read) {
-      this.#userPages.push(e);
-      i32[S.SMAP_PAGES >> 2] = this.#userPages.length;
+      const count = i32[S.SMAP_PAGES >> 2];
+      if (count < S.SMAP_LIST_ENTRIES) {
+        this.#userPages[count] = n;
+        i32[S.SMAP_PAGES >> 2] = count + 1;
+      } else w.read = w.write = false;
     }
-    const writable = w.write && !(word & (Page.READONLY | Page.CODE));
-    i32[e + 2] = writable ? tag : -1;
-    i32[e + 3] = writable ? hi : -1;
-    i32[e + 4] = w.exec ? tag : -1;
-    i32[e + 5] = w.exec ? hi : -1;
+    i32[e] = w.read ? tag | slow : -1;
+    i32[e + 2] = w.write ? tag | slowWrite : -1;
+    i32[e + 4] = w.exec ? tag | slow : -1;
+    i32[e + 1] = i32[e + 3] = i32[e + 5] = hi;
     i32[e + 6] = (word & ~0xfff) - tag;
-    i32[e + 7] = Math.floor(w.phys / 4096);
+    i32[e + 7] = Math.floor(w.phys / 4096) | w.flags;
     return w.phys;
   }
 
   // ---- page walk
 
-  readonly #result: Walk = { phys: 0, read: false, write: false, exec: false, smap: false };
+  readonly #result: Walk = {
+    phys: 0,
+    read: false,
+    write: false,
+    exec: false,
+    smap: false,
+    flags: 0,
+  };
 
   #fault(lo: number, hi: number, error: number): never {
     this.cpu.view.setUint32(S.CR2, lo, true);
@@ -182,6 +235,7 @@ export class Mmu implements LinearMemory {
       r.phys = this.#a20(lo >>> 0);
       r.read = r.write = r.exec = true;
       r.smap = false;
+      r.flags = 0;
       return r;
     }
     const cr4 = cpu.cr4, wp = (cr0 & 0x10000) !== 0;
@@ -263,6 +317,7 @@ export class Mmu implements LinearMemory {
           leafAt = at;
           leaf = elo;
           leafSize = level === 1 ? 4096 : level === 2 ? 0x200000 : 0x40000000;
+          if (level === 3) cpu.i32[S.HUGE_PAGES >> 2] = 1;
           if (large && elo & (leafSize - 1) & ~0x1fff) {
             this.#fault(lo, hi, error | PF.P | PF.RSVD);
           }
@@ -285,7 +340,8 @@ export class Mmu implements LinearMemory {
     if (denied) this.#fault(lo, hi, error | PF.P);
     const mark = leaf | 0x20 | (write ? 0x40 : 0);
     if (mark !== leaf) this.#writePhys32(leafAt, mark);
-    if (leafSize > 4096) this.#noteLarge(lo, leafSize);
+    r.flags = (leaf & 0x100 && cr4 & 0x80 ? S.TLB_FLAGS.GLOBAL : 0) |
+      (leafSize === 4096 ? 0 : leafSize > 0x400000 ? S.TLB_FLAGS.HUGE : S.TLB_FLAGS.LARGE);
     r.phys = this.#a20(phys);
     // Until a first write sets the dirty bit, writes keep coming to the slow path.
     r.smap = !user && us && (cr4 & 0x200000) !== 0;
@@ -323,10 +379,20 @@ export class Mmu implements LinearMemory {
       ((lo >>> 12) & (S.TLB_ENTRIES - 1)) * S.TLB_ENTRY) >> 2;
     const i32 = this.cpu.i32;
     const t = e + (kind === "read" ? 0 : kind === "write" ? 2 : 4);
-    if (i32[t] === (lo & ~0xfff) && (!this.cpu.lma || i32[t + 1] === hi)) {
-      return i32[e + 7] * 4096 + (lo & 0xfff);
-    }
+    if (
+      (i32[t] & ~(S.TLB_CODE | S.TLB_SLOW)) === (lo & ~0xfff) &&
+      (!this.cpu.lma || i32[t + 1] === hi)
+    ) return (i32[e + 7] & S.TLB_PAGE_MASK) * 4096 + (lo & 0xfff);
     return this.#fill(lo, hi, kind, user);
+  }
+
+  /** Whether the page that the current privilege executes at a linear address is global. */
+  isGlobal(lo: number): boolean {
+    const e = (S.TLB + (this.cpu.cpl === 3 ? S.TLB_BYTES : 0) +
+      ((lo >>> 12) & (S.TLB_ENTRIES - 1)) * S.TLB_ENTRY) >> 2;
+    const i32 = this.cpu.i32;
+    return i32[e + (S.TLB_EXEC >> 2)] === (lo & ~0xfff) &&
+      (i32[e + 7] & S.TLB_FLAGS.GLOBAL) !== 0;
   }
 
   /** Translation without side effects or privilege checks; undefined when not mapped. */
@@ -377,9 +443,9 @@ export class Mmu implements LinearMemory {
     const p = this.#pending;
     if (bytes <= inPage) {
       const phys = this.translate(lo, hi, kind, user);
-      const word = this.map.lookup(phys);
-      if (word !== 0 && !(write && word & (Page.READONLY | Page.CODE))) {
-        return (word & ~0xfff) + (lo & 0xfff);
+      const word = this.map.lookup(phys), host = (word & ~0xfff) + (lo & 0xfff);
+      if (word !== 0 && !(write && word & Page.READONLY)) {
+        if (!(write && word & Page.CODE) || !this.map.codeIn(host, bytes)) return host;
       }
       p.phys = phys;
       p.first = bytes;
@@ -391,6 +457,7 @@ export class Mmu implements LinearMemory {
       p.first = inPage;
     }
     p.bytes = bytes;
+    this.cpu.i32[S.BOUNCE_TO >> 2] = 0;
     const at = this.cpu.base + S.BOUNCE;
     if (access & ACCESS.READ) {
       this.#readPhys(p.phys, at, p.first);
@@ -430,7 +497,7 @@ export class Mmu implements LinearMemory {
     if (word !== 0 && !(word & Page.READONLY)) {
       const to = (word & ~0xfff) + (phys % 4096);
       this.#u8.copyWithin(to, from, from + n);
-      if (word & Page.CODE) this.code.invalidate(to, n);
+      if (word & Page.CODE && this.map.codeIn(to, n)) this.code.invalidate(to, n);
       return;
     }
     if (word === 0) this.onMmio();

@@ -19,17 +19,31 @@ export const Page = {
 
 const PAGES = 1 << 20;
 
+/** Stores beside translated code are told from stores into it by pieces of this many bytes. */
+export const GRANULE_SHIFT = 7;
+export const GRANULE = 1 << GRANULE_SHIFT;
+
 export class PhysMap {
   readonly table: Uint32Array<SharedArrayBuffer>;
   /** Offset of the table in the shared memory. */
   readonly offset: number;
   /** Pages of storage that hold translated code, by storage page number. */
   readonly #code: Uint8Array;
+  /**
+   * A bit for each {@link GRANULE} bytes of the shared memory: translated code was made from them. A
+   * page has one word.
+   */
+  readonly #granules: Uint32Array<SharedArrayBuffer>;
+  /** Offset of these bits in the shared memory. */
+  readonly granules: number;
 
   constructor(readonly memory: GuestMemory, readonly space: AddressSpace) {
     this.offset = memory.alloc(PAGES * 4, 4096);
     this.table = new Uint32Array(memory.buffer, this.offset, PAGES);
-    this.#code = new Uint8Array(memory.buffer.byteLength >> 12);
+    const pages = Math.ceil(memory.buffer.byteLength / 4096);
+    this.#code = new Uint8Array(pages);
+    this.granules = memory.alloc(pages * 4);
+    this.#granules = new Uint32Array(memory.buffer, this.granules, pages);
     this.rebuild();
   }
 
@@ -58,6 +72,7 @@ export class PhysMap {
   /** Marks the storage page at `host` as holding translated code, or not any more. */
   setCode(host: number, on: boolean): void {
     const page = host >>> 12;
+    if (!on) this.#granules[page] = 0;
     if (this.#code[page] === (on ? 1 : 0)) return;
     this.#code[page] = on ? 1 : 0;
     // A storage page may be seen at several physical addresses (BIOS aliases).
@@ -75,5 +90,27 @@ export class PhysMap {
 
   hasCode(host: number): boolean {
     return this.#code[host >>> 12] !== 0;
+  }
+
+  /** Notes that translated code was made from storage bytes [start, end) of one page. */
+  addCode(start: number, end: number): void {
+    if (end <= start) return;
+    const first = (start >>> GRANULE_SHIFT) & 31, last = ((end - 1) >>> GRANULE_SHIFT) & 31;
+    this.#granules[start >>> 12] |= (-1 << first) & (-1 >>> (31 - last));
+  }
+
+  /** Forgets what {@link addCode} noted of the storage page at `host`. */
+  clearCode(host: number): void {
+    this.#granules[host >>> 12] = 0;
+  }
+
+  /** Whether translated code was perhaps made from one of `length` storage bytes (at least 1). */
+  codeIn(host: number, length: number): boolean {
+    const bits = this.#granules;
+    const last = (host + length - 1) >>> GRANULE_SHIFT;
+    for (let g = host >>> GRANULE_SHIFT; g <= last; g++) {
+      if ((bits[g >>> 5] >>> (g & 31)) & 1) return true;
+    }
+    return false;
   }
 }

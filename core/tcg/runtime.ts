@@ -9,6 +9,7 @@ import { Seg } from "../x86/insn.ts";
 import * as S from "../x86/state.ts";
 import { Rec } from "../x86/state.ts";
 import { HANDLER } from "./lower.ts";
+import { addWalker, emitCommit, emitProbe, type WalkerTables } from "./walker.ts";
 
 /** Functions that handlers import. */
 export interface RuntimeImports {
@@ -41,13 +42,15 @@ export const RUNTIME: RuntimeImports = {
   helperEnd: fn("helperEnd", ["i32", "i32", "i32"], []),
 };
 
-/** Slow path in TypeScript: (cpu, rec, linear low, linear high, access) → host address. */
+/** Slow paths in TypeScript: (cpu, rec, linear low, linear high, access) → host address. */
 const probeSlow = fn("probeSlow", ["i32", "i32", "i32", "i32", "i32"], ["i32"]);
+/** (cpu, rec) */
+const commitSlow = fn("commitSlow", ["i32", "i32"], []);
 
 /** What TypeScript gives to the library. */
 export interface RuntimeHost {
   probeSlow(cpu: number, rec: number, lo: number, hi: number, access: number): number;
-  commit(cpu: number, rec: number): void;
+  commitSlow(cpu: number, rec: number): void;
   helper(cpu: number, rec: number, id: number): number;
   helperEnd(cpu: number, rec: number, id: number): void;
 }
@@ -58,6 +61,9 @@ export interface RuntimeExports {
   jump: CallableFunction;
   jumpSlow: CallableFunction;
   probe: CallableFunction;
+  commit: CallableFunction;
+  /** Fills a TLB entry: see `FILL` in `walker.ts`. */
+  fill(cpu: number, lo: number, hi: number, want: number): number;
   /** Runs from a record until something needs the run loop. */
   enter(cpu: number, rec: number): void;
   /** Handler of records whose translation was thrown away: back to the run loop at their RIP. */
@@ -97,8 +103,12 @@ function dispatch(f: FunctionBuilder, cpu: I32, rec: I32): void {
   f.tailIndirect(HANDLER, load("i32.load", rec, Rec.HANDLER), cpu, rec);
 }
 
-export function buildRuntime(limits: MemoryLimits): Uint8Array<ArrayBuffer> {
+export function buildRuntime(
+  limits: MemoryLimits,
+  tables: WalkerTables,
+): Uint8Array<ArrayBuffer> {
   const m = new ModuleBuilder(limits);
+  addWalker(m, tables);
   const begin = (c: Callee) => new FunctionBuilder(c.name, c.type);
 
   {
@@ -137,16 +147,13 @@ export function buildRuntime(limits: MemoryLimits): Uint8Array<ArrayBuffer> {
   }
   {
     const f = begin(RUNTIME.probe);
-    const lin = f.param(2, "i64");
-    f.tail(
-      probeSlow,
-      f.param(0, "i32"),
-      f.param(1, "i32"),
-      lin.wrap(),
-      lin.shr_u(32).wrap(),
-      f.param(3, "i32"),
-    );
+    emitProbe(f, probeSlow);
     m.add(f, undefined, "probe", RUNTIME.probe);
+  }
+  {
+    const f = begin(RUNTIME.commit);
+    emitCommit(f, commitSlow);
+    m.add(f, undefined, "commit", RUNTIME.commit);
   }
   {
     const f = new FunctionBuilder("enter", HANDLER);

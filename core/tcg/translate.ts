@@ -233,6 +233,15 @@ export class TranslationCache implements CodeWatcher {
       for (const m of this.mmus) m.watchCode(start);
     }
     set.add(block);
+    this.#noteCode(page, block);
+  }
+
+  /** Notes which bytes of a storage page a block was made from. */
+  #noteCode(page: number, block: Block): void {
+    for (const [start, end] of block.ranges) {
+      const from = Math.max(start, page * 4096), to = Math.min(end, page * 4096 + 4096);
+      if (from < to) this.phys.addCode(from, to);
+    }
   }
 
   readonly #window = new Uint8Array(32);
@@ -367,10 +376,20 @@ export class TranslationCache implements CodeWatcher {
     for (let page = first; page <= last; page++) {
       const set = this.#pages.get(page);
       if (set === undefined) continue;
+      let dropped = false;
       for (const b of set) {
-        if (b.ranges.some(([s, e]) => host < e && s < host + length)) this.#drop(b);
+        if (!b.ranges.some(([s, e]) => host < e && s < host + length)) continue;
+        this.#drop(b);
+        dropped = true;
       }
+      // A store beside what is left must not come here again.
+      if (dropped && set.size > 0) this.#noteAll(page, set);
     }
+  }
+
+  #noteAll(page: number, set: ReadonlySet<Block>): void {
+    this.phys.clearCode(page * 4096);
+    for (const b of set) this.#noteCode(page, b);
   }
 
   #drop(b: Block): void {
@@ -390,12 +409,11 @@ export class TranslationCache implements CodeWatcher {
     }
     for (const [start] of b.ranges) {
       const page = start >>> 12, set = this.#pages.get(page);
-      if (set === undefined) continue;
-      set.delete(b);
+      if (set === undefined || !set.delete(b)) continue;
       if (set.size === 0) {
         this.#pages.delete(page);
         this.phys.setCode(start, false);
-      }
+      } else if (page !== b.host >>> 12) this.#noteAll(page, set);
     }
     b.dropped?.();
   }

@@ -84,6 +84,7 @@ export class TcgVcpu implements Vcpu {
     this.cpu = new Cpu(vm.memory, base);
     this.mmu = new Mmu(this.cpu, vm.phys, vm.cache);
     this.mmu.onMmio = () => this.#count("mmio");
+    this.mmu.onRemap = () => this.cpu.set32(S.KICK, -0x80000000);
     const count = (r: string) => this.#count(r);
     const apic = () => this.interruptSource;
     const env: CpuEnv = {
@@ -173,6 +174,7 @@ export class TcgVcpu implements Vcpu {
   #wake(): void {
     this.cpu.set32(S.KICK, -0x80000000);
     this.#notePending();
+    if (this.vm.current !== this) this.vm.onEvent?.();
   }
   /** Tells emitted code whether setting IF must come to the run loop. */
   #notePending(): void {
@@ -350,15 +352,10 @@ export class TcgVcpu implements Vcpu {
   }
 
   #cacheJump(block: Block): void {
-    const cpu = this.cpu;
-    const rip = cpu.rip;
-    const tag = (cpu.mode & 3) === 2
-      ? rip
-      : rip | (BigInt.asUintN(32, rip + cpu.segBase(Seg.CS)) << 32n);
-    const lo = Number(rip & 0xffffffffn), mid = Number((rip >> 11n) & 0xffffffffn);
-    const at = cpu.get32(S.JC_PTR) + ((lo ^ mid) & (S.JC_ENTRIES - 1)) * S.JC_ENTRY;
-    this.vm.memory.view.setBigUint64(at, tag, true);
-    this.vm.memory.view.setInt32(at + 8, block.rec, true);
+    const cpu = this.cpu, lo = cpu.i32[S.RIP >> 2];
+    const lin = cpu.long ? lo : (lo + cpu.segBase32(Seg.CS)) | 0;
+    // Of an instruction that crosses a page, the second one may not be global.
+    cpu.cacheJump(block.rec, block.ranges.length === 1 && this.mmu.isGlobal(lin));
   }
 
   // ---- called from emitted code

@@ -44,16 +44,20 @@ export class TcgVm implements Vm {
     const table = new WebAssembly.Table({ initial: 4096, element: "anyfunc" });
     const host: RuntimeHost = {
       probeSlow: (cpu, rec, lo, hi, access) => this.#of(cpu).probeSlow(rec, lo, hi, access),
-      commit: (cpu, rec) => this.#of(cpu).commit(rec),
+      commitSlow: (cpu, rec) => this.#of(cpu).commit(rec),
       helper: (cpu, rec, id) => this.#of(cpu).helper(rec, id),
       helperEnd: (cpu, rec, id) => this.#of(cpu).helperEnd(rec, id),
     };
+    this.phys = new PhysMap(this.memory, this.mem);
+    const tables = { pages: this.phys.offset, granules: this.phys.granules };
     const env: Record<string, WebAssembly.ImportValue> = {
       memory: this.memory.memory,
       table,
       ...host as unknown as Record<string, WebAssembly.ImportValue>,
     };
-    const rt = new WebAssembly.Instance(new WebAssembly.Module(buildRuntime(limits)), { env })
+    const rt = new WebAssembly.Instance(new WebAssembly.Module(buildRuntime(limits, tables)), {
+      env,
+    })
       .exports as unknown as RuntimeExports;
     for (const [name, f] of Object.entries(rt)) env[name] = f as WebAssembly.ImportValue;
     this.enter = rt.enter;
@@ -61,7 +65,6 @@ export class TcgVm implements Vm {
     table.set(2, rt.next);
     table.set(3, rt.nextPage);
     table.set(4, rt.nextSingle);
-    this.phys = new PhysMap(this.memory, this.mem);
     this.shapes = new Shapes(table, limits, env, 8);
     this.cache = new TranslationCache(
       this.memory,

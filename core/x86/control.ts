@@ -8,7 +8,7 @@ import { Vec } from "./state.ts";
 const CR0_PE = 1, CR0_ET = 0x10, CR0_NW = 0x20000000, CR0_CD = 0x40000000, CR0_PG = 0x80000000;
 const CR0_DEFINED = 0xe005003f;
 const EFER_LME = 0x100, EFER_LMA = 0x400;
-const CR4_PAE = 0x20, CR4_LA57 = 0x1000, CR4_PCIDE = 0x20000;
+const CR4_PAE = 0x20, CR4_PGE = 0x80, CR4_LA57 = 0x1000, CR4_PCIDE = 0x20000;
 /** Physical address bits, as the page walk has them. */
 const PHYSICAL_BITS = 40n;
 

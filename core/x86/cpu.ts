@@ -31,8 +31,11 @@ export interface LinearMemory {
   /** Raises the faults that a write of `bytes` would, changing nothing. */
   checkWrite(lin: Lin, bytes: number, system?: boolean): void;
   checkRead(lin: Lin, bytes: number, system?: boolean): void;
-  /** Forgets all cached translations (CR3, CR0, CR4 changes). */
-  flush(): void;
+  /**
+   * Forgets all cached translations (CR3, CR0, CR4 changes).
+   * @param keepGlobal those of global pages stay
+   */
+  flush(keepGlobal?: boolean): void;
   /** Forgets those of one page (INVLPG). */
   flushPage(lin: Lin): void;
   /** AC is clear again: user pages are no longer the supervisor's under SMAP. */
@@ -98,6 +101,8 @@ export class Cpu {
     this.view = new DataView(memory.buffer, base, S.STATE_BYTES);
     this.i32 = new Int32Array(memory.buffer, base, S.STATE_BYTES >> 2);
     this.u8 = new Uint8Array(memory.buffer, base, S.STATE_BYTES);
+    this.#jumps = new Uint16Array(memory.buffer, base + S.JC_LIST, 2 * S.JC_ENTRIES);
+    this.i32[S.JC >> 2] = this.i32[(S.JC + S.JC_BYTES) >> 2] = 1;
   }
 
   // ---- fields
@@ -261,8 +266,67 @@ export class Cpu {
     if ((m ^ old) & ~(Mode.CPL3 | Mode.SINGLE)) this.flushJumpCaches();
   }
 
-  flushJumpCaches(): void {
-    this.u8.fill(0xff, S.JC, S.JC + 2 * S.JC_BYTES);
+  /** Numbers of the jump cache entries in use. */
+  readonly #jumps: Uint16Array;
+  /** Linear pages, modulo 1024, that jump cache entries lead to. */
+  readonly #jumpPages = new Uint8Array(1024);
+
+  /**
+   * Makes computed jumps to the current RIP at this privilege go on with record `rec`.
+   * @param global the code's page is global
+   */
+  cacheJump(rec: number, global: boolean): void {
+    const i32 = this.i32, lo = i32[S.RIP >> 2];
+    let hi = i32[(S.RIP >> 2) + 1], mid = (lo >>> 11) | (hi << 21), lin = lo;
+    if ((this.mode & Mode.CODE_MASK) !== 2) {
+      mid = lo >>> 11;
+      lin = hi = (lo + this.segBase32(Seg.CS)) | 0;
+    }
+    const n = ((lo ^ mid) & (S.JC_ENTRIES - 1)) + (this.cpl === 3 ? S.JC_ENTRIES : 0);
+    const e = (S.JC + n * S.JC_ENTRY) >> 2;
+    i32[e] = lo;
+    i32[e + 1] = hi;
+    i32[e + 2] = rec;
+    if (i32[e + 3] === 0) this.#jumps[i32[S.JC_COUNT >> 2]++] = n;
+    i32[e + 3] = global ? S.JC_STATE.USED | S.JC_STATE.GLOBAL : S.JC_STATE.USED;
+    this.#jumpPages[(lin >>> 12) & 1023] = 1;
+  }
+
+  /** Empties the jump caches, except of code in global pages when asked to keep that. */
+  flushJumpCaches(keepGlobal = false): void {
+    if (keepGlobal) return this.#dropJumps(0, 0, true);
+    const count = this.i32[S.JC_COUNT >> 2];
+    for (let k = 0; k < count; k++) this.#emptyJump(this.#jumps[k]);
+    this.i32[S.JC_COUNT >> 2] = 0;
+    if (count !== 0) this.#jumpPages.fill(0);
+  }
+
+  /** Forgets the jumps to code at linear addresses that agree with `lin` in the bits of `mask`. */
+  flushJumps(lin: number, mask: number): void {
+    if (mask === ~0xfff && this.#jumpPages[(lin >>> 12) & 1023] === 0) return;
+    this.#dropJumps(lin, mask, false);
+  }
+
+  #emptyJump(n: number): void {
+    const e = (S.JC + n * S.JC_ENTRY) >> 2;
+    this.i32[e] = (n & (S.JC_ENTRIES - 1)) === 0 ? 1 : 0;
+    this.i32[e + 1] = 0;
+    this.i32[e + 3] = 0;
+  }
+
+  #dropJumps(lin: number, mask: number, keepGlobal: boolean): void {
+    const i32 = this.i32, list = this.#jumps, pages = this.#jumpPages;
+    const half = (this.mode & Mode.CODE_MASK) === 2 ? 0 : 1;
+    let kept = 0;
+    pages.fill(0);
+    for (let k = 0; k < i32[S.JC_COUNT >> 2]; k++) {
+      const n = list[k], e = (S.JC + n * S.JC_ENTRY) >> 2, at = i32[e + half];
+      if (keepGlobal ? i32[e + 3] & S.JC_STATE.GLOBAL : (at ^ lin) & mask) {
+        list[kept++] = n;
+        pages[(at >>> 12) & 1023] = 1;
+      } else this.#emptyJump(n);
+    }
+    i32[S.JC_COUNT >> 2] = kept;
   }
 
   // ---- segments

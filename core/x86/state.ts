@@ -98,6 +98,21 @@ export const FCS = 0x4a0;
 export const FDS = 0x4a4;
 export const FOP = 0x4a8;
 export const MXCSR = 0x4ac;
+/** How many entries of {@link TLB_LIST} and {@link JC_LIST} are in use. */
+export const TLB_COUNT = 0x4c0;
+export const JC_COUNT = 0x4c4;
+/** Non-zero while the TLB may hold entries of 1 GiB pages. */
+export const TLB_HUGE_USED = 0x4c8;
+/** Non-zero once a page of 1 GiB was met and the CPU model has them. */
+export const HUGE_PAGES = 0x4cc;
+/**
+ * The write that waits in the bounce buffer when emitted code carries it out: storage addresses of its
+ * two parts and the length of the first. The first is 0 when TypeScript carries it out.
+ */
+export const BOUNCE_TO = 0x4d0;
+export const BOUNCE_TO2 = 0x4d4;
+export const BOUNCE_FIRST = 0x4d8;
+export const BOUNCE_BYTES = 0x4dc;
 /** Vector register n at `XMM + 64 * n`, 32 of them, wide enough for ZMM. */
 export const XMM = 0x500;
 export const XMM_SIZE = 64;
@@ -108,23 +123,46 @@ export const LIB = 0xd00;
 export const TLB = 0x1000;
 export const TLB_ENTRIES = 1024;
 export const TLB_ENTRY = 32;
-/** Tags: page address, or with low bits set when an access of that kind must take the slow path. */
+/**
+ * Tags: page address, or with low bits set when an access of that kind must take the slow path:
+ * {@link TLB_CODE} and {@link TLB_SLOW} over a page address whose translation is valid, else -1.
+ */
 export const TLB_READ = 0;
 export const TLB_WRITE = 8;
 export const TLB_EXEC = 16;
 /** Added to a linear address (mod 2^32) gives the offset in the shared memory. */
 export const TLB_ADDEND = 24;
-/** Physical page number, for the slow path and the dirty log. */
+/** Physical page number and {@link TLB_FLAGS}; -1 when the entry is not in {@link TLB_LIST}. */
 export const TLB_PHYS = 28;
 export const TLB_BYTES = TLB_ENTRIES * TLB_ENTRY;
+/** Low tag bits: a page that holds translated code; a page without storage to write or read in place. */
+export const TLB_CODE = 1;
+export const TLB_SLOW = 2;
+/** Bits above the page number: global, from a page of 2 or 4 MiB, from a page of 1 GiB. */
+export const TLB_FLAGS = { GLOBAL: 1 << 30, LARGE: 1 << 29, HUGE: 1 << 28 } as const;
+export const TLB_PAGE_MASK = (1 << 28) - 1;
 
-/** Jump caches: supervisor, then user; an entry is {tag i64, record i32, pad}. */
+/**
+ * Jump caches: supervisor, then user; an entry is {tag i64, record i32, state i32}. State 0: empty,
+ * its tag is one that no jump to this entry has (0, in entry 0 of a cache 1). Else {@link JC_STATE}.
+ */
 export const JC = TLB + 2 * TLB_BYTES;
 export const JC_ENTRIES = 2048;
 export const JC_ENTRY = 16;
 export const JC_BYTES = JC_ENTRIES * JC_ENTRY;
+export const JC_STATE = { USED: 1, GLOBAL: 2 } as const;
 
-export const STATE_BYTES = JC + 2 * JC_BYTES;
+/** Numbers of the TLB and jump cache entries in use, 2 bytes each: what a flush has to clear. */
+export const TLB_LIST = JC + 2 * JC_BYTES;
+export const JC_LIST = TLB_LIST + 2 * 2 * TLB_ENTRIES;
+/** A bit for each 4 MiB of the low 32 bits of linear addresses: TLB entries from large pages. */
+export const LARGE_CHUNKS = JC_LIST + 2 * 2 * JC_ENTRIES;
+
+/** Numbers of the TLB entries counted by {@link SMAP_PAGES}, 2 bytes each. */
+export const SMAP_LIST = LARGE_CHUNKS + 128;
+export const SMAP_LIST_ENTRIES = 256;
+
+export const STATE_BYTES = SMAP_LIST + 2 * SMAP_LIST_ENTRIES;
 
 /** Why emitted code came back to the run loop. */
 export const Exit = {

@@ -1,0 +1,462 @@
+/**
+ * The memory slow path of emitted code, itself emitted: it walks the page tables, fills the TLB, sets
+ * accessed and dirty bits, joins the parts of an access that crosses a page, and stores beside
+ * translated code. It handles what has one outcome in plain storage; on a fault, a device register, a
+ * table above 4 GiB or a store into translated code it changes nothing that matters and asks
+ * {@link Mmu}, the authority, to do the access again. Intel SDM volume 3, chapter 4.
+ */
+import { I32, load } from "../wasm/expr.ts";
+import { call, type Callee, FunctionBuilder, type Label, type Local } from "../wasm/func.ts";
+import type { ModuleBuilder } from "../wasm/module.ts";
+import * as S from "../x86/state.ts";
+import { Fl, Mode } from "../x86/state.ts";
+import { ACCESS } from "./lower.ts";
+import { GRANULE_SHIFT, Page } from "./physmap.ts";
+
+/** Where the tables of {@link PhysMap} lie in the shared memory. */
+export interface WalkerTables {
+  readonly pages: number;
+  readonly granules: number;
+}
+
+/** What an access wants of a translation. The low two bits give the TLB entry's tag. */
+export const WANT = { READ: 0, WRITE: 1, EXEC: 2, USER: 4 } as const;
+
+const callee = (name: string, params: number, result = true): Callee => ({
+  name,
+  type: { params: Array(params).fill("i32"), results: result ? ["i32"] : [] },
+});
+
+/**
+ * (cpu, linear low, linear high, {@link WANT}) → the page's word of {@link PhysMap}, with the TLB
+ * filled; 0 when TypeScript must look.
+ */
+export const FILL = callee("fill", 4);
+/** (storage address, bytes) → 1 when translated code may have been made from one of them. */
+const CODE_IN = callee("codeIn", 2);
+/** (word of the page, storage address, value) → 1 when a paging-structure word was written. */
+const MARK = callee("mark", 3);
+
+const CR0_WP = 0x10000, CR0_PG = 0x80000000;
+const CR4_PSE = 0x10, CR4_PAE = 0x20, CR4_PGE = 0x80, CR4_LA57 = 0x1000;
+const CR4_SMEP = 0x100000, CR4_SMAP = 0x200000, CR4_PKE = 0x400000;
+const EFER_NXE = 0x800;
+/** Bits of a paging-structure entry. */
+const PTE = { P: 1, RW: 2, US: 4, A: 0x20, D: 0x40, PS: 0x80, G: 0x100 } as const;
+
+/** Adds the functions that this file emits besides {@link emitProbe} and {@link emitCommit}. */
+export function addWalker(m: ModuleBuilder, tables: WalkerTables): void {
+  const f = new FunctionBuilder(CODE_IN.name, CODE_IN.type);
+  emitCodeIn(f, tables);
+  m.add(f, undefined, CODE_IN.name, CODE_IN);
+  const g = new FunctionBuilder(MARK.name, MARK.type);
+  emitMark(g);
+  m.add(g, undefined, MARK.name, MARK);
+  const h = new FunctionBuilder(FILL.name, FILL.type);
+  new FillEmitter(h, tables).emit();
+  m.add(h, undefined, FILL.name, FILL);
+}
+
+function emitCodeIn(f: FunctionBuilder, tables: WalkerTables): void {
+  const host = f.param(0, "i32"), bytes = f.param(1, "i32");
+  const bit = (at: I32): I32 =>
+    load("i32.load", at.shr_u(12).shl(2), tables.granules).shr_u(at.shr_u(GRANULE_SHIFT).and(31));
+  // An access is shorter than a granule: its ends tell.
+  f.return(bit(host).or(bit(f.let(host.add(bytes).sub(1)))).and(1));
+}
+
+function emitMark(f: FunctionBuilder): void {
+  const word = f.param(0, "i32"), host = f.param(1, "i32");
+  f.if(word.and(Page.READONLY).ne(0), () => f.return(I32.of(0)));
+  f.if(word.and(Page.CODE).ne(0), () => {
+    f.if(call(CODE_IN, "i32", host, I32.of(4)), () => f.return(I32.of(0)));
+  });
+  f.store("i32.store", host, f.param(2, "i32"));
+  f.return(I32.of(1));
+}
+
+class FillEmitter {
+  readonly #cpu: I32;
+  readonly #lo: I32;
+  readonly #hi: I32;
+  readonly #want: I32;
+  readonly #cr4: Local<"i32">;
+  /** Entries on the way ANDed together: U/S and R/W; their upper halves ORed: NX. */
+  readonly #rights: Local<"i32">;
+  readonly #nx: Local<"i32">;
+  /** Upper half of the last entry: its protection key. */
+  readonly #high: Local<"i32">;
+  /** Storage word and address of the last entry, and its low half. */
+  readonly #word: Local<"i32">;
+  readonly #at: Local<"i32">;
+  readonly #entry: Local<"i32">;
+  /** The entry above a 4 KiB page's in two-level paging; 0 when its accessed bit need not be set. */
+  readonly #upper: { word: Local<"i32">; at: Local<"i32">; entry: Local<"i32"> };
+  readonly #phys: Local<"i32">;
+  readonly #flags: Local<"i32">;
+  readonly #write: Local<"i32">;
+  readonly #exec: Local<"i32">;
+  /** A user page that the supervisor may touch only while AC is set. */
+  readonly #smap: Local<"i32">;
+
+  constructor(readonly f: FunctionBuilder, readonly tables: WalkerTables) {
+    this.#cpu = f.param(0, "i32");
+    this.#lo = f.param(1, "i32");
+    this.#hi = f.param(2, "i32");
+    this.#want = f.param(3, "i32");
+    const l = () => f.local("i32");
+    [this.#cr4, this.#rights, this.#nx, this.#word, this.#at] = [l(), l(), l(), l(), l()];
+    [this.#entry, this.#phys, this.#flags, this.#write, this.#exec] = [l(), l(), l(), l(), l()];
+    this.#upper = { word: l(), at: l(), entry: l() };
+    [this.#smap, this.#high] = [l(), l()];
+  }
+
+  #giveUp(): void {
+    this.f.return(I32.of(0));
+  }
+  #giveUpIf(cond: I32): void {
+    this.f.if(cond, () => this.#giveUp());
+  }
+  #state(at: number): I32 {
+    return load("i32.load", this.#cpu, at);
+  }
+  /** The word of the page at a physical address. */
+  #pageWord(phys: I32): I32 {
+    return load("i32.load", phys.shr_u(12).shl(2), this.tables.pages);
+  }
+  #a20(phys: I32): I32 {
+    return phys.and(this.#state(S.A20_MASK));
+  }
+
+  emit(): void {
+    const f = this.f, lo = this.#lo, want = this.#want;
+    const slot = f.let(
+      this.#cpu.add(S.TLB).add(want.and(WANT.USER).ne(0).select(I32.of(S.TLB_BYTES), I32.of(0)))
+        .add(lo.shr_u(12).and(S.TLB_ENTRIES - 1).shl(5)),
+    );
+    const page = f.let(lo.and(-4096));
+    this.#hit(slot, page);
+
+    f.block((translated) => {
+      f.if(this.#state(S.CR0).and(CR0_PG).eqz(), () => {
+        this.#phys.set(lo);
+        this.#write.set(I32.of(1));
+        this.#exec.set(I32.of(1));
+        f.br(translated);
+      });
+      this.#cr4.set(this.#state(S.CR4));
+      this.#rights.set(I32.of(-1));
+      f.block((leaf) => {
+        f.if(this.#cr4.get().and(CR4_PAE).eqz(), () => {
+          this.#twoLevels();
+          f.br(leaf);
+        });
+        this.#eightByteLevels(leaf);
+      });
+      this.#leaf();
+    });
+
+    const phys = f.let(this.#a20(this.#phys.get()));
+    const word = f.let(this.#pageWord(phys));
+    this.#enter(slot, page, phys, word);
+    f.return(word);
+  }
+
+  /** A valid translation stands in the TLB: pages with code, page crossings and pages without storage. */
+  #hit(slot: I32, page: I32): void {
+    const f = this.f;
+    const at = f.let(slot.add(this.#want.and(3).shl(3)));
+    const tag = f.let(load("i32.load", at));
+    f.if(tag.and(~(S.TLB_CODE | S.TLB_SLOW)).eq(page), () => {
+      const same = this.#state(S.MODE).and(Mode.LONG).eqz()
+        .or(load("i32.load", at, 4).eq(this.#hi));
+      f.if(same, () => {
+        const p = f.let(load("i32.load", slot, S.TLB_PHYS).and(S.TLB_PAGE_MASK));
+        this.#giveUpIf(p.ge_u(1 << 20));
+        const word = f.let(load("i32.load", p.shl(2), this.tables.pages));
+        // A page whose code is gone gets an entry that stores go through again.
+        f.if(
+          tag.and(S.TLB_CODE).eqz().or(word.and(Page.CODE).ne(0)),
+          () => f.return(word),
+        );
+      });
+    });
+  }
+
+  /** Reads the entry at `phys` into {@link #word} and {@link #at}. */
+  #find(phys: I32): void {
+    const at = this.f.let(this.#a20(phys));
+    this.#word.set(this.#pageWord(at));
+    this.#giveUpIf(this.#word.get().eqz());
+    this.#at.set(this.#word.get().and(-4096).add(at.and(0xfff)));
+  }
+
+  /** 32-bit paging: SDM 4.3. */
+  #twoLevels(): void {
+    const f = this.f, lo = this.#lo;
+    this.#find(this.#state(S.CR3).and(-4096).add(lo.shr_u(22).shl(2)));
+    const pde = f.let(load("i32.load", this.#at.get()));
+    this.#giveUpIf(pde.and(PTE.P).eqz());
+    this.#rights.set(pde);
+    this.#entry.set(pde);
+    f.if(
+      pde.and(PTE.PS).ne(0).and(this.#cr4.get().and(CR4_PSE).ne(0)),
+      () => {
+        // Bit 21 is reserved; bits 20:13 are address bits 39:32.
+        this.#giveUpIf(pde.and(0x3fe000).ne(0));
+        this.#phys.set(pde.and(0xffc00000).or(lo.and(0x3fffff)));
+        this.#flags.set(I32.of(S.TLB_FLAGS.LARGE));
+      },
+      () => {
+        f.if(pde.and(PTE.A).eqz(), () => {
+          this.#upper.word.set(this.#word.get());
+          this.#upper.at.set(this.#at.get());
+          this.#upper.entry.set(pde);
+        });
+        this.#find(pde.and(-4096).add(lo.shr_u(12).and(0x3ff).shl(2)));
+        const pte = f.let(load("i32.load", this.#at.get()));
+        this.#giveUpIf(pte.and(PTE.P).eqz());
+        this.#rights.set(this.#rights.get().and(pte));
+        this.#entry.set(pte);
+        this.#phys.set(pte.and(-4096).or(lo.and(0xfff)));
+      },
+    );
+  }
+
+  /** PAE and 4-level paging: SDM 4.4, 4.5. */
+  #eightByteLevels(leaf: Label): void {
+    const f = this.f, lo = this.#lo, hi = this.#hi;
+    const table = f.local("i32");
+    const nxOff = f.let(this.#state(S.EFER).and(EFER_NXE).eqz());
+    /** Bits 62:32 of an entry that must be 0 here. */
+    const reserved = f.local("i32");
+    const read = (index: I32) => {
+      this.#find(table.get().add(index.shl(3)));
+      this.#entry.set(load("i32.load", this.#at.get()));
+      this.#high.set(load("i32.load", this.#at.get(), 4));
+      const high = this.#high.get();
+      this.#giveUpIf(this.#entry.get().and(PTE.P).eqz());
+      // Reserved, or an address above 4 GiB, or NX while it is off.
+      this.#giveUpIf(high.and(reserved.get()).or(high.shr_u(31).and(nxOff)).ne(0));
+    };
+    /** Reads an entry that has rights. */
+    const take = (index: I32) => {
+      read(index);
+      this.#rights.set(this.#rights.get().and(this.#entry.get()));
+      this.#nx.set(this.#nx.get().or(this.#high.get()));
+    };
+    /** Goes down a level from an entry that names a table. */
+    const descend = () => {
+      f.if(this.#entry.get().and(PTE.A).eqz(), () => {
+        const marked = this.#entry.get().or(PTE.A);
+        this.#giveUpIf(call(MARK, "i32", this.#word.get(), this.#at.get(), marked).eqz());
+      });
+      table.set(this.#entry.get().and(-4096));
+    };
+    const large = (bits: number, flag: number) => {
+      f.if(this.#entry.get().and(PTE.PS).ne(0), () => {
+        const inside = 2 ** bits - 1;
+        this.#giveUpIf(this.#entry.get().and(inside & ~0x1fff).ne(0));
+        this.#phys.set(this.#entry.get().and(~inside).or(lo.and(inside)));
+        this.#flags.set(I32.of(flag));
+        f.br(leaf);
+      });
+    };
+
+    f.if(this.#state(S.MODE).and(Mode.LONG).ne(0), () => {
+      reserved.set(I32.of(0x000fffff));
+      this.#giveUpIf(
+        this.#cr4.get().and(CR4_LA57).or(this.#state(S.CR3 + 4).and(0xfffff)).ne(0)
+          .or(hi.shr_s(15).ne(hi.shr_s(31))),
+      );
+      table.set(this.#state(S.CR3).and(-4096));
+      take(hi.shr_u(7).and(0x1ff));
+      this.#giveUpIf(this.#entry.get().and(PTE.PS).ne(0));
+      descend();
+      take(hi.shl(2).or(lo.shr_u(30)).and(0x1ff));
+      this.#giveUpIf(
+        this.#entry.get().and(PTE.PS).ne(0).and(this.#state(S.HUGE_PAGES).eqz()),
+      );
+      large(30, S.TLB_FLAGS.HUGE);
+      descend();
+    }, () => {
+      reserved.set(I32.of(0x7fffffff));
+      table.set(this.#state(S.CR3).and(~0x1f));
+      read(lo.shr_u(30));
+      // A page-directory-pointer entry has neither rights nor an accessed bit.
+      this.#giveUpIf(this.#entry.get().and(0x1e6).ne(0));
+      table.set(this.#entry.get().and(-4096));
+    });
+    take(lo.shr_u(21).and(0x1ff));
+    large(21, S.TLB_FLAGS.LARGE);
+    descend();
+    take(lo.shr_u(12).and(0x1ff));
+    this.#phys.set(this.#entry.get().and(-4096).or(lo.and(0xfff)));
+  }
+
+  /** Checks the rights, sets accessed and dirty bits. SDM 4.6, 4.8. */
+  #leaf(): void {
+    const f = this.f, want = this.#want, entry = this.#entry;
+    const user = f.let(want.and(WANT.USER).ne(0));
+    const write = f.let(want.and(WANT.WRITE).ne(0));
+    const exec = f.let(want.and(WANT.EXEC).ne(0));
+    const us = f.let(this.#rights.get().and(PTE.US).ne(0));
+    // Supervisor stores ignore R/W while CR0.WP is clear.
+    const writable = f.let(
+      this.#rights.get().and(PTE.RW).ne(0)
+        .or(user.or(this.#state(S.CR0).and(CR0_WP)).eqz()),
+    );
+    this.#exec.set(
+      this.#nx.get().shr_u(31)
+        .or(this.#cr4.get().and(CR4_SMEP).ne(0).and(us).and(user.eqz())).eqz(),
+    );
+    this.#giveUpIf(
+      user.and(us.eqz()).or(write.and(writable.eqz())).or(exec.and(this.#exec.get().eqz())),
+    );
+    const keys = this.#state(S.MODE).and(Mode.LONG).ne(0).and(us);
+    f.if(this.#cr4.get().and(CR4_PKE).ne(0).and(keys), () => {
+      // Pages whose key takes rights away are TypeScript's.
+      const key = this.#high.get().shr_u(27).and(15);
+      this.#giveUpIf(this.#state(S.PKRU).shr_u(key.shl(1)).and(3).ne(0));
+    });
+    f.if(this.#cr4.get().and(CR4_SMAP).ne(0).and(us).and(user.eqz()), () => {
+      // With AC clear nothing but code may be fetched, and the data tags stay empty: too rare for here.
+      this.#giveUpIf(this.#state(S.FLAG_SYS).and(Fl.AC).eqz());
+      this.#giveUpIf(this.#state(S.SMAP_PAGES).ge_u(S.SMAP_LIST_ENTRIES));
+      this.#smap.set(I32.of(1));
+    });
+    f.if(this.#upper.at.get().ne(0), () => {
+      const { word, at, entry } = this.#upper;
+      this.#giveUpIf(
+        call(MARK, "i32", word.get(), at.get(), entry.get().or(PTE.A)).eqz(),
+      );
+    });
+    const mark = f.let(entry.get().or(PTE.A).or(write.select(I32.of(PTE.D), I32.of(0))));
+    f.if(mark.ne(entry.get()), () => {
+      this.#giveUpIf(call(MARK, "i32", this.#word.get(), this.#at.get(), mark).eqz());
+    });
+    f.if(mark.and(PTE.G).ne(0).and(this.#cr4.get().and(CR4_PGE).ne(0)), () => {
+      this.#flags.set(this.#flags.get().or(S.TLB_FLAGS.GLOBAL));
+    });
+    // Until a first write sets the dirty bit, writes keep coming here.
+    this.#write.set(mark.and(PTE.D).ne(0).and(writable));
+  }
+
+  /** Fills the TLB entry as {@link Mmu} does. */
+  #enter(slot: I32, page: I32, phys: I32, word: I32): void {
+    const f = this.f, cpu = this.#cpu, hi = this.#hi;
+    f.if(load("i32.load", slot, S.TLB_PHYS).eq(-1), () => {
+      const count = f.let(load("i32.load", cpu, S.TLB_COUNT));
+      f.store(
+        "i32.store16",
+        cpu.add(count.shl(1)),
+        slot.sub(cpu).sub(S.TLB).shr_u(5),
+        S.TLB_LIST,
+      );
+      f.store("i32.store", cpu, count.add(1), S.TLB_COUNT);
+    });
+    f.if(this.#flags.get().and(S.TLB_FLAGS.LARGE | S.TLB_FLAGS.HUGE).ne(0), () => {
+      const at = f.let(cpu.add(this.#lo.shr_u(27).shl(2)));
+      f.store(
+        "i32.store",
+        at,
+        load("i32.load", at, S.LARGE_CHUNKS).or(I32.of(1).shl(this.#lo.shr_u(22))),
+        S.LARGE_CHUNKS,
+      );
+      f.if(this.#flags.get().and(S.TLB_FLAGS.HUGE).ne(0), () => {
+        f.store("i32.store", cpu, I32.of(1), S.TLB_HUGE_USED);
+      });
+    });
+    f.if(this.#smap.get(), () => {
+      const count = f.let(load("i32.load", cpu, S.SMAP_PAGES));
+      f.store(
+        "i32.store16",
+        cpu.add(count.shl(1)),
+        slot.sub(cpu).sub(S.TLB).shr_u(5),
+        S.SMAP_LIST,
+      );
+      f.store("i32.store", cpu, count.add(1), S.SMAP_PAGES);
+    });
+    const slow = f.let(word.eqz().select(I32.of(S.TLB_SLOW), I32.of(0)));
+    const slowWrite = word.and(Page.READONLY).ne(0).select(
+      I32.of(S.TLB_SLOW),
+      word.and(Page.CODE).ne(0).select(I32.of(S.TLB_CODE), slow),
+    );
+    const tag = (may: I32, low: I32) => may.select(page.or(low), I32.of(-1));
+    f.store("i32.store", slot, page.or(slow), S.TLB_READ);
+    f.store("i32.store", slot, tag(this.#write.get(), slowWrite), S.TLB_WRITE);
+    f.store("i32.store", slot, tag(this.#exec.get(), slow), S.TLB_EXEC);
+    for (const at of [S.TLB_READ, S.TLB_WRITE, S.TLB_EXEC]) f.store("i32.store", slot, hi, at + 4);
+    f.store("i32.store", slot, word.and(-4096).sub(page), S.TLB_ADDEND);
+    f.store("i32.store", slot, phys.shr_u(12).or(this.#flags.get()), S.TLB_PHYS);
+  }
+}
+
+/**
+ * Body of `probe`: the host address for an access that missed the TLB, in place where that can be.
+ * @param slow (cpu, rec, linear low, linear high, access) → host address: TypeScript's
+ */
+export function emitProbe(f: FunctionBuilder, slow: Callee): void {
+  const cpu = f.param(0, "i32"), rec = f.param(1, "i32"), lin = f.param(2, "i64");
+  const access = f.param(3, "i32");
+  const lo = f.let(lin.wrap()), hi = f.let(lin.shr_u(32).wrap());
+  const bytes = f.let(access.and(0xff)), offset = f.let(lo.and(0xfff));
+  const write = f.let(access.and(ACCESS.WRITE).ne(0));
+  const user = load("i32.load", cpu, S.CPL).eq(3).and(access.and(ACCESS.SYSTEM).eqz());
+  const want = f.let(write.or(user.shl(2)));
+
+  /** Leaves by `no` unless the page's bytes from `host` may be written in place. */
+  const inPlace = (word: I32, host: I32, n: I32, no: Label) => {
+    f.if(write.and(word.and(Page.READONLY | Page.CODE).ne(0)), () => {
+      f.brIf(no, word.and(Page.READONLY).ne(0));
+      f.brIf(no, call(CODE_IN, "i32", host, n));
+    });
+  };
+
+  f.block((no) => {
+    const word = f.let(call(FILL, "i32", cpu, lo, hi, want));
+    f.brIf(no, word.eqz());
+    const host = f.let(word.and(-4096).add(offset));
+    f.if(offset.add(bytes).le_u(4096), () => {
+      inPlace(word, host, bytes, no);
+      f.return(host);
+    });
+    const first = f.let(I32.of(4096).sub(offset)), rest = f.let(bytes.sub(first));
+    const lo2 = f.let(lo.and(-4096).add(4096));
+    const long = load("i32.load", cpu, S.MODE).and(Mode.CODE_MASK).eq(2);
+    const word2 = f.let(call(FILL, "i32", cpu, lo2, hi.add(lo2.eqz().and(long)), want));
+    f.brIf(no, word2.eqz());
+    const host2 = f.let(word2.and(-4096));
+    inPlace(word, host, first, no);
+    inPlace(word2, host2, rest, no);
+    // Neighbours in the shared memory need no joining.
+    f.if(host.add(first).eq(host2), () => f.return(host));
+    const bounce = f.let(cpu.add(S.BOUNCE));
+    f.if(access.and(ACCESS.READ).ne(0), () => {
+      f.copy(bounce, host, first);
+      f.copy(bounce.add(first), host2, rest);
+    });
+    f.if(write, () => {
+      f.store("i32.store", cpu, host, S.BOUNCE_TO);
+      f.store("i32.store", cpu, host2, S.BOUNCE_TO2);
+      f.store("i32.store", cpu, first, S.BOUNCE_FIRST);
+      f.store("i32.store", cpu, bytes, S.BOUNCE_BYTES);
+    });
+    f.return(bounce);
+  });
+  f.tail(slow, cpu, rec, lo, hi, access);
+}
+
+/** Body of `commit`: carries out the write in the bounce buffer. `slow`: (cpu, rec), TypeScript's. */
+export function emitCommit(f: FunctionBuilder, slow: Callee): void {
+  const cpu = f.param(0, "i32"), rec = f.param(1, "i32");
+  const to = f.let(load("i32.load", cpu, S.BOUNCE_TO));
+  f.if(to.eqz(), () => f.tail(slow, cpu, rec));
+  const first = f.let(load("i32.load", cpu, S.BOUNCE_FIRST)), from = f.let(cpu.add(S.BOUNCE));
+  f.copy(to, from, first);
+  f.copy(
+    load("i32.load", cpu, S.BOUNCE_TO2),
+    from.add(first),
+    load("i32.load", cpu, S.BOUNCE_BYTES).sub(first),
+  );
+}
