@@ -82,7 +82,7 @@ export class Mmu implements LinearMemory {
     const count = i32[S.TLB_COUNT >> 2];
     for (let c = S.LARGE_CHUNKS >> 2; c < (S.LARGE_CHUNKS >> 2) + 32; c++) i32[c] = 0;
     if (!keepGlobal) i32[S.TLB_HUGE_USED >> 2] = 0;
-    i32[S.SMAP_PAGES >> 2] = 0;
+    this.closeUserPages();
     let kept = 0;
     for (let k = 0; k < count; k++) {
       const n = used[k], e = (S.TLB + n * S.TLB_ENTRY) >> 2, flags = i32[e + 7];
@@ -450,9 +450,12 @@ export class Mmu implements LinearMemory {
       p.phys = phys;
       p.first = bytes;
     } else {
-      const phys = this.translate(lo, hi, kind, user);
       const next = (lo & ~0xfff) + 4096 | 0;
-      p.phys2 = this.translate(next, next === 0 && this.cpu.long ? hi + 1 : hi, kind, user);
+      const hi2 = next === 0 && this.cpu.long ? hi + 1 | 0 : hi;
+      // Both ends must be canonical before either is translated.
+      if (hi2 !== hi && !isCanonical(hi2, this.cpu.cr4)) throw new GuestFault(Vec.GP, 0);
+      const phys = this.translate(lo, hi, kind, user);
+      p.phys2 = this.translate(next, hi2, kind, user);
       p.phys = phys;
       p.first = inPage;
     }
