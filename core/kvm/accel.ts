@@ -6,6 +6,7 @@ import { type CpuidEntry, parseCpuid2 } from "./cpuid.ts";
 import { supportedFeatures } from "./features.ts";
 import { Errno, Libc } from "./libc.ts";
 import { KvmVm } from "./vm.ts";
+import { canPage32 } from "./weak_host.ts";
 
 const API_VERSION = 12;
 
@@ -47,6 +48,8 @@ export interface KvmOptions {
   readonly device?: string;
   /** Cores, threads and sockets as `-smp` gives them, for CPUID. Default: one of each. */
   readonly topology?: { cores: number; threads: number; sockets: number };
+  /** The machine may go on under another accelerator: guests get no paravirtual clock and the like. */
+  readonly portable?: boolean;
 }
 
 /** An open `/dev/kvm` with one VM created: from here on only resources can run out. */
@@ -55,6 +58,7 @@ export class KvmAccelerator implements Accelerator {
   readonly libc: Libc;
   readonly fd: number;
   readonly topology: { cores: number; threads: number; sockets: number };
+  readonly portable: boolean;
   /** KVM_GET_SUPPORTED_CPUID. */
   readonly supportedCpuid: readonly CpuidEntry[];
   /** The same as QEMU's feature names: what `-cpu` may ask for. */
@@ -69,6 +73,7 @@ export class KvmAccelerator implements Accelerator {
   /** Throws {@link KvmUnavailable} in QEMU's words when KVM cannot be used. */
   constructor(options: KvmOptions = {}) {
     this.topology = options.topology ?? { cores: 1, threads: 1, sockets: 1 };
+    this.portable = options.portable ?? false;
     const libc = this.libc = loadLibc();
     this.fd = libc.open(options.device ?? "/dev/kvm");
     if (this.fd < 0) {
@@ -116,6 +121,12 @@ export class KvmAccelerator implements Accelerator {
     if (fd >= 0) return fd;
     const words = this.libc.strerror(-fd);
     throw new KvmUnavailable(`ioctl(KVM_CREATE_VM) failed: ${-fd} ${words}`, words);
+  }
+
+  #pages32: boolean | undefined;
+  /** Whether guests may page outside long mode: false under some software KVMs. */
+  get pages32(): boolean {
+    return this.#pages32 ??= canPage32(this.libc, this.fd);
   }
 
   close(): void {

@@ -30,6 +30,8 @@ const HEADER = 8, ENTRY = 40;
 const FEATURE_X2APIC = 1 << 21, FEATURE_TSC_DEADLINE = 1 << 24, FEATURE_HYPERVISOR = 1 << 31;
 const FEATURE_HTT = 1 << 28;
 const PV_UNHALT = 1 << 7, ASYNC_PF = 1 << 4, ASYNC_PF_INT = 1 << 14, PV_IPI = 1 << 11;
+/** Port 80h needs no delay: the one paravirtual feature that is not kept up by KVM itself. */
+const NOP_IO_DELAY = 1 << 1;
 /** "KVMKVMKVM\0\0\0" in EBX, ECX, EDX. */
 const KVM_SIGNATURE = [0x4b4d564b, 0x564b4d56, 0x4d];
 
@@ -191,12 +193,15 @@ function modelEntries(
 /**
  * The CPUID table of one vCPU.
  * @param lapicInKernel false takes away what only KVM's own LAPIC can serve
+ * @param portable takes away what KVM keeps up in guest memory (kvmclock, steal time, PV EOI), since
+ * the machine may have to go on without KVM
  */
 export function buildCpuid(
   model: CpuModel,
   supported: readonly CpuidEntry[],
   env: CpuidEnv,
   lapicInKernel: boolean,
+  portable = false,
 ): CpuidEntry[] {
   const entries = model.name === "host" || model.name === "max"
     ? hostEntries(model, supported, env)
@@ -205,6 +210,9 @@ export function buildCpuid(
     if (e.leaf === 0x40000000) {
       [e.ebx, e.ecx, e.edx] = KVM_SIGNATURE;
       e.eax = 0x40000001;
+    } else if (portable && e.leaf === 0x40000001) {
+      e.eax &= NOP_IO_DELAY;
+      e.edx = 0;
     } else if (!lapicInKernel && e.leaf === 0x40000001) {
       e.eax = (e.eax & ~(PV_UNHALT | ASYNC_PF | ASYNC_PF_INT | PV_IPI)) >>> 0;
     } else if (!lapicInKernel && e.leaf === 1) {

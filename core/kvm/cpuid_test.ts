@@ -62,6 +62,15 @@ Deno.test("-cpu host: the host's list with this machine's topology", () => {
   assertEquals(at(inKernel, 1).ecx >>> 0, 0x81202000);
 });
 
+Deno.test("paravirtual features: all, those without KVM's LAPIC, those that survive a move", () => {
+  const model = makeHostModel(supportedFeatures(host));
+  const eax = (lapic: boolean, portable: boolean) =>
+    at(buildCpuid(model, host, env, lapic, portable), 0x40000001).eax >>> 0;
+  assertEquals(eax(true, false), 0x01007efb);
+  assertEquals(eax(false, false), 0x0100366b, "no PV_UNHALT, ASYNC_PF, PV_SEND_IPI, ASYNC_PF_INT");
+  assertEquals(eax(false, true), 0x2, "KVM_FEATURE_NOP_IO_DELAY");
+});
+
 Deno.test("-cpu host,-sse2", () => {
   const features = new Set(supportedFeatures(host));
   features.delete("sse2");

@@ -19,8 +19,11 @@ import type {
   VmOptions,
 } from "../accel.ts";
 import { UserError } from "../errors.ts";
+import { KvmAccelerator } from "./accel.ts";
 import type { VcpuEvents } from "./events.ts";
 import { KvmVcpu } from "./vcpu.ts";
+import { KvmVm } from "./vm.ts";
+import { isPaged32 } from "./weak_host.ts";
 
 /** MSRs that both accelerators may have; one that either has not is passed over (SDM vol. 4). */
 const MSRS: readonly number[] = [
@@ -282,7 +285,15 @@ export class SwitchVm implements Vm {
   createVcpu(options: VcpuOptions): Vcpu {
     const v = new SwitchVcpu(this, options, this.#vm.createVcpu(options));
     this.vcpus.push(v);
+    if (this.owner.fallback && this.vcpus.length === 1) this.#watchHost();
     return v;
+  }
+
+  /** With a reserve, what the host's KVM is known not to run is left before it goes wrong. */
+  #watchHost(): void {
+    const vm = this.#vm;
+    if (!(vm instanceof KvmVm) || vm.irqchip !== undefined) return;
+    vm.leaveBeforePaging = !vm.accel.pages32;
   }
 
   setA20(enabled: boolean): void {
@@ -303,6 +314,7 @@ export class SwitchVm implements Vm {
    * Moves the machine to another accelerator. Its vCPUs must not be inside `run`; vCPU threads are
    * stopped here. An interrupt given to a vCPU and not yet taken stays with it. Interrupt
    * controllers inside the accelerator cannot move.
+   * @throws UserError, and nothing has changed, when KVM is known not to run a vCPU's mode
    */
   switchTo(next: Accelerator): void {
     if (next === this.accelerator) return;
@@ -311,6 +323,10 @@ export class SwitchVm implements Vm {
       if (!(v.now instanceof KvmVcpu)) continue;
       v.pending = v.now.park() ?? v.pending;
       v.now.kick(); // ends a `runAsync`
+    }
+    if (next instanceof KvmAccelerator && !next.pages32) {
+      const cpu = this.vcpus.findIndex((v) => isPaged32(v.getSregs()));
+      if (cpu >= 0) throw new UserError(`KVM of this host cannot page 32-bit guests (CPU ${cpu})`);
     }
     const vm = this.#vms.get(next) ?? this.#make(next);
     this.#vms.set(next, vm);
@@ -333,12 +349,19 @@ export class SwitchVm implements Vm {
     this.switchTo(next);
   }
 
-  /** After an internal error of KVM: goes on under the accelerator to fall back to, if there is one. */
+  /**
+   * After an internal error of KVM: goes on under the accelerator to fall back to, if there is one.
+   * So it does after a shutdown on a weak host: if that was the guest's doing it comes again.
+   */
   rescue(vcpu: SwitchVcpu, exit: VmExit): VmExit | undefined {
-    const fallback = this.owner.fallback;
-    if (exit.reason !== "internal-error" || fallback === undefined) return undefined;
-    if (this.accelerator === fallback || this.#vm.irqchip !== undefined) return undefined;
-    this.owner.warn(exit.message);
+    const fallback = this.owner.fallback, vm = this.#vm;
+    if (fallback === undefined || this.accelerator === fallback || vm.irqchip !== undefined) {
+      return undefined;
+    }
+    if (exit.reason === "internal-error") this.owner.warn(exit.message);
+    else if (exit.reason === "shutdown" && vm instanceof KvmVm && vm.leaveBeforePaging) {
+      this.owner.warn("KVM: shutdown");
+    } else return undefined;
     this.switchTo(fallback);
     vcpu.pending = undefined;
     return { reason: "interrupted" };

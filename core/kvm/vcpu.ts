@@ -18,6 +18,7 @@ import { eventLoopTurn } from "./turn.ts";
 import { VcpuRegisters } from "./vcpu_regs.ts";
 import type { KvmVm } from "./vm.ts";
 import { walk } from "./walk.ts";
+import { usesIdt32 } from "./weak_host.ts";
 
 /** The longest stay in one `run`, in ns. */
 const SLICE_NS = 2_000_000;
@@ -102,12 +103,18 @@ export class KvmVcpu extends VcpuRegisters implements Vcpu {
     this.#timer = libc.threadTimer(KICK_SIGNAL);
     this.#pace = new Pace(vm.seat);
     this.#debug = new GuestDebug(libc, fd, vm.mem);
-    const wanted = buildCpuid(opts.model, accel.supportedCpuid, {
-      apicId: opts.apicId,
-      ...accel.topology,
-      osxsave: false,
-      apicEnabled: true,
-    }, this.#kernelLapic);
+    const wanted = buildCpuid(
+      opts.model,
+      accel.supportedCpuid,
+      {
+        apicId: opts.apicId,
+        ...accel.topology,
+        osxsave: false,
+        apicEnabled: true,
+      },
+      this.#kernelLapic,
+      accel.portable,
+    );
     this.must(Req.SET_CPUID2, encodeCpuid2(wanted), "KVM_SET_CPUID2");
     this.cpuidEntries = this.#readCpuid() ?? wanted;
     if (this.#kernelLapic) {
@@ -323,14 +330,14 @@ export class KvmVcpu extends VcpuRegisters implements Vcpu {
         }
         dispatchIo(run, this.vm.io);
         this.#dispatched();
-        return undefined;
+        return this.#beyondHost();
       case Exit.MMIO:
         this.#io = run.getUint8(Run.MMIO_IS_WRITE) && run.getUint32(Run.MMIO_LEN, true) <= 4
           ? IoPending.Write
           : IoPending.Read;
         dispatchMmio(run, this.vm.mem);
         this.#dispatched();
-        return undefined;
+        return this.#beyondHost();
       case Exit.HLT:
         this.#mp = "halted";
         return this.#asleep() ? HLT : undefined;
@@ -362,6 +369,12 @@ export class KvmVcpu extends VcpuRegisters implements Vcpu {
       return undefined;
     }
     return { reason: "debug", dr6: run.getBigUint64(Run.DEBUG_DR6, true), pc };
+  }
+
+  /** On a host without 32-bit paging: the guest is about to need it, as {@link usesIdt32} tells. */
+  #beyondHost(): VmExit | undefined {
+    if (!this.vm.leaveBeforePaging || !usesIdt32(this.peekSregs())) return undefined;
+    return { reason: "internal-error", message: "KVM: this host cannot page 32-bit guests\n" };
   }
 
   #dispatched(): void {

@@ -81,6 +81,12 @@ export abstract class VcpuRegisters {
     this.writeSregs(s, false);
   }
 
+  /** The special registers as they are in the middle of a port or memory instruction. */
+  protected peekSregs(): Sregs {
+    this.must(Req.GET_SREGS, this.#sregs.u8, "KVM_GET_SREGS");
+    return readSregs(this.#sregs);
+  }
+
   /** @param dropInterrupt forgets a vector that was given to KVM and is not delivered yet */
   protected writeSregs(s: Partial<Sregs>, dropInterrupt: boolean): void {
     this.settle();

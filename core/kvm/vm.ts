@@ -27,6 +27,8 @@ export class KvmVm implements Vm {
   readonly coalesced: CoalescedMmio;
   /** The vCPU whose exit is being handled. */
   current: KvmVcpu | undefined;
+  /** Where a guest is about to page 32-bit code, its exits become internal errors. */
+  leaveBeforePaging = false;
   readonly clock: Clock;
   #closed = false;
 

@@ -230,12 +230,17 @@ function openAccelerator(
   hooks: LaunchHooks,
   warn: (text: string) => void,
 ): Chosen {
+  const asked = config.accels.find((a) => a.name === "kvm")?.props.get("kernel-irqchip");
+  // A machine that may have to leave KVM keeps its interrupt controllers, unless told otherwise.
+  const irqchip = (asked ?? (config.enableKvm ? "off" : "on")) as Chosen["irqchip"];
+  const portable = config.enableKvm && irqchip === "off";
   let kvm: KvmAccelerator | undefined;
   const tier = config.accels.find((a) => a.name === "tcg")?.props.get("tier");
   const tcg = tcgAccelerator(tier === undefined ? undefined : Number(tier) as Tier);
   const chosen = chooseAccelerator(
     config,
-    (request) => request.name === "tcg" ? tcg : kvm = new KvmAccelerator({ topology: config.smp }),
+    (request) =>
+      request.name === "tcg" ? tcg : kvm = new KvmAccelerator({ topology: config.smp, portable }),
     (line) => hooks.host.stderr(`${line}\n`),
   );
   if (kvm === undefined || chosen !== kvm) {
@@ -248,16 +253,11 @@ function openAccelerator(
   }
   const host = kvm;
   const resolve = (cpu: string | undefined) => resolveKvmCpu(cpu, host, config.enableKvm, warn);
-  const asked = config.accels.find((a) => a.name === "kvm")?.props.get("kernel-irqchip");
-  const given = asked as Chosen["irqchip"] | undefined;
-  if (!config.enableKvm) {
-    return { accelerator: host, usesTcg: false, irqchip: given ?? "on", resolve };
-  }
+  if (!config.enableKvm) return { accelerator: host, usesTcg: false, irqchip, resolve };
   const accelerator = new SwitchAccelerator(host, tcg, (message) => {
     warn(`warning: ${message.split("\n")[0]}: the machine goes on under tcg`);
   });
-  // A machine that may have to leave KVM keeps its interrupt controllers, unless told otherwise.
-  return { accelerator, usesTcg: true, irqchip: given ?? "off", resolve };
+  return { accelerator, usesTcg: true, irqchip, resolve };
 }
 
 function rtcEpoch(config: MachineConfig): number {
