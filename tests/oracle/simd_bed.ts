@@ -1,4 +1,4 @@
-/** One MMX or SSE instruction at a time on the software CPU, on the contexts of `simd_native.ts`. */
+/** One MMX, SSE or AVX instruction at a time on the software CPU, on the contexts of `simd_native.ts`. */
 import { ManualClock } from "../../core/clock.ts";
 import { AddressSpace } from "../../core/memory/address_space.ts";
 import { GuestMemory } from "../../core/memory/guest_memory.ts";
@@ -8,7 +8,7 @@ import { tcgMemory, TcgVm } from "../../core/tcg/vm.ts";
 import type { Cpu } from "../../core/x86/cpu.ts";
 import * as S from "../../core/x86/state.ts";
 import { Exit } from "../../core/x86/state.ts";
-import { Ctx, DATA_BYTES, Fx } from "./simd_native.ts";
+import { Ctx, DATA_BYTES, Fx, hostFlags } from "./simd_native.ts";
 
 const CODE = 0x10000, TABLES = 0x8000;
 /** Guest address of the data that memory operands point into. */
@@ -20,12 +20,14 @@ const model = {
   has: () => true,
 };
 
-/** A vCPU with flat segments in 32-bit or 64-bit mode, SSE enabled and CR4.OSXMMEXCPT set. */
+/** A vCPU with flat segments in 32-bit or 64-bit mode, SSE and AVX enabled and CR4.OSXMMEXCPT set. */
 export class SimdBed {
   readonly vm: TcgVm;
   readonly vcpu: TcgVcpu;
   readonly cpu: Cpu;
   readonly ram: Uint8Array<SharedArrayBuffer>;
+  /** The host has upper halves of vector registers to compare with. */
+  readonly upper = hostFlags().has("avx");
   #next = CODE;
   #rec = 0;
 
@@ -45,9 +47,10 @@ export class SimdBed {
     ram.view.setUint32(TABLES + 0x1000, 0x83, true);
     const flat = { base: 0n, limit: 0xffffffff, s: 1, dpl: 0, present: 1, avl: 0, g: 1 };
     const data = { ...flat, l: 0, db: 1, unusable: 0, selector: 16, type: 3 };
+    this.cpu.set64(S.XCR0, 7n);
     this.vcpu.setSregs({
       cr3: BigInt(TABLES),
-      cr4: long ? 0x620n : 0x600n,
+      cr4: long ? 0x40620n : 0x40600n,
       efer: long ? 0x500n : 0n,
       cr0: long ? 0x80000031n : 0x31n,
       cs: { ...data, l: long ? 1 : 0, db: long ? 0 : 1, selector: 8, type: 11 },
@@ -110,6 +113,9 @@ export class SimdBed {
       const to = S.XMM + S.XMM_SIZE * i, from = Fx.XMM + 16 * i;
       v.setBigUint64(to, view.getBigUint64(from, true), true);
       v.setBigUint64(to + 8, view.getBigUint64(from + 8, true), true);
+      const upper = Fx.YMM + 16 * i;
+      v.setBigUint64(to + 16, view.getBigUint64(upper, true), true);
+      v.setBigUint64(to + 24, view.getBigUint64(upper + 8, true), true);
     }
     for (let r = 0; r < 8; r++) {
       if (r === 4) continue;
@@ -141,10 +147,15 @@ export class SimdBed {
       note(`ST${i}`, v.getBigUint64(at, true), view.getBigUint64(from, true));
       note(`ST${i}.e`, v.getUint16(at + 8, true), view.getUint16(from + 8, true));
     }
-    for (let i = 0; i < 16; i++) {
+    // The host always runs in 64-bit mode.
+    for (let i = 0; i < (this.bits === 64 ? 16 : 8); i++) {
       const at = S.XMM + S.XMM_SIZE * i, from = Ctx.OUT + Fx.XMM + 16 * i;
       note(`X${i}.lo`, v.getBigUint64(at, true), view.getBigUint64(from, true));
       note(`X${i}.hi`, v.getBigUint64(at + 8, true), view.getBigUint64(from + 8, true));
+      if (!this.upper) continue;
+      const upper = Ctx.OUT + Fx.YMM + 16 * i;
+      note(`Y${i}.lo`, v.getBigUint64(at + 16, true), view.getBigUint64(upper, true));
+      note(`Y${i}.hi`, v.getBigUint64(at + 24, true), view.getBigUint64(upper + 8, true));
     }
     for (let r = 0; r < 8; r++) {
       if (r === 4 || pointers.has(r)) continue;

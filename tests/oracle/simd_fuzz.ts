@@ -1,5 +1,5 @@
 /**
- * Compares MMX and SSE instructions of the software CPU with the host processor: random registers
+ * Compares MMX, SSE and AVX instructions of the software CPU with the host processor: random registers
  * salted with edge cases, all rounding modes, DAZ, FTZ, masked and unmasked exceptions.
  *
  *     deno run -A tests/oracle/simd_fuzz.ts [NAME_REGEXP [ROUNDS [SEED [ENCODINGS [MODE]]]]]
@@ -13,39 +13,28 @@ import { type Random, random, sample } from "../../core/x86/table/sample.ts";
 import { opcodeTable } from "../../core/x86/table/table.ts";
 import { semanticsOf } from "../../core/x86/semantics/emit.ts";
 import { SimdBed } from "./simd_bed.ts";
-import { Ctx, DATA_BYTES, Fx, NativeSimd } from "./simd_native.ts";
+import { Ctx, DATA_BYTES, Fx, hostFlags, NativeSimd } from "./simd_native.ts";
 
 /** CPUID features whose rows are tested; a host without one would stop with SIGILL. */
-export const FEATURES: Record<string, RegExp> = {
-  mmx: /^mmx$/,
-  sse: /^sse$/,
-  sse2: /^sse2$/,
-  pni: /^pni$/,
-  ssse3: /^ssse3$/,
-  "sse4.1": /^sse4_1$/,
-  "sse4.2": /^sse4_2$/,
-  aes: /^aes$/,
-  pclmulqdq: /^pclmulqdq$/,
-  "sha-ni": /^sha_ni$/,
-};
+export const FEATURES =
+  ("mmx sse sse2 pni ssse3 sse4.1 sse4.2 aes pclmulqdq sha-ni avx avx2 fma f16c " +
+    "vaes vpclmulqdq gfni").split(" ");
 
 /** Features of {@link FEATURES} that the host has. */
 export function hostFeatures(): Set<string> {
-  const flags = /^flags\s*:(.*)$/m.exec(Deno.readTextFileSync("/proc/cpuinfo"))?.[1].split(/\s+/) ??
-    [];
-  return new Set(
-    Object.entries(FEATURES).filter(([, r]) => flags.some((f) => r.test(f))).map(([n]) => n),
-  );
+  const flags = hostFlags();
+  return new Set(FEATURES.filter((f) => flags.has(f.replace(/[.-]/, "_"))));
 }
 
 /** Instructions of the features that are not register or memory computation. */
-const EXCLUDED = /^(LFENCE|MFENCE|SFENCE|PREFETCH|LDMXCSR|CLFLUSH|PAUSE)/;
+const EXCLUDED = /^(LFENCE|MFENCE|SFENCE|PREFETCH|V?LDMXCSR|CLFLUSH|PAUSE)/;
 
 /** Rows to test, in table order. */
 export function simdRows(): TableRow[] {
   const have = hostFeatures();
   return opcodeTable.filter((r) =>
-    r.cpuid !== undefined && have.has(r.cpuid) && !EXCLUDED.test(r.name) && !r.vex
+    r.cpuid !== undefined && have.has(r.cpuid) && !EXCLUDED.test(r.name) &&
+    (!r.vex || have.has("avx"))
   );
 }
 
@@ -201,24 +190,27 @@ export class SimdFuzz {
     for (const form of rowForms(row, o.bits)) {
       for (let n = 0; n < o.encodings; n++) {
         const offset = { at: 0 };
-        const memory = (bits: 32 | 64) => (size: MemOperand["size"]): MemOperand => ({
-          kind: "mem",
-          size,
-          seg: 3,
-          base: 3,
-          index: -1,
-          scale: 0,
-          disp: 0,
-          dispHi: 0,
-          rip: false,
-          addrSize: bits,
-        });
+        const index = rnd(o.bits === 64 ? 16 : 8), scale = rnd(4);
+        const memory =
+          (bits: 32 | 64) => (size: MemOperand["size"], vsib: boolean): MemOperand => ({
+            kind: "mem",
+            size,
+            seg: 3,
+            base: 3,
+            index: vsib ? index : -1,
+            scale: vsib ? scale : 0,
+            disp: 0,
+            dispHi: 0,
+            rip: false,
+            addrSize: bits,
+          });
         const limits = (bits: 32 | 64) => ({
           memory: memory(bits),
           gprs: [0, 1, 2, 5, 6],
           prefixes: false,
         });
-        const request = sample(rnd, row, form, o.bits, limits(o.bits));
+        const vectorBits = rnd(2) ? 256 : 128;
+        const request = { ...sample(rnd, row, form, o.bits, limits(o.bits)), vectorBits } as const;
         const wide: EncodeRequest = o.bits === 64 ? request : {
           ...request,
           bits: 64,
@@ -240,9 +232,12 @@ export class SimdFuzz {
         this.native.prepare(theirs);
         result.encodings++;
         offset.at = /MASKMOV|MOVU|MOVDQU|LDDQU|PCMP.STR/.test(row.name) ? rnd(32) : 16 * rnd(3);
-        if (!/m128/.test(row.syntax)) offset.at = rnd(64);
+        if (/^VMOV(AP|DQA|NT)/.test(row.name)) offset.at &= 32;
+        else if (row.vex || !/m128/.test(row.syntax)) offset.at = rnd(64);
+        const gather = /GATHER/.test(row.name) ? index : undefined;
+        if (gather !== undefined) offset.at = 56;
         for (let k = 0; k < o.rounds; k++) {
-          const why = this.#one(rnd, row, offset.at, o);
+          const why = this.#one(rnd, row, offset.at, o, gather);
           result.cases++;
           if (why !== "") {
             result.differences.push(`${row.syntax} [${hex(ours)}]: ${why}`);
@@ -254,7 +249,14 @@ export class SimdFuzz {
     return result;
   }
 
-  #one(rnd: Random, row: TableRow, offset: number, o: FuzzOptions): string {
+  /** @param gather vector register whose elements are small offsets */
+  #one(
+    rnd: Random,
+    row: TableRow,
+    offset: number,
+    o: FuzzOptions,
+    gather: number | undefined,
+  ): string {
     const { view, u8 } = this.native;
     const mmx = /\bmm/.test(row.syntax) || row.name === "EMMS";
     view.setUint16(Fx.FCW, 0x37f, true);
@@ -279,10 +281,28 @@ export class SimdFuzz {
       return w;
     };
     for (let i = 0; i < 32; i++) view.setBigUint64(Fx.XMM + 8 * i, word(), true);
+    for (let i = 0; i < 32; i++) view.setBigUint64(Fx.YMM + 8 * i, word(), true);
     for (let i = 0; i < DATA_BYTES; i += 8) view.setBigUint64(Ctx.DATA + i, word(), true);
-    if (/^PS[LR]|^PCMPESTR/.test(row.name) && rnd(2)) {
+    if (/^VPS(LL|RL|RA)V/.test(row.name) && rnd(2)) {
+      for (const at of [Fx.XMM, Fx.YMM]) {
+        for (let i = 0; i < 64; i++) view.setUint32(at + 4 * i, rnd(35), true);
+        for (let i = 0; i < 32; i++) {
+          if (rnd(2)) view.setBigUint64(at + 8 * i, BigInt(rnd(70)), true);
+        }
+      }
+    } else if (/^V?PS[LR]|^V?PCMPESTR/.test(row.name) && rnd(2)) {
       for (let i = 0; i < 16; i++) view.setBigUint64(Fx.XMM + 16 * i, BigInt(rnd(70)), true);
       for (let i = 0; i < 8; i++) view.setBigUint64(Fx.ST + 16 * i, BigInt(rnd(70)), true);
+    }
+    if (gather !== undefined) {
+      const quads = /GATHERQ/.test(row.name);
+      for (const at of [Fx.XMM + 16 * gather, Fx.YMM + 16 * gather]) {
+        for (let i = 0; i < (quads ? 2 : 4); i++) {
+          const v = rnd(14) - 7;
+          if (quads) view.setBigInt64(at + 8 * i, BigInt(v), true);
+          else view.setInt32(at + 4 * i, v, true);
+        }
+      }
     }
     for (let r = 0; r < 8; r++) {
       const small = rnd(3) === 0 ? BigInt(rnd(40)) : randomWord(rnd);

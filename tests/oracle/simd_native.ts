@@ -1,59 +1,71 @@
 /**
- * The host processor as the oracle of MMX and SSE instructions: runs one instruction between a load
- * of all registers and a dump, through FFI. x86-64 Linux only.
+ * The host processor as the oracle of MMX, SSE and AVX instructions: runs one instruction between a
+ * load of all registers and a dump, through FFI. x86-64 Linux only.
  */
 
-/** Layout of a context. FXSAVE images before and after; registers as 64-bit words in encoding order. */
+/** Layout of a context. XSAVE images before and after; registers as 64-bit words in encoding order. */
 export const Ctx = {
   IN: 0,
-  OUT: 512,
-  GPR_IN: 1024,
-  FLAGS_IN: 1152,
-  GPR_OUT: 1160,
-  FLAGS_OUT: 1288,
+  OUT: 0x340,
+  GPR_IN: 0x680,
+  FLAGS_IN: 0x700,
+  GPR_OUT: 0x708,
+  FLAGS_OUT: 0x788,
   /** Signal that the instruction raised, or 0. */
-  SIGNAL: 1296,
+  SIGNAL: 0x790,
   /** Data that memory operands point into, {@link DATA_BYTES} long. */
   DATA: 2048,
   SIZE: 4096,
 } as const;
 export const DATA_BYTES = 128;
 
-/** Offsets in an FXSAVE image. */
-export const Fx = { FCW: 0, FSW: 2, FTW: 4, MXCSR: 24, ST: 32, XMM: 160 } as const;
+/** Offsets in an XSAVE image; YMM holds the upper halves. */
+export const Fx = { FCW: 0, FSW: 2, FTW: 4, MXCSR: 24, ST: 32, XMM: 160, HEADER: 512, YMM: 576 };
 
-export function hasNative(): boolean {
-  return Deno.build.os === "linux" && Deno.build.arch === "x86_64";
+let flags: ReadonlySet<string> | undefined;
+
+/** The host processor's features by Linux's names; none on another system. */
+export function hostFlags(): ReadonlySet<string> {
+  if (flags) return flags;
+  if (Deno.build.os !== "linux" || Deno.build.arch !== "x86_64") return flags = new Set();
+  const text = Deno.readTextFileSync("/proc/cpuinfo");
+  return flags = new Set(/^flags\s*:(.*)$/m.exec(text)?.[1].trim().split(/\s+/) ?? []);
 }
 
-/** What is around the instruction, as assembled; RDI is the context. */
+export function hasNative(): boolean {
+  return hostFlags().has("xsave");
+}
+
+/** What is around the instruction, as assembled; RDI is the context, RSI the components in use. */
 const BEFORE = [
   "53 55 41 54 41 55 41 56 41 57", // push rbx, rbp, r12-r15
   "49 89 ff", // mov r15, rdi
-  "49 89 a7 20 05 00 00", // mov [r15+1312], rsp
-  "49 0f ae 0f", // fxrstor64 [r15]
-  "41 ff b7 80 04 00 00 9d", // push qword [r15+1152]; popfq
-  "49 8b 87 00 04 00 00 49 8b 8f 08 04 00 00 49 8b 97 10 04 00 00", // mov rax, rcx, rdx
-  "49 8b 9f 18 04 00 00 49 8b af 28 04 00 00 49 8b b7 30 04 00 00", // mov rbx, rbp, rsi
-  "49 8b bf 38 04 00 00", // mov rdi, [r15+1080]
+  "49 89 a7 a0 07 00 00", // mov [r15+7a0h], rsp
+  "49 89 b7 a8 07 00 00", // mov [r15+7a8h], rsi
+  "89 f0 31 d2 49 0f ae 2f", // mov eax, esi; xor edx, edx; xrstor64 [r15]
+  "41 ff b7 00 07 00 00 9d", // push qword [r15+700h]; popfq
+  "49 8b 87 80 06 00 00 49 8b 8f 88 06 00 00 49 8b 97 90 06 00 00", // mov rax, rcx, rdx
+  "49 8b 9f 98 06 00 00 49 8b af a8 06 00 00 49 8b b7 b0 06 00 00", // mov rbx, rbp, rsi
+  "49 8b bf b8 06 00 00", // mov rdi, [r15+6b8h]
 ];
 const SLOT_BYTES = 16;
 const AFTER = [
-  "49 89 87 88 04 00 00 49 89 8f 90 04 00 00 49 89 97 98 04 00 00", // mov [r15+1160]…, rax, rcx, rdx
-  "49 89 9f a0 04 00 00 49 89 af b0 04 00 00 49 89 b7 b8 04 00 00", // rbx, rbp, rsi
-  "49 89 bf c0 04 00 00", // rdi
-  "49 8b a7 20 05 00 00", // mov rsp, [r15+1312]
-  "9c 58 49 89 87 08 05 00 00", // pushfq; pop rax; mov [r15+1288], rax
-  "49 0f ae 87 00 02 00 00", // fxsave64 [r15+512]
+  "49 89 87 08 07 00 00 49 89 8f 10 07 00 00 49 89 97 18 07 00 00", // mov [r15+708h]…, rax, rcx, rdx
+  "49 89 9f 20 07 00 00 49 89 af 30 07 00 00 49 89 b7 38 07 00 00", // rbx, rbp, rsi
+  "49 89 bf 40 07 00 00", // rdi
+  "49 8b a7 a0 07 00 00", // mov rsp, [r15+7a0h]
+  "9c 58 49 89 87 88 07 00 00", // pushfq; pop rax; mov [r15+788h], rax
+  "41 8b 87 a8 07 00 00 31 d2", // mov eax, [r15+7a8h]; xor edx, edx
+  "49 0f ae a7 40 03 00 00", // xsave64 [r15+340h]
   "db e3", // fninit
-  "41 c7 87 18 05 00 00 80 1f 00 00 41 0f ae 97 18 05 00 00", // ldmxcsr 1f80
+  "41 c7 87 98 07 00 00 80 1f 00 00 41 0f ae 97 98 07 00 00", // ldmxcsr 1f80h
   "68 02 02 00 00 9d", // push 202h; popfq
   "41 5f 41 5e 41 5d 41 5c 5d 5b c3", // pop r15-r12, rbp, rbx; ret
 ];
 /** SIGFPE: RDX is the ucontext. Notes the signal in the context (the interrupted R15), goes to AFTER. */
 const HANDLER = [
   "48 8b 42 60", // mov rax, [rdx+96]
-  "48 89 b8 10 05 00 00", // mov [rax+1296], rdi
+  "48 89 b8 90 07 00 00", // mov [rax+790h], rdi
   "48 8d 0d rr rr rr rr", // lea rcx, [rel AFTER]
   "48 89 8a a8 00 00 00", // mov [rdx+168], rcx
   "c3",
@@ -79,7 +91,9 @@ export class NativeSimd {
   readonly #code: Uint8Array;
   readonly #slot: number;
   readonly #old = new Uint8Array(152);
-  readonly #call: { call(ctx: Deno.PointerObject): void };
+  readonly #call: { call(ctx: Deno.PointerObject, components: bigint): void };
+  /** XSAVE components: x87, SSE, and AVX where the host has it. */
+  readonly #components = hostFlags().has("avx") ? 7 : 3;
   readonly #ctx: Deno.PointerObject;
   readonly u8: Uint8Array<ArrayBuffer>;
   readonly view: DataView<ArrayBuffer>;
@@ -112,7 +126,7 @@ export class NativeSimd {
     this.base = at + 4096n;
     this.#ctx = Deno.UnsafePointer.create(this.base)!;
     this.#call = new Deno.UnsafeFnPointer(this.#map as Deno.PointerObject<never>, {
-      parameters: ["pointer"],
+      parameters: ["pointer", "u64"],
       result: "void",
     });
     const act = new DataView(new ArrayBuffer(152));
@@ -129,7 +143,8 @@ export class NativeSimd {
 
   run(): void {
     this.view.setBigUint64(Ctx.SIGNAL, 0n, true);
-    this.#call.call(this.#ctx);
+    this.view.setUint32(Fx.HEADER, this.#components, true);
+    this.#call.call(this.#ctx, BigInt(this.#components));
   }
 
   close(): void {

@@ -2,6 +2,10 @@
 import { moveSemantics } from "./move.ts";
 import { mmxSemantics } from "./mmx.ts";
 import { arithmeticSemantics } from "./arithmetic.ts";
+import { avxMemorySemantics } from "./avx_memory.ts";
+import { avxMoveSemantics } from "./avx_move.ts";
+import { avxPermuteSemantics } from "./avx_permute.ts";
+import { avxSseSemantics } from "./avx_sse.ts";
 import { bitSemantics } from "./bits.ts";
 import { bmiSemantics } from "./bmi.ts";
 import { controlSemantics } from "./control.ts";
@@ -42,5 +46,9 @@ export function allSemantics(): void {
   sse4Semantics();
   sseStringSemantics();
   sseCryptoSemantics();
+  avxSseSemantics();
+  avxMoveSemantics();
+  avxPermuteSemantics();
+  avxMemorySemantics();
   x87Semantics();
 }

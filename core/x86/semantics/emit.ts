@@ -153,7 +153,7 @@ export class Emit {
     this.#setState(STORE_INT[bytes], { slot: -1, offset }, v);
   }
   #setState(op: number, ref: ir.StateRef, v: Expr): void {
-    this.f.guest(G.SET_STATE, [v], { op, slot: ref.slot, offset: ref.offset });
+    this.f.guest(G.SET_STATE, [v], { op, ...ref } satisfies ir.StateStore);
   }
 
   /** General register `n`, zero-extended into an i32 (8 to 32 bits; 8 is the low byte) or an i64. */

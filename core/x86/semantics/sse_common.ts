@@ -116,12 +116,13 @@ export function low32(v: I32): V128 {
   return ZERO.withLane("i32x4", 0, v);
 }
 
-/** Writes an XMM register that is no operand of the encoding. */
-export function setXmm(e: Emit, n: number, v: V128): void {
+/** Writes 16 bytes of vector register `n`, from its byte `at`, that is no operand of the encoding. */
+export function setXmm(e: Emit, n: number, v: V128, at = 0): void {
+  const offset = S.XMM + S.XMM_SIZE * n + at;
   e.f.guest(
     G.SET_STATE,
     [v],
-    { op: opcode("v128.store"), slot: -1, offset: S.XMM + S.XMM_SIZE * n } satisfies StateStore,
+    { op: opcode("v128.store"), slot: -1, offset } satisfies StateStore,
   );
 }
 

@@ -86,7 +86,7 @@ export function rowForms(row: TableRow, bits: Bits): RowForm[] {
       if (row.w !== 0) sizes.add(64);
     }
   }
-  if (bits === 64 && row.w < 0 && !row.vex && row.operandSpecs.some(widensWithW)) sizes.add(64);
+  if (bits === 64 && row.w < 0 && row.operandSpecs.some(widensWithW)) sizes.add(64);
   return kinds.flatMap((k) => [...sizes].map((opSize): RowForm => ({ opSize, rm: k })));
 }
 
@@ -215,6 +215,7 @@ export function encode(request: EncodeRequest): Uint8Array {
     out.push(0x67);
   }
   if (row.vex) {
+    if (row.w < 0 && bits === 64 && opSize === 64) rex |= 8;
     const l = row.l >= 0 ? row.l : request.vectorBits === 256 ? 1 : 0;
     const pp = [0, 0, 1, 2, 3][row.prefix] ?? 0;
     const map = escapes[row.map][0];

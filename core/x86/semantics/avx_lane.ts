@@ -1,0 +1,158 @@
+/**
+ * VEX forms of SSE instructions. Nothing is written twice: the SSE semantics run once for each 128-bit
+ * lane on a view of the instruction in which operand 0 is the first source. What they write to it is
+ * kept, and goes to the destination when all lanes are done and no exception is left to come.
+ */
+import { type AnyInt, I32, type I64, type V128 } from "../../wasm/expr.ts";
+import type { ImmOperand, Insn, Operand } from "../insn.ts";
+import { Mode } from "../state.ts";
+import { avx, loadLanes } from "./avx_common.ts";
+import { type Bits, Emit, immediateMatters, semanticsOf, type Slots } from "./emit.ts";
+import { finish } from "./sse_float.ts";
+import { low32, low64, ZERO } from "./sse_common.ts";
+
+/** How a VEX form follows from the SSE one. */
+export interface Derivation {
+  /** Operands are destination, first source, second source. */
+  readonly nds?: boolean;
+  /** Bytes of the (second) source that belong to one lane: default 16; 0 when all lanes share it. */
+  readonly stride?: number;
+  /** Lanes give 64 bits each, which stand together in the low lane of the result. */
+  readonly narrow?: boolean;
+  /** Bits by which the upper lane's immediate is shifted. */
+  readonly immediateBits?: number;
+  /** Emitted behind the SSE semantics. */
+  readonly after?: (e: Emit) => void;
+}
+
+/** Bytes `n`… of a vector, zeros above. */
+function bytesFrom(v: V128, n: number): V128 {
+  return n === 0
+    ? v
+    : v.shuffle(ZERO, Array.from({ length: 16 }, (_, i) => i + n < 16 ? i + n : 16));
+}
+
+/** An instruction as the semantics of one lane see it. */
+class Lane extends Emit {
+  /** What the lane's semantics have written to the vector destination. */
+  result: V128 | undefined;
+
+  /**
+   * @param lane 0 or 1
+   * @param stride see {@link Derivation}
+   * @param memory vector memory operand, already read, by operand number
+   */
+  constructor(
+    outer: Emit,
+    view: Insn,
+    slots: Slots,
+    readonly lane: number,
+    readonly stride: number,
+    readonly memory: ReadonlyMap<number, readonly V128[]>,
+  ) {
+    super(outer.f, view, outer.mode & ~(Mode.SSE_UD | Mode.SSE_NM | Mode.FPU_TRAP), slots);
+    this.fpExceptions = outer.fpExceptions;
+  }
+
+  /** Where the lane's part of vector register operand n begins. */
+  #at(n: number): number {
+    return this.lane * (n === 1 ? this.stride : 16);
+  }
+  #memory(n: number): V128 | undefined {
+    const v = this.memory.get(n);
+    if (v === undefined) return undefined;
+    const at = this.#at(n);
+    return this.let(bytesFrom(v[at >> 4], at & 15));
+  }
+
+  override rdV(n: number): V128 {
+    const o = this.operands[n];
+    return o.kind === "mem" ? this.#memory(n) ?? super.rdV(n) : this.rdPart(n, this.#at(n), 16);
+  }
+  override rdLow<B extends 4 | 8>(n: number, bytes: B): B extends 8 ? I64 : I32 {
+    if (this.operands[n].kind === "xmm") {
+      return this.rdPart(n, this.#at(n), bytes) as B extends 8 ? I64 : I32;
+    }
+    const v = this.#memory(n);
+    if (v === undefined) return super.rdLow(n, bytes);
+    return this.let(bytes === 8 ? v.lane64(0) : v.lane32(0)) as B extends 8 ? I64 : I32;
+  }
+  override rd(n: number, bits: Bits = this.size(n)): AnyInt {
+    const v = bits === 16 ? this.#memory(n) : undefined;
+    return v === undefined ? super.rd(n, bits) : this.let(v.lane32(0, "i16x8"));
+  }
+  override wrV(n: number, v: V128): void {
+    if (this.isMem(n)) super.wrV(n, v);
+    else this.result = this.let(v);
+  }
+  override wrLow(n: number, v: AnyInt, bytes: 4 | 8): void {
+    if (this.isMem(n)) super.wrLow(n, v, bytes);
+    else {
+      const shape = bytes === 8 ? "i64x2" : "i32x4";
+      this.result = this.let(this.rdV(0).withLane(shape, 0, v));
+    }
+  }
+}
+
+const isVector = (o: Operand): boolean => o.kind === "xmm" || o.kind === "mem";
+
+/** A source in memory, read once for all lanes; smaller ones too when there are two lanes. */
+function readMemory(e: Emit, n: number, lanes: number): V128[] | undefined {
+  const bits = e.operands[n].size;
+  if (bits >= 128) return loadLanes(e, n);
+  if (lanes === 1) return undefined;
+  return [e.let(bits === 64 ? low64(e.rdLow(n, 8)) : low32(e.rdLow(n, 4)))];
+}
+
+/** Emits `body`, the semantics of an SSE instruction, for each lane of a VEX one. */
+function emitLanes(e: Emit, body: (e: Emit) => void, d: Derivation): void {
+  const nds = d.nds === true && e.operands.length > 2;
+  const from = nds ? e.operands.map((_, n) => n).slice(1) : e.operands.map((_, n) => n);
+  const lanes = e.operands.some((o) => isVector(o) && o.size === 256) ? 2 : 1;
+  const memory = new Map<number, readonly V128[]>();
+  if (from.length > 1 && e.isMem(from[1])) {
+    const v = readMemory(e, from[1], lanes);
+    if (v) memory.set(1, v);
+  }
+  const slots: Slots = { ...e.slots, operand: from.map((n) => e.slots.operand[n]) };
+  if (lanes === 2) {
+    e.fpExceptions = e.local("i32");
+    e.fpExceptions.set(I32.of(0));
+  }
+  const results: V128[] = [];
+  for (let l = 0; l < lanes; l++) {
+    const operands = from.map((n) => {
+      const o = e.operands[n];
+      return o.kind === "imm" ? laneImmediate(o, l * (d.immediateBits ?? 0)) : o;
+    });
+    const lane = new Lane(e, { ...e.i, operands }, slots, l, d.stride ?? 16, memory);
+    body(lane);
+    if (lane.result) results.push(lane.result);
+  }
+  if (e.fpExceptions) {
+    const met = e.fpExceptions.get();
+    e.fpExceptions = undefined;
+    e.f.if(met, () => finish(e));
+  }
+  d.after?.(e);
+  if (results.length === 0) return;
+  const [low, high] = results;
+  if (d.narrow && lanes === 2) {
+    const both = [0, 1, 2, 3, 4, 5, 6, 7, 16, 17, 18, 19, 20, 21, 22, 23];
+    e.wrPart(0, 0, e.let(low.shuffle(high, both)), 16);
+  } else e.wrPart(0, 0, low, 16);
+  e.wrPart(0, 16, d.narrow ? ZERO : high ?? ZERO, 16);
+}
+
+function laneImmediate(o: ImmOperand, shift: number): ImmOperand {
+  return shift === 0 ? o : { ...o, value: (o.value & 0xff) >> shift };
+}
+
+/** Defines the VEX form of the SSE instruction `name`: `V` and the same name. */
+export function derive(name: string, d: Derivation = {}): void {
+  avx(`V${name}`, (e) => {
+    const body = semanticsOf(name);
+    if (body === undefined) throw new Error(`no semantics of ${name}`);
+    emitLanes(e, body, d);
+  }, { byImmediate: immediateMatters(name) });
+}
