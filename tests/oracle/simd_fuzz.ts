@@ -6,13 +6,14 @@
  *
  * MODE: `32` or `64` for one mode of the CPU only, `u` for unmasked exceptions.
  */
-import type { MemOperand } from "../../core/x86/insn.ts";
+import type { MemOperand, Operand } from "../../core/x86/insn.ts";
 import { encode, type EncodeRequest, rowForms } from "../../core/x86/table/encode.ts";
 import type { TableRow } from "../../core/x86/table/row.ts";
 import { type Random, random, sample } from "../../core/x86/table/sample.ts";
 import { opcodeTable } from "../../core/x86/table/table.ts";
 import { semanticsOf } from "../../core/x86/semantics/emit.ts";
 import { SimdBed } from "./simd_bed.ts";
+import { cancel, smallIndices } from "./simd_inputs.ts";
 import { Ctx, DATA_BYTES, Fx, hostFlags, NativeSimd } from "./simd_native.ts";
 
 /** CPUID features whose rows are tested; a host without one would stop with SIGILL. */
@@ -234,10 +235,9 @@ export class SimdFuzz {
         offset.at = /MASKMOV|MOVU|MOVDQU|LDDQU|PCMP.STR/.test(row.name) ? rnd(32) : 16 * rnd(3);
         if (/^VMOV(AP|DQA|NT)/.test(row.name)) offset.at &= 32;
         else if (row.vex || !/m128/.test(row.syntax)) offset.at = rnd(64);
-        const gather = /GATHER/.test(row.name) ? index : undefined;
-        if (gather !== undefined) offset.at = 56;
+        if (/GATHER/.test(row.name)) offset.at = 56;
         for (let k = 0; k < o.rounds; k++) {
-          const why = this.#one(rnd, row, offset.at, o, gather);
+          const why = this.#one(rnd, row, offset.at, o, request.operands ?? []);
           result.cases++;
           if (why !== "") {
             result.differences.push(`${row.syntax} [${hex(ours)}]: ${why}`);
@@ -249,13 +249,12 @@ export class SimdFuzz {
     return result;
   }
 
-  /** @param gather vector register whose elements are small offsets */
   #one(
     rnd: Random,
     row: TableRow,
     offset: number,
     o: FuzzOptions,
-    gather: number | undefined,
+    operands: readonly (Operand | undefined)[],
   ): string {
     const { view, u8 } = this.native;
     const mmx = /\bmm/.test(row.syntax) || row.name === "EMMS";
@@ -294,16 +293,9 @@ export class SimdFuzz {
       for (let i = 0; i < 16; i++) view.setBigUint64(Fx.XMM + 16 * i, BigInt(rnd(70)), true);
       for (let i = 0; i < 8; i++) view.setBigUint64(Fx.ST + 16 * i, BigInt(rnd(70)), true);
     }
-    if (gather !== undefined) {
-      const quads = /GATHERQ/.test(row.name);
-      for (const at of [Fx.XMM + 16 * gather, Fx.YMM + 16 * gather]) {
-        for (let i = 0; i < (quads ? 2 : 4); i++) {
-          const v = rnd(14) - 7;
-          if (quads) view.setBigInt64(at + 8 * i, BigInt(v), true);
-          else view.setInt32(at + 4 * i, v, true);
-        }
-      }
-    }
+    const memory = operands.find((x): x is MemOperand => x?.kind === "mem");
+    if (/GATHER/.test(row.name)) smallIndices(view, rnd, memory!.index, /GATHERQ/.test(row.name));
+    if (row.cpuid === "fma" && rnd(2)) cancel(view, rnd, operands, /D$/.test(row.name), offset);
     for (let r = 0; r < 8; r++) {
       const small = rnd(3) === 0 ? BigInt(rnd(40)) : randomWord(rnd);
       view.setBigUint64(Ctx.GPR_IN + 8 * r, small, true);
@@ -319,12 +311,12 @@ export class SimdFuzz {
     view.setBigUint64(Ctx.FLAGS_IN, BigInt(rnd(4096) & 0x8d5 | 0x202), true);
     this.bed.load(view, pointers);
     const before = () => {
-      const operands = [0, 1, 2, 3, 4, 5, 6, 7].map((i) =>
+      const registers = [0, 1, 2, 3, 4, 5, 6, 7].map((i) =>
         `X${i} ${view.getBigUint64(Fx.XMM + 16 * i + 8, true).toString(16)}:${
           view.getBigUint64(Fx.XMM + 16 * i, true).toString(16)
         }`
       );
-      return `MXCSR ${mxcsr.toString(16)} ${operands.join(" ")} mem ${data}`;
+      return `MXCSR ${mxcsr.toString(16)} ${registers.join(" ")} mem ${data}`;
     };
     const data = hex(u8.subarray(Ctx.DATA + offset, Ctx.DATA + offset + 16));
     this.native.run();

@@ -2,6 +2,7 @@
 import { moveSemantics } from "./move.ts";
 import { mmxSemantics } from "./mmx.ts";
 import { arithmeticSemantics } from "./arithmetic.ts";
+import { avxFmaSemantics } from "./avx_fma.ts";
 import { avxMemorySemantics } from "./avx_memory.ts";
 import { avxMoveSemantics } from "./avx_move.ts";
 import { avxPermuteSemantics } from "./avx_permute.ts";
@@ -50,5 +51,6 @@ export function allSemantics(): void {
   avxMoveSemantics();
   avxPermuteSemantics();
   avxMemorySemantics();
+  avxFmaSemantics();
   x87Semantics();
 }
