@@ -5,6 +5,7 @@
  */
 import type { DeviceOptions, DriveOptions } from "./config.ts";
 import { EarlyExit, fail, type OptionsHost, report } from "./host.ts";
+import { UserError } from "../errors.ts";
 import { parseBool, parseInt64, parseSize, parseUint64 } from "./numbers.ts";
 import { isHelp, type Opts } from "./qemu_opts.ts";
 
@@ -24,7 +25,8 @@ type PropType =
   | "OnOffAuto"
   | "BlockdevOnError"
   | "BiosAtaTranslation"
-  | "FdcDriveType";
+  | "FdcDriveType"
+  | "LostTickPolicy";
 
 interface Prop {
   type: PropType;
@@ -279,7 +281,10 @@ const BOARD_TYPES: DeviceType[] = [
       : name === "PIIX3" || name === "i440FX"
       ? PCI
       : name === "mc146818rtc"
-      ? { base_year: { type: "int32", preset: 1980 }, lost_tick_policy: { type: "str" } }
+      ? {
+        base_year: { type: "int32", preset: 1980 },
+        lost_tick_policy: { type: "LostTickPolicy", preset: "discard" },
+      }
       : name === "hpet"
       ? { timers: { type: "uint8", preset: 3 }, msi: { type: "bool", preset: false } }
       : {},
@@ -415,6 +420,7 @@ const ENUMS: Partial<Record<PropType, readonly string[]>> = {
   BlockdevOnError: ["report", "ignore", "enospc", "stop", "auto"],
   BiosAtaTranslation: ["auto", "none", "lba", "large", "rechs"],
   FdcDriveType: ["144", "288", "120", "none", "auto"],
+  LostTickPolicy: ["discard", "delay", "merge", "slew"],
 };
 
 const RANGES: Partial<Record<PropType, [bigint, bigint, string]>> = {
@@ -463,6 +469,22 @@ function checkProp(
     if (!context.drives.some((d) => d.id === value)) {
       fail(loc, `Property '${type.name}.${name}' can't find value '${value}'`);
     }
+  }
+}
+
+/** Checks a `-global` for a part of the board, whose value counts for sure. Throws UserError. */
+export function checkGlobal(type: DeviceType, property: string, value: string): void {
+  const prefix = `can't apply global ${type.name}.${property}=${value}`;
+  const prop = Object.hasOwn(type.props, property) ? type.props[property] : undefined;
+  if (!prop) fail("", `${prefix}: Property '${type.name}.${property}' not found`);
+  try {
+    checkProp(type, property, prop.type, value, "", { chardevs: new Set(), drives: [] });
+  } catch (e) {
+    if (!(e instanceof UserError)) throw e;
+    const integer = prop.type === "int32" ? "int64" : "uint64";
+    throw new UserError(
+      `${prefix}: ${e.message.replace(/expects integer$/, `expects ${integer}`)}`,
+    );
   }
 }
 

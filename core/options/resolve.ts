@@ -11,7 +11,7 @@ import { resolveAccelerators } from "./accelerators.ts";
 import type { CommandLine } from "./command_line.ts";
 import type { MachineConfig, MonitorOptions } from "./config.ts";
 import { checkCpu } from "./cpus.ts";
-import { answerDeviceHelp, findDeviceType, resolveDevice } from "./devices.ts";
+import { answerDeviceHelp, checkGlobal, findDeviceType, resolveDevice } from "./devices.ts";
 import { addDrive, applySnapshot, checkIdeMedia, checkOrphans, DriveTable } from "./drives.ts";
 import { EarlyExit, fail, report, warn } from "./host.ts";
 import { type Keyval, mergeKeyval } from "./keyval.ts";
@@ -437,13 +437,7 @@ function resolveGlobals(c: CommandLine): MachineConfig["globals"] {
     const type = findDeviceType(driver);
     if (!type && !/-cpu$/.test(driver)) {
       warn(c.host, "", `global ${driver}.${property} has invalid class name`);
-    } else if (type && !type.pluggable && !Object.hasOwn(type.props, property)) {
-      fail(
-        "",
-        `can't apply global ${driver}.${property}=${value}: ` +
-          `Property '${driver}.${property}' not found`,
-      );
-    }
+    } else if (type && !type.pluggable) checkGlobal(type, property, value);
     return { driver, property, value, used: false };
   });
 }

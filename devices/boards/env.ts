@@ -24,6 +24,8 @@ export interface MachineEnv {
   requestShutdown(reason: ShutdownReason): void;
   /** ACPI S3: the machine stops until it is woken. */
   requestSuspend(): void;
+  /** Ends ACPI S3; does nothing in another state. */
+  wakeup?(cause: "power-button" | "rtc" | "other"): void;
   /** Ends the process with `status` (`isa-debug-exit`). */
   exit(status: number): void;
   /** pvpanic: the guest's kernel has crashed. */

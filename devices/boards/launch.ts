@@ -11,7 +11,7 @@ import { SwitchAccelerator } from "../../core/kvm/switch.ts";
 import { Machine } from "../../core/machine.ts";
 import { GuestMemory } from "../../core/memory/guest_memory.ts";
 import type { MonitorTarget } from "../../core/monitor/target.ts";
-import type { MachineConfig } from "../../core/options/config.ts";
+import type { GlobalProperty, MachineConfig } from "../../core/options/config.ts";
 import {
   loadDataFile,
   loadFirmware,
@@ -145,7 +145,7 @@ function build(
     parallels: config.parallels.map((id) => chardevs.get(id)),
     drives,
     devices: config.devices,
-    globals: config.globals,
+    globals: [...rtcGlobals(config), ...config.globals],
     chardev: (id) => chardevs.get(id),
     drive: (id) => blocks.find(id),
     boot: config.boot,
@@ -183,6 +183,8 @@ function build(
   machine.useAccelerator(accelerator, irqchip);
   const board = createPc(pc, machine);
   machine.onReset = () => board.reset();
+  machine.onSuspend = () => board.suspended();
+  machine.onWakeup = (cause) => board.wake(cause);
   machine.onPowerButton = () => board.powerButton();
   machine.onInternalError = (vcpu, message) => {
     if (accelerator.name !== "kvm") message = `CPU ${vcpu.index}: internal error: ${message}\n`;
@@ -258,6 +260,12 @@ function openAccelerator(
     warn(`warning: ${message.split("\n")[0]}: the machine goes on under tcg`);
   });
   return { accelerator, usesTcg: true, irqchip, resolve };
+}
+
+/** `-rtc driftfix=`, which is a property of the clock by another name. */
+function rtcGlobals({ rtc }: MachineConfig): GlobalProperty[] {
+  const [driver, property] = ["mc146818rtc", "lost_tick_policy"];
+  return rtc.driftfix === "none" ? [] : [{ driver, property, value: rtc.driftfix, used: false }];
 }
 
 function rtcEpoch(config: MachineConfig): number {

@@ -43,6 +43,8 @@ import { PcSlots } from "./pc_plug.ts";
 export const PC_MAX_LOW_RAM = 0xe0000000;
 const PC_ROM_SIZE = 0x20000;
 const DEFAULT_BOOT_ORDER = "cad";
+/** CMOS byte that tells firmware why it starts, and its value for a resume from S3. */
+const SHUTDOWN_STATUS = 0x0f, SHUTDOWN_RESUME = 0xfe;
 
 /** Guest-visible storage a configuration takes, for the size of {@link MachineEnv.memory}. */
 export function pcMemoryBytes(c: PcConfig): number {
@@ -190,12 +192,19 @@ export class PcBoard {
       mem.map(this.hpet.region, 0xfed00000);
       this.root.add(this.node("hpet")).details = () => ["mmio 00000000fed00000/0000000000000400"];
     }
+    const rtcNode = this.isaNode.add(this.node("mc146818rtc"));
+    const lostTicks = rtcNode.text("lost_tick_policy");
+    if (lostTicks === "delay" || lostTicks === "merge") {
+      throw new UserError("Invalid lost tick policy.");
+    }
     this.rtc = this.#keep(
       "mc146818rtc",
-      new Mc146818(clock, this.hpet?.legacyInput("rtc") ?? this.irqs.line(8)),
+      new Mc146818(clock, this.hpet?.legacyInput("rtc") ?? this.irqs.line(8), {
+        slew: lostTicks === "slew",
+      }),
     );
+    this.rtc.onAlarm = () => env.wakeup?.("rtc");
     io.map(this.rtc.ports, 0x70);
-    this.isaNode.add(this.node("mc146818rtc"));
     const ownPit = env.vm.irqchip?.mode !== "on";
     this.pit = this.#keep(
       "isa-pit",
@@ -446,7 +455,12 @@ export class PcBoard {
     this.pm.powerButton();
   }
 
-  /** Ends ACPI S3: the PM shows the cause; the caller resets the processors and runs them. */
+  /** The machine has entered S3: firmware that starts next is to resume (CMOS shutdown status). */
+  suspended(): void {
+    this.rtc.setCmos(SHUTDOWN_STATUS, SHUTDOWN_RESUME);
+  }
+
+  /** Ends ACPI S3: the PM shows the cause; the caller has reset everything and runs the processors. */
   wake(cause: "power-button" | "rtc" | "other"): void {
     this.pm.pm.wake(cause);
   }

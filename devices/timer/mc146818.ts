@@ -41,6 +41,8 @@ const PM = 0x80, DONT_CARE = 0xc0;
 const UIP_NS = 2_228_000;
 /** Wall time that runs this far (ms) from virtual time has jumped: the machine was paused. */
 const JUMP_MS = 100;
+/** Missed interrupts that one tick of the divider may bring back: no more often is a guest held up. */
+const REINJECT_PER_TICK = 20;
 
 export interface RtcState {
   cmos: Uint8Array;
@@ -59,6 +61,15 @@ export interface RtcState {
   ticks: number;
   /** Day of the week as the guest has set it, minus the calendar's (0–6). */
   weekdayShift: number;
+  /** Periodic interrupts the guest was too late for and is still to get (`lost_tick_policy=slew`). */
+  coalesced: number;
+  /** Interrupts given again since the last tick of the divider. */
+  reinjected: number;
+}
+
+export interface RtcOptions {
+  /** Whether a guest that reads register C too late gets the periodic interrupts it missed. */
+  readonly slew?: boolean;
 }
 
 export class Mc146818 implements Device {
@@ -74,12 +85,17 @@ export class Mc146818 implements Device {
   onNmiMask: (masked: boolean) => void = () => {};
   /** Told, after the guest has set the time, how far (s) it is from the clock's: QMP RTC_CHANGE. */
   onTimeSet: (offset: number) => void = () => {};
+  /** Told when the alarm interrupts, which also wakes a machine from S3. */
+  onAlarm: () => void = () => {};
   readonly #clock: Clock;
   readonly #irq: IrqLine;
   readonly #timer: Timer;
 
+  readonly #slew: boolean;
+
   /** @param irq IRQ 8 */
-  constructor(clock: Clock, irq: IrqLine) {
+  constructor(clock: Clock, irq: IrqLine, options: RtcOptions = {}) {
+    this.#slew = options.slew ?? false;
     this.#clock = clock;
     this.#irq = irq;
     this.#timer = clock.timer(() => this.#settle());
@@ -99,6 +115,8 @@ export class Mc146818 implements Device {
       dividerNs: baseNs,
       ticks: 0,
       weekdayShift: 0,
+      coalesced: 0,
+      reinjected: 0,
     };
     this.state.ticks = this.#ticksNow();
   }
@@ -110,6 +128,7 @@ export class Mc146818 implements Device {
     cmos[RtcReg.B] &= ~(PIE | AIE | UIE | SQWE);
     cmos[RtcReg.C] = 0;
     this.state.index = 0;
+    this.state.coalesced = 0;
     this.#update();
   }
 
@@ -164,6 +183,7 @@ export class Mc146818 implements Device {
         const flags = cmos[index];
         cmos[index] = 0;
         this.#irq.set(false);
+        this.#reinject();
         return flags;
       }
     }
@@ -202,6 +222,7 @@ export class Mc146818 implements Device {
     const s = this.state, { cmos } = s;
     if (index === RtcReg.A) value &= ~UIP;
     else if (value & SET) value &= ~UIE;
+    const period = this.#period;
     const was = this.#running, divided = (cmos[RtcReg.A] & DV) === DV_NORMAL;
     if (was) this.#encodeTime();
     cmos[index] = value;
@@ -215,6 +236,9 @@ export class Mc146818 implements Device {
       this.#setTime(this.#decodeTime());
     }
     s.ticks = this.#ticksNow();
+    // What is owed is time: at another rate it is another number of interrupts.
+    const rate = this.#period;
+    s.coalesced = rate === 0 ? 0 : Math.floor(s.coalesced * period / rate);
   }
 
   // --- time of day
@@ -322,13 +346,31 @@ export class Mc146818 implements Device {
       const second = this.#secondNow();
       if (second !== s.updated) {
         cmos[RtcReg.C] |= UF;
-        if (this.#alarmWithin(s.updated, second)) cmos[RtcReg.C] |= AF;
+        const alarm = this.#alarmWithin(s.updated, second);
+        if (alarm) cmos[RtcReg.C] |= AF;
         s.updated = second;
+        if (alarm && cmos[RtcReg.B] & AIE) this.onAlarm();
       }
     }
     const ticks = this.#ticksNow();
-    if (ticks > s.ticks) cmos[RtcReg.C] |= PF;
+    if (ticks > s.ticks) {
+      if (this.#slew && cmos[RtcReg.B] & PIE) {
+        s.coalesced += ticks - s.ticks - (cmos[RtcReg.C] & PF ? 0 : 1);
+      }
+      s.reinjected = 0;
+      cmos[RtcReg.C] |= PF;
+    }
     s.ticks = ticks;
+    this.#update();
+  }
+
+  /** After an acknowledgement: the next of the interrupts that were missed. */
+  #reinject(): void {
+    const s = this.state, { cmos } = s;
+    if (s.coalesced === 0 || !(cmos[RtcReg.B] & PIE) || s.reinjected >= REINJECT_PER_TICK) return;
+    s.coalesced--;
+    s.reinjected++;
+    cmos[RtcReg.C] |= PF;
     this.#update();
   }
 

@@ -3,7 +3,7 @@ import { ManualClock } from "../../core/clock.ts";
 import { readOps, writeOps } from "../../core/memory/address_space.ts";
 import { Mc146818 } from "./mc146818.ts";
 
-function setup(at = Date.UTC(2023, 11, 31, 23, 59, 58)) {
+function setup(at = Date.UTC(2023, 11, 31, 23, 59, 58), slew = false) {
   const clock = new ManualClock(at);
   let irq = false, rises = 0;
   const rtc = new Mc146818(clock, {
@@ -11,7 +11,7 @@ function setup(at = Date.UTC(2023, 11, 31, 23, 59, 58)) {
       if (l && !irq) rises++;
       irq = l;
     },
-  });
+  }, { slew });
   const get = (reg: number) => {
     writeOps(rtc.ports.ops, 0, 1, reg);
     return readOps(rtc.ports.ops, 1, 1);
@@ -154,6 +154,43 @@ Deno.test("rtc: periodic rates of table 5", () => {
     const expected = hz[rs] * 61_034.5e-6;
     assert(Math.abs(rises() - before - expected) <= 1, `RS ${rs}: ${rises()} of ${expected}`);
   }
+});
+
+Deno.test("rtc: lost_tick_policy=slew brings missed ticks back as they are acknowledged", () => {
+  for (const slew of [false, true]) {
+    const { get, set, ms, rises } = setup(0, slew);
+    set(0x0a, 0x26); // 1024 Hz
+    set(0x0b, 0x42);
+    get(0x0c);
+    ms(10); // ten ticks, none read
+    assertEquals(rises(), 1);
+    for (let i = 0; i < 30; i++) get(0x0c);
+    assertEquals(rises(), slew ? 10 : 1);
+  }
+});
+
+Deno.test("rtc: slewing brings back 20 interrupts a tick, and converts what it owes", () => {
+  const { get, set, ms, rises } = setup(0, true);
+  set(0x0a, 0x26);
+  set(0x0b, 0x42);
+  get(0x0c);
+  ms(100); // 102 ticks, 101 of them missed
+  for (let i = 0; i < 50; i++) get(0x0c);
+  assertEquals(rises(), 21);
+  set(0x0a, 0x27); // 512 Hz: 81 missed become 40
+  ms(2);
+  for (let i = 0; i < 50; i++) get(0x0c);
+  ms(2);
+  for (let i = 0; i < 50; i++) get(0x0c);
+  ms(2);
+  for (let i = 0; i < 50; i++) get(0x0c);
+  assertEquals(rises(), 21 + 3 + 40);
+  set(0x0b, 0x02);
+  set(0x0b, 0x42);
+  ms(2);
+  get(0x0c);
+  get(0x0c);
+  assertEquals(rises(), 21 + 3 + 40 + 1, "and then as usual");
 });
 
 Deno.test("rtc: enabling an interrupt whose flag is up raises the line", () => {
