@@ -24,6 +24,8 @@ export interface IdeDma {
 export interface IdePort {
   /** The device's interrupt pending state has changed. */
   updateIrq(): void;
+  /** A command has ended without an interrupt. */
+  idle?(): void;
   readonly dma: IdeDma | undefined;
 }
 
@@ -118,6 +120,11 @@ export abstract class AtaDevice<S extends AtaState = AtaState> {
 
   /** Runs a command code (never while BSY, except DEVICE RESET). */
   abstract command(code: number): void;
+  /** A controller that has moved `buffer[pos..end]` by itself, and set `pos`, goes on here. */
+  transferred(): void {
+    this.pioDone();
+  }
+
   /** The data register has moved `buffer[0..end]`. */
   protected abstract pioDone(): void;
   /** The bus master is ready for the waiting DMA command. */
@@ -207,6 +214,7 @@ export abstract class AtaDevice<S extends AtaState = AtaState> {
     s.phase = "idle";
     s.pos = s.end = 0;
     if (irq) this.raiseIrq();
+    else this.port.idle?.();
   }
 
   /** Ends a command with an error. */

@@ -37,6 +37,8 @@ export interface AtaDiskOptions extends AtaDeviceOptions {
   readonly geometry?: Geometry;
   /** QOM path for `info block`. */
   readonly path?: string;
+  /** Queued commands it takes at a time, for a Serial ATA port; default 0. */
+  readonly queueDepth?: number;
 }
 
 export class AtaDisk extends AtaDevice<DiskState> {
@@ -80,6 +82,7 @@ export class AtaDisk extends AtaDevice<DiskState> {
       wwn: options.wwn ?? 0n,
       geometry,
       sectors: Math.floor(medium.size / SECTOR),
+      queueDepth: options.queueDepth,
     };
   }
 

@@ -14,6 +14,8 @@ export interface DiskIdentity {
   readonly geometry: Geometry;
   /** Total sectors. */
   readonly sectors: number;
+  /** Queued commands the device takes at a time (Serial ATA), 0 for none. */
+  readonly queueDepth?: number;
 }
 
 export interface DiskSettings extends AtaState {
@@ -63,6 +65,10 @@ export function identifyDisk(into: Uint8Array, id: DiskIdentity, s: DiskSettings
   w(64, 0x03); // PIO 3 and 4
   for (let i = 65; i <= 68; i++) w(i, 120); // cycle times in ns
   w(69, 0x4000); // reads after TRIM are deterministic
+  if (id.queueDepth) {
+    w(75, id.queueDepth - 1);
+    w(76, 0x0100); // native command queuing
+  }
   w(80, 0x00f0); // ATA/ATAPI-4 to 7
   w(81, 0x0016); // ATA/ATAPI-5 T13 1321D revision 1
   w(82, 0x4021); // NOP, write cache, SMART
