@@ -8,6 +8,8 @@ import { type Cpu, GuestFault, type Lin, type LinearMemory } from "../x86/cpu.ts
 import { Seg } from "../x86/insn.ts";
 import * as S from "../x86/state.ts";
 import { Vec } from "../x86/state.ts";
+import { debugTrap } from "../x86/debug.ts";
+import { RunAlone, type WatchList } from "./debug.ts";
 import { ACCESS } from "./lower.ts";
 import { Page, type PhysMap } from "./physmap.ts";
 
@@ -45,6 +47,14 @@ export class Mmu implements LinearMemory {
   readonly #used: Uint16Array<SharedArrayBuffer>;
   /** Numbers of the supervisor's TLB entries made for user pages while AC overrode SMAP. */
   readonly #userPages: Uint16Array<SharedArrayBuffer>;
+
+  /** Data breakpoints; looked at only while {@link S.WATCHED} says that there are any. */
+  watches: WatchList | undefined;
+  /**
+   * A debug trap can follow what is running now. Otherwise an access that meets a data breakpoint
+   * throws {@link RunAlone}.
+   */
+  alone = true;
 
   /** Counts device register accesses. */
   onMmio: () => void = () => {};
@@ -177,7 +187,8 @@ export class Mmu implements LinearMemory {
     if (i32[e + 7] === -1) this.#used[i32[S.TLB_COUNT >> 2]++] = n;
     if (w.flags & (S.TLB_FLAGS.LARGE | S.TLB_FLAGS.HUGE)) this.#noteLarge(lo);
     if (w.flags & S.TLB_FLAGS.HUGE) i32[S.TLB_HUGE_USED >> 2] = 1;
-    const slow = word === 0 ? S.TLB_SLOW : 0;
+    const watched = kind !== "exec" && i32[S.WATCHED >> 2] !== 0 && this.watches!.covers(lo, hi);
+    const slow = word === 0 || watched ? S.TLB_SLOW : 0;
     const slowWrite = word & Page.READONLY ? S.TLB_SLOW : word & Page.CODE ? S.TLB_CODE : slow;
     if (w.smap && w.read) {
       const count = i32[S.SMAP_PAGES >> 2];
@@ -309,7 +320,7 @@ export class Mmu implements LinearMemory {
         } else {
           us = us && (elo & 4) !== 0;
           rw = rw && (elo & 2) !== 0;
-          nx = nx || ehi < 0;
+          nx = nx || (ehi & 0x80000000) !== 0;
         }
         const large = (elo & 0x80) !== 0 &&
           (level === 2 || (level === 3 && cpu.lma && cpu.env.model.has("pdpe1gb")));
@@ -441,10 +452,11 @@ export class Mmu implements LinearMemory {
     const kind: AccessKind = write ? "write" : "read";
     const inPage = 4096 - (lo & 0xfff);
     const p = this.#pending;
+    const watched = this.cpu.i32[S.WATCHED >> 2] !== 0 && this.#watch(lo, hi, access, kind, user);
     if (bytes <= inPage) {
       const phys = this.translate(lo, hi, kind, user);
       const word = this.map.lookup(phys), host = (word & ~0xfff) + (lo & 0xfff);
-      if (word !== 0 && !(write && word & Page.READONLY)) {
+      if (word !== 0 && !watched && !(write && word & Page.READONLY)) {
         if (!(write && word & Page.CODE) || !this.map.codeIn(host, bytes)) return host;
       }
       p.phys = phys;
@@ -467,6 +479,25 @@ export class Mmu implements LinearMemory {
       if (p.first < bytes) this.#readPhys(p.phys2, at + p.first, bytes - p.first);
     }
     return at;
+  }
+
+  /**
+   * Looks for data breakpoints of an access, after its faults. True when its page has any, and must
+   * not be accessed in place.
+   */
+  #watch(lo: number, hi: number, access: number, kind: AccessKind, user: boolean): boolean {
+    const bytes = access & 0xff, write = kind === "write";
+    this.translate(lo, hi, kind, user);
+    if (bytes > 4096 - (lo & 0xfff)) {
+      const next = (lo & ~0xfff) + 4096 | 0;
+      this.translate(next, next === 0 && this.cpu.long ? hi + 1 : hi, kind, user);
+    }
+    const hits = this.watches!.hits(lo, hi, bytes, write);
+    if (hits !== 0) {
+      if (!this.alone) throw RunAlone.instance;
+      debugTrap(this.cpu, hits);
+    }
+    return this.watches!.covers(lo, hi);
   }
 
   /** Carries out the write in the bounce buffer. */

@@ -90,7 +90,7 @@ class FillEmitter {
   readonly #word: Local<"i32">;
   readonly #at: Local<"i32">;
   readonly #entry: Local<"i32">;
-  /** The entry above a 4 KiB page's in two-level paging; 0 when its accessed bit need not be set. */
+  /** The entry above a 4 KiB page's; `at` is 0 when its accessed bit need not be set. */
   readonly #upper: { word: Local<"i32">; at: Local<"i32">; entry: Local<"i32"> };
   readonly #phys: Local<"i32">;
   readonly #flags: Local<"i32">;
@@ -130,6 +130,8 @@ class FillEmitter {
 
   emit(): void {
     const f = this.f, lo = this.#lo, want = this.#want;
+    // Data breakpoints are TypeScript's.
+    this.#giveUpIf(this.#state(S.WATCHED).ne(0));
     const slot = f.let(
       this.#cpu.add(S.TLB).add(want.and(WANT.USER).ne(0).select(I32.of(S.TLB_BYTES), I32.of(0)))
         .add(lo.shr_u(12).and(S.TLB_ENTRIES - 1).shl(5)),
@@ -208,11 +210,7 @@ class FillEmitter {
         this.#flags.set(I32.of(S.TLB_FLAGS.LARGE));
       },
       () => {
-        f.if(pde.and(PTE.A).eqz(), () => {
-          this.#upper.word.set(this.#word.get());
-          this.#upper.at.set(this.#at.get());
-          this.#upper.entry.set(pde);
-        });
+        this.#markLater();
         this.#find(pde.and(-4096).add(lo.shr_u(12).and(0x3ff).shl(2)));
         const pte = f.let(load("i32.load", this.#at.get()));
         this.#giveUpIf(pte.and(PTE.P).eqz());
@@ -221,6 +219,16 @@ class FillEmitter {
         this.#phys.set(pte.and(-4096).or(lo.and(0xfff)));
       },
     );
+  }
+
+  /** The last entry's accessed bit is to be set when the leaf has been found good. */
+  #markLater(): void {
+    const { word, at, entry } = this.#upper;
+    this.f.if(this.#entry.get().and(PTE.A).eqz(), () => {
+      word.set(this.#word.get());
+      at.set(this.#at.get());
+      entry.set(this.#entry.get());
+    });
   }
 
   /** PAE and 4-level paging: SDM 4.4, 4.5. */
@@ -289,7 +297,9 @@ class FillEmitter {
     });
     take(lo.shr_u(21).and(0x1ff));
     large(21, S.TLB_FLAGS.LARGE);
-    descend();
+    // In PAE an accessed bit set now could be a reserved one of a table above, if we then gave up.
+    this.#markLater();
+    table.set(this.#entry.get().and(-4096));
     take(lo.shr_u(12).and(0x1ff));
     this.#phys.set(this.#entry.get().and(-4096).or(lo.and(0xfff)));
   }
