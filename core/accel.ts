@@ -75,7 +75,7 @@ export interface Sregs {
   apicBase: bigint;
 }
 
-/** x87 and SSE state, as FXSAVE keeps it. */
+/** x87 and SSE state, as FXSAVE keeps it, and what XSAVE adds to it. */
 export interface Fpu {
   /** Eight 80-bit registers ST0..ST7, 16 bytes each (10 used). */
   fpr: Uint8Array;
@@ -89,6 +89,11 @@ export interface Fpu {
   /** XMM0..XMM15, 16 bytes each. */
   xmm: Uint8Array;
   mxcsr: number;
+  /** Bits 255:128 of YMM0..YMM15, 16 bytes each, where the vCPU has them. */
+  ymmHigh?: Uint8Array;
+  pkru?: number;
+  /** XCR0, where the vCPU has XSAVE. */
+  xcr0?: bigint;
 }
 
 export interface DebugRegs {

@@ -46,8 +46,6 @@ export const Req = {
   GET_MSRS: 0xc008ae88,
   SET_MSRS: 0x4008ae89,
   SET_SIGNAL_MASK: 0x4004ae8b,
-  GET_FPU: 0x81a0ae8c,
-  SET_FPU: 0x41a0ae8d,
   GET_LAPIC: 0x8400ae8e,
   SET_LAPIC: 0x4400ae8f,
   SET_CPUID2: 0x4008ae90,

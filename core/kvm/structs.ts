@@ -21,7 +21,6 @@ export class Struct {
 export const Size = {
   REGS: 144,
   SREGS: 312,
-  FPU: 416,
   XSAVE: 4096,
   XCRS: 392,
   DEBUGREGS: 128,
@@ -140,34 +139,6 @@ export function writeSregs(s: Struct, r: Partial<Sregs>): void {
   });
 }
 
-export function readFpu(s: Struct): Fpu {
-  const v = s.view;
-  return {
-    fpr: s.u8.slice(0, 128),
-    fcw: v.getUint16(128, true),
-    fsw: v.getUint16(130, true),
-    ftwx: v.getUint8(132),
-    lastOpcode: v.getUint16(134, true),
-    lastIp: s.u64(136),
-    lastDp: s.u64(144),
-    xmm: s.u8.slice(152, 408),
-    mxcsr: v.getUint32(408, true),
-  };
-}
-
-export function writeFpu(s: Struct, f: Partial<Fpu>): void {
-  const v = s.view;
-  if (f.fpr) s.u8.set(f.fpr.subarray(0, 128), 0);
-  if (f.fcw !== undefined) v.setUint16(128, f.fcw, true);
-  if (f.fsw !== undefined) v.setUint16(130, f.fsw, true);
-  if (f.ftwx !== undefined) v.setUint8(132, f.ftwx);
-  if (f.lastOpcode !== undefined) v.setUint16(134, f.lastOpcode, true);
-  if (f.lastIp !== undefined) s.setU64(136, f.lastIp);
-  if (f.lastDp !== undefined) s.setU64(144, f.lastDp);
-  if (f.xmm) s.u8.set(f.xmm.subarray(0, 256), 152);
-  if (f.mxcsr !== undefined) v.setUint32(408, f.mxcsr, true);
-}
-
 export function readDebugRegs(s: Struct): DebugRegs {
   return { db: [s.u64(0), s.u64(8), s.u64(16), s.u64(24)], dr6: s.u64(32), dr7: s.u64(40) };
 }
@@ -247,11 +218,11 @@ export function resetRegs(signature: number): Regs {
   };
 }
 
-/** x87 and SSE state after RESET (SDM vol. 3A, table 10-1). */
+/** x87, SSE and AVX state after RESET; FCW as FNINIT leaves it, which is what QEMU has. */
 export function resetFpu(): Fpu {
   return {
     fpr: new Uint8Array(128),
-    fcw: 0x40,
+    fcw: 0x37f,
     fsw: 0,
     ftwx: 0,
     lastOpcode: 0,
@@ -259,5 +230,8 @@ export function resetFpu(): Fpu {
     lastDp: 0n,
     xmm: new Uint8Array(256),
     mxcsr: 0x1f80,
+    ymmHigh: new Uint8Array(256),
+    pkru: 0,
+    xcr0: 1n,
   };
 }

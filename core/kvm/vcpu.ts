@@ -88,7 +88,7 @@ export class KvmVcpu extends VcpuRegisters implements Vcpu {
       );
     }
     const { pointer, buffer } = libc.map(fd, accel.runSize);
-    super(libc, fd, new DataView(buffer), accel.msrIndexes);
+    super(libc, fd, new DataView(buffer), accel.msrIndexes, accel.supportedCpuid);
     this.#pointer = pointer;
     const ring = vm.ringOffset;
     if (ring > 0) vm.coalesced.useRing(new DataView(buffer, ring, 4096));

@@ -5,20 +5,27 @@
 import type { DebugRegs, Fpu, Regs, Sregs } from "../accel.ts";
 import { Req, Run } from "./abi.ts";
 import type { Libc } from "./libc.ts";
+import type { CpuidEntry } from "./cpuid.ts";
 import { MsrBank } from "./msrs.ts";
 import {
   readDebugRegs,
-  readFpu,
   readRegs,
   readSregs,
   Size,
   SREGS_INTERRUPT_BITMAP,
   Struct,
   writeDebugRegs,
-  writeFpu,
   writeRegs,
   writeSregs,
 } from "./structs.ts";
+import {
+  makeXcrs,
+  readXcr0,
+  readXstate,
+  writeXstate,
+  type XstateLayout,
+  xstateLayout,
+} from "./xstate.ts";
 
 const RFLAGS = 136, RFLAGS_IF = 0x200n;
 
@@ -26,19 +33,26 @@ export abstract class VcpuRegisters {
   protected readonly msrs: MsrBank;
   readonly #regs = new Struct(Size.REGS);
   readonly #sregs = new Struct(Size.SREGS);
-  readonly #fpu = new Struct(Size.FPU);
+  readonly #xsave = new Struct(Size.XSAVE);
+  readonly #xcrs = new Struct(Size.XCRS);
+  readonly #layout: XstateLayout;
+  readonly #hasXcrs: boolean;
   readonly #debug = new Struct(Size.DEBUGREGS);
 
   /**
    * @param fd of the vCPU
    * @param runPage its mapped `struct kvm_run`
+   * @param supported KVM_GET_SUPPORTED_CPUID
    */
   constructor(
     protected readonly libc: Libc,
     readonly fd: number,
     protected readonly runPage: DataView<ArrayBuffer>,
     msrIndexes: readonly number[],
+    supported: readonly CpuidEntry[],
   ) {
+    this.#layout = xstateLayout(supported);
+    this.#hasXcrs = libc.ioctlBuffer(fd, Req.GET_XCRS, this.#xcrs.u8) >= 0;
     this.msrs = new MsrBank(libc, fd, msrIndexes);
   }
 
@@ -98,15 +112,21 @@ export abstract class VcpuRegisters {
 
   getFpu(): Fpu {
     this.settle();
-    this.must(Req.GET_FPU, this.#fpu.u8, "KVM_GET_FPU");
-    return readFpu(this.#fpu);
+    this.must(Req.GET_XSAVE, this.#xsave.u8, "KVM_GET_XSAVE");
+    const fpu = readXstate(this.#xsave, this.#layout);
+    if (!this.#hasXcrs) return fpu;
+    this.must(Req.GET_XCRS, this.#xcrs.u8, "KVM_GET_XCRS");
+    return { ...fpu, xcr0: readXcr0(this.#xcrs) };
   }
 
   setFpu(f: Partial<Fpu>): void {
     this.settle();
-    this.must(Req.GET_FPU, this.#fpu.u8, "KVM_GET_FPU");
-    writeFpu(this.#fpu, f);
-    this.must(Req.SET_FPU, this.#fpu.u8, "KVM_SET_FPU");
+    if (f.xcr0 !== undefined && this.#hasXcrs) {
+      this.must(Req.SET_XCRS, makeXcrs(f.xcr0).u8, "KVM_SET_XCRS");
+    }
+    this.must(Req.GET_XSAVE, this.#xsave.u8, "KVM_GET_XSAVE");
+    writeXstate(this.#xsave, this.#layout, f);
+    this.must(Req.SET_XSAVE, this.#xsave.u8, "KVM_SET_XSAVE");
   }
 
   getDebugRegs(): DebugRegs {

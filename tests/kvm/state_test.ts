@@ -136,6 +136,8 @@ guestTest("register groups come back as they were set", (opts) =>
     fpu.xmm.set([9, 8, 7], 16 * 15);
     fpu.fcw = 0x37f;
     fpu.ftwx = 0x80;
+    fpu.mxcsr = 0x7fa0; // round toward zero, precision flag
+    if (fpu.xcr0 !== undefined) fpu.xcr0 = 3n;
     v.setFpu(fpu);
     assertEquals(v.getFpu(), fpu);
     const names = ["rax", "rbx", "rcx", "rdx", "rsi", "rdi", "rsp", "rbp"] as const;
@@ -163,6 +165,21 @@ guestTest("register groups come back as they were set", (opts) =>
     assertEquals([r.rip, r.rflags, cs.base, cs.selector], [0xfff0n, 2n, 0xffff0000n, 0xf000]);
     assertEquals(v.getMsr(0x174), 0n);
     assertEquals(r.rdx, BigInt(v.cpuid(1, 0).eax));
+    assertEquals([v.getFpu().mxcsr, v.getFpu().xcr0 ?? 1n], [0x1f80, 1n]);
+  }));
+
+kvmTest("AVX state moves with the vCPU that has it", () =>
+  withBench({}, (b) => {
+    const fpu = b.vcpu.getFpu();
+    if (fpu.ymmHigh === undefined || fpu.xcr0 === undefined) return; // an old processor
+    fpu.ymmHigh.set([1, 2, 3], 16 * 15);
+    b.vcpu.setFpu({ xcr0: 7n, ymmHigh: fpu.ymmHigh });
+    withBench({}, (other) => {
+      other.vcpu.setFpu(b.vcpu.getFpu());
+      assertEquals(other.vcpu.getFpu(), { ...fpu, xcr0: 7n });
+    });
+    b.vcpu.reset();
+    assertEquals(b.vcpu.getFpu().ymmHigh, new Uint8Array(256));
   }));
 
 guestTest("CPUID in the guest is what the vCPU says", (opts) =>

@@ -48,19 +48,31 @@ function block(h: Hmp, args: Args): void {
   h.print(h.target.blocks.info(args.text("device"), args.flag("verbose")));
 }
 
-/** Exits of all vCPUs by reason, the most frequent first: the trap-and-emulate cycle in numbers. */
+/** When `info exits` was last asked of a machine, in ms, and what the totals were then. */
+const exitsBefore = new WeakMap<object, { at: number; totals: Map<string, number> }>();
+
+/**
+ * Exits of all vCPUs by reason, the most frequent first: the trap-and-emulate cycle in numbers. The
+ * rate is that since the last time it was asked, or since the program began.
+ */
 function exits(h: Hmp): void {
-  const { vcpus } = h.target.machine.vm, totals = new Map<string, number>();
+  const { machine } = h.target, { vcpus } = machine.vm, totals = new Map<string, number>();
   for (const v of vcpus) {
     for (const [reason, n] of v.exits) totals.set(reason, (totals.get(reason) ?? 0) + n);
   }
+  const at = performance.now(), before = exitsBefore.get(machine);
+  const seconds = (at - (before?.at ?? 0)) / 1000;
+  const rate = (reason: string, total: number) =>
+    String(Math.round((total - (before?.totals.get(reason) ?? 0)) / seconds));
+  exitsBefore.set(machine, { at, totals });
   const reasons = [...totals].sort((a, b) => b[1] - a[1] || (a[0] < b[0] ? -1 : 1));
   const rows = [
-    ["reason", ...vcpus.map((v) => `CPU#${v.index}`), "total"],
+    ["reason", ...vcpus.map((v) => `CPU#${v.index}`), "total", "per s"],
     ...reasons.map(([reason, total]) => [
       reason,
       ...vcpus.map((v) => String(v.exits.get(reason) ?? 0)),
       String(total),
+      rate(reason, total),
     ]),
   ];
   const widths = rows[0].map((_, i) => Math.max(...rows.map((r) => r[i].length)));
