@@ -74,6 +74,8 @@ export interface RuntimeExports {
   nextPage: CallableFunction;
   /** The same under single-step. */
   nextSingle: CallableFunction;
+  /** Handler of a record at a fetch breakpoint. */
+  breakpoint: CallableFunction;
 }
 
 function leave(f: FunctionBuilder, cpu: I32, rec: I32, rip: I64, exit: number): void {
@@ -190,6 +192,12 @@ export function buildRuntime(
     const cpu = f.param(0, "i32"), rec = f.param(1, "i32");
     leave(f, cpu, rec, load("i64.load", rec, Rec.IP), S.Exit.LOOKUP);
     m.add(f, undefined, "nextSingle");
+  }
+  {
+    const f = new FunctionBuilder("breakpoint", HANDLER);
+    const cpu = f.param(0, "i32"), rec = f.param(1, "i32");
+    leave(f, cpu, rec, load("i64.load", rec, Rec.IP), S.Exit.BREAK);
+    m.add(f, undefined, "breakpoint");
   }
   return m.encode();
 }

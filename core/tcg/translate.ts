@@ -50,6 +50,7 @@ export interface TranslatorHandlers {
   readonly next: number;
   readonly nextPage: number;
   readonly nextSingle: number;
+  readonly breakpoint: number;
 }
 
 export class TranslationCache implements CodeWatcher {
@@ -138,6 +139,19 @@ export class TranslationCache implements CodeWatcher {
     if (asm) logRaw("----------------\nIN: \n");
 
     while (!ended) {
+      if (this.#breakpoints.size !== 0 && !single) {
+        const start = (BigInt(hi >>> 0) << 32n) | BigInt(lo >>> 0);
+        const lin = BigInt.asUintN(long ? 64 : 32, start + ip - startIp);
+        if (this.#breakpoints.has(lin)) {
+          if (count > 0) break;
+          const shape = { index: this.handlers.breakpoint, ends: true };
+          this.#record(rec, shape, undefined, ip, 0, 0, 0n, false);
+          rec += Rec.SIZE;
+          at++;
+          ended = true;
+          break;
+        }
+      }
       let insn: DecodedInsn | DecodeFault = decode(this.#u8, at, pageEnd - at, decodeMode);
       let shape: Shape | undefined;
       let length = 0;
@@ -364,6 +378,44 @@ export class TranslationCache implements CodeWatcher {
     this.#i32[w] = handler;
     this.stats.regions++;
     this.#watch(entry.host, region);
+  }
+
+  /** Linear addresses of fetch breakpoints, with how many vCPUs have each. */
+  readonly #breakpoints = new Map<bigint, number>();
+
+  /** There are fetch breakpoints: no regions are to be made. */
+  get hasBreakpoints(): boolean {
+    return this.#breakpoints.size !== 0;
+  }
+
+  /** Makes every vCPU come to the run loop at a linear address, until {@link disarmBreakpoint}. */
+  armBreakpoint(lin: bigint): void {
+    const n = this.#breakpoints.get(lin) ?? 0;
+    this.#breakpoints.set(lin, n + 1);
+    if (n > 0) return;
+    for (const set of this.#pages.values()) {
+      for (const b of set) if (b.dropped !== undefined) this.#drop(b);
+    }
+    this.#dropAt(lin);
+  }
+
+  disarmBreakpoint(lin: bigint): void {
+    const n = this.#breakpoints.get(lin) ?? 0;
+    if (n > 1) this.#breakpoints.set(lin, n - 1);
+    else if (this.#breakpoints.delete(lin)) this.#dropAt(lin);
+  }
+
+  /** Throws away the translations that contain a linear address. */
+  #dropAt(lin: bigint): void {
+    for (const chain of [...this.#byHost.values()]) {
+      for (let b: Block | undefined = chain; b !== undefined; b = b.next) {
+        const long = (b.mode & Mode.CODE_MASK) === 2;
+        const start = long ? b.ip : BigInt.asUintN(32, b.ip + b.cs);
+        const at = Number(BigInt.asUintN(long ? 64 : 32, lin - start));
+        if (at < b.ranges.reduce((n, [from, to]) => n + to - from, 0)) this.#drop(b);
+      }
+    }
+    for (const m of this.mmus) m.cpu.flushJumpCaches();
   }
 
   /** Puts the translation of a jump's target into the jump. */

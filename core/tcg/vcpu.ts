@@ -16,14 +16,16 @@ import type {
 import { log, LogItem, logMask } from "../log.ts";
 import { throughStack } from "../x86/canonical.ts";
 import { Attr, Cpu, type CpuEnv, GuestFault } from "../x86/cpu.ts";
+import { debugTrap, Dr6, reportDebug, singleStepsBranches } from "../x86/debug.ts";
 import { deliver, deliverInterrupt } from "../x86/events.ts";
-import { Seg } from "../x86/insn.ts";
+import { type Insn, Seg } from "../x86/insn.ts";
 import { readMsr, writeMsr } from "../x86/msr.ts";
 import { resetCpu } from "../x86/reset.ts";
 import * as S from "../x86/state.ts";
-import { Exit, Fl, Rec, Vec } from "../x86/state.ts";
+import { Exit, Fl, Mode, Rec, Vec } from "../x86/state.ts";
 import { setControlRegister, setEfer } from "../x86/control.ts";
 import type { TcgVm } from "./vm.ts";
+import { DebugUnit, linearIp, RunAlone } from "./debug.ts";
 import { Mmu } from "./mmu.ts";
 import { compileRegion } from "./region.ts";
 import type { Block } from "./translate.ts";
@@ -52,6 +54,13 @@ const REG_NAMES = [
   "r15",
 ] as const;
 
+/** Instructions that may end with another TF, which then decides on the trap. */
+const BY_NEW_TF = new Set(["INT", "INT1", "INT3", "INTO", "SYSCALL", "SYSRET"]);
+
+/** String instructions, which a REP prefix repeats. */
+const STRINGS = new Set(["MOVS", "STOS", "LODS", "CMPS", "SCAS", "INS", "OUTS"]);
+const repeats = (i: Insn): boolean => i.rep !== 0 && STRINGS.has(i.row.name);
+
 const SEG_NAMES = ["es", "cs", "ss", "ds", "fs", "gs", "ldt", "tr"] as const;
 
 export class TcgVcpu implements Vcpu {
@@ -74,7 +83,7 @@ export class TcgVcpu implements Vcpu {
   #init = false;
   #sipi = -1;
   #interrupted = false;
-  #debug = { step: false, breakpoints: [] as bigint[] };
+  readonly #debug: DebugUnit;
   #fatal: string | undefined;
 
   constructor(readonly vm: TcgVm, readonly options: VcpuOptions) {
@@ -85,6 +94,8 @@ export class TcgVcpu implements Vcpu {
     this.mmu = new Mmu(this.cpu, vm.phys, vm.cache);
     this.mmu.onMmio = () => this.#count("mmio");
     this.mmu.onRemap = () => this.cpu.set32(S.KICK, -0x80000000);
+    this.#debug = new DebugUnit(this.cpu, vm.cache);
+    this.mmu.watches = this.#debug.watches;
     const count = (r: string) => this.#count(r);
     const apic = () => this.interruptSource;
     const env: CpuEnv = {
@@ -103,6 +114,7 @@ export class TcgVcpu implements Vcpu {
       halt: () => {
         this.mpState = "halted";
       },
+      debugChanged: () => this.#debug.update(),
       eventsChanged: () => this.cpu.set32(S.KICK, -0x80000000),
       countExit: count,
       cpuid: (leaf, subleaf) => this.cpuid(leaf, subleaf),
@@ -131,6 +143,7 @@ export class TcgVcpu implements Vcpu {
   reset(): void {
     resetCpu(this.cpu);
     this.mmu.flush();
+    this.#debug.update();
     this.mpState = this.options.bsp ? "runnable" : "uninitialized";
     this.#nmi =
       this.#smi =
@@ -197,6 +210,7 @@ export class TcgVcpu implements Vcpu {
       this.#init = false;
       const cr0 = cpu.cr0 & 0x60000000;
       resetCpu(cpu, true);
+      this.#debug.update();
       setControlRegister(cpu, 0, BigInt((cr0 | 0x10) >>> 0), true);
       this.mmu.flush();
       this.mpState = this.options.bsp ? "runnable" : "init-received";
@@ -211,7 +225,9 @@ export class TcgVcpu implements Vcpu {
     if (this.mpState === "uninitialized") return false;
     const flags = cpu.get32(S.FLAG_SYS);
     const shadow = cpu.get32(S.SHADOW) !== 0;
-    if (this.#nmi && !this.#nmiBlocked && !shadow) {
+    if (this.#debug.step) {
+      // The stub steps through the program, not into its interrupt handlers.
+    } else if (this.#nmi && !this.#nmiBlocked && !shadow) {
       this.#nmi = false;
       this.#notePending();
       this.#nmiBlocked = true;
@@ -257,73 +273,157 @@ export class TcgVcpu implements Vcpu {
     this.#refill();
     this.#interrupted = false;
     vm.current = this;
-    let linkFrom = 0, linkFlushes = 0;
+    let linkFrom = 0, linkFlushes = 0, linkIp = 0n, linkCs = 0n, linkMode = 0, stepped = false;
+    const debug = this.#debug;
     try {
       for (;;) {
         cpu.set32(S.KICK, 0);
-        if (!this.#takeEvents()) {
-          this.#count("halt_exits");
-          return { reason: "hlt" };
+        if (cpu.debugTraps !== 0 && cpu.get32(S.SHADOW) !== S.SHADOW_SS) {
+          this.#debugTrap();
+          continue;
         }
+        if (stepped) return this.#debugExit(Dr6.BS);
+        if (!this.#takeEvents()) return { reason: "hlt" };
+        if (cpu.debugTraps !== 0 && cpu.get32(S.SHADOW) !== S.SHADOW_SS) continue;
         if (this.#shutdown) {
           this.#shutdown = false;
           return { reason: "shutdown" };
         }
         if (this.#fatal) return { reason: "internal-error", message: this.#fatal };
         if (this.#interrupted || cpu.get32(S.BUDGET) <= 0) {
-          if (vm.regions && !this.#interrupted) this.#sample();
+          if (vm.regions && !this.#interrupted && !cache.hasBreakpoints) this.#sample();
           if (this.#interrupted || this.#reserve === 0) return { reason: "interrupted" };
           this.#refill();
           continue;
         }
         const tf = (cpu.get32(S.FLAG_SYS) & Fl.TF) !== 0;
-        const shadow = cpu.get32(S.SHADOW) !== 0;
-        if (shadow) cpu.updateMode();
+        const rf = (cpu.get32(S.FLAG_SYS) & Fl.RF) !== 0;
+        const shadow = cpu.get32(S.SHADOW);
+        if (debug.breaks) {
+          const n = debug.guestBreakpoint();
+          if (n >= 0) return this.#debugExit(n < 4 ? 1 << n : 0);
+          const hits = rf || shadow === S.SHADOW_SS ? 0 : debug.fetchHits();
+          if (hits !== 0) {
+            reportDebug(cpu, hits);
+            this.#exception(Vec.DB, -1);
+            stepped = debug.step;
+            linkFrom = 0;
+            continue;
+          }
+        }
+        if (debug.step) cpu.alone = true;
+        if (shadow !== 0 || cpu.alone) cpu.updateMode();
+        const single = (cpu.mode & Mode.SINGLE) !== 0;
         let block: Block;
         try {
           block = cache.lookup(cpu, this.mmu);
         } catch (e) {
           if (!(e instanceof GuestFault)) throw e;
           this.#exception(e.vector, e.error);
+          stepped = debug.step;
           linkFrom = 0;
           continue;
         }
         if (linkFrom !== 0) {
-          if (cache.stats.flushes === linkFlushes) cache.link(linkFrom, block);
+          // An event may have come in between: then this is not where the jump goes.
+          const target = block.ip === linkIp && block.cs === linkCs && block.mode === linkMode;
+          if (target && cache.stats.flushes === linkFlushes) cache.link(linkFrom, block);
           linkFrom = 0;
         }
-        if (!tf && !shadow) this.#cacheJump(block);
-        vm.enter(cpu.base, block.rec);
-        if (shadow) {
-          cpu.set32(S.SHADOW, 0);
-          cpu.updateMode();
+        const traps = cpu.debugTraps;
+        if (single) {
+          // RF holds for one instruction; repetitions come back after each round.
+          if (rf) cpu.set32(S.FLAG_SYS, cpu.get32(S.FLAG_SYS) & ~Fl.RF);
+          cpu.set32(S.KICK, -0x80000000);
+        } else {
+          this.#cacheJump(block);
+          this.mmu.alone = false;
         }
+        vm.enter(cpu.base, block.rec);
+        this.mmu.alone = true;
         const exit = cpu.get32(S.EXIT);
         const rec = cpu.get32(S.EXIT_REC);
         const index = vm.memory.view.getUint16(rec + Rec.INDEX, true);
         let done = index + 1;
-        if (exit === Exit.EXCEPTION) {
-          done = index;
-          cpu.rip = vm.memory.view.getBigUint64(rec + Rec.IP, true);
-          cpu.set32(S.BUDGET, cpu.get32(S.BUDGET) - done);
-          this.#exception(cpu.get32(S.EXC_VECTOR), cpu.get32(S.EXC_ERROR));
+        if (exit === Exit.RETRY || exit === Exit.EXCEPTION || exit === Exit.BREAK) done = index;
+        cpu.set32(S.BUDGET, cpu.get32(S.BUDGET) - done);
+        if (exit === Exit.RETRY || exit === Exit.BREAK) {
+          // The instruction has not run: what held for it still does.
+          if (rf) cpu.setFlags(Fl.RF, Fl.RF);
+          cpu.debugTraps = traps;
+          if (exit === Exit.BREAK) cpu.alone = true;
           continue;
         }
-        if (exit === Exit.RETRY) done = index;
-        cpu.set32(S.BUDGET, cpu.get32(S.BUDGET) - done);
+        if (single) this.#endAlone(shadow);
+        if (exit === Exit.EXCEPTION || exit === Exit.FAULT_HERE) {
+          if (exit === Exit.EXCEPTION) {
+            cpu.rip = vm.memory.view.getBigUint64(rec + Rec.IP, true);
+            cpu.debugTraps = traps;
+          }
+          this.#exception(cpu.get32(S.EXC_VECTOR), cpu.get32(S.EXC_ERROR));
+          stepped = debug.step;
+          continue;
+        }
         if (exit === Exit.LINK) {
           linkFrom = rec;
           linkFlushes = cache.stats.flushes;
+          linkIp = cpu.rip;
+          linkCs = cpu.segBase(Seg.CS);
+          linkMode = block.mode;
         }
-        if (tf && exit !== Exit.RETRY) {
-          cpu.set32(S.DR + 48, cpu.get32(S.DR + 48) | 0x4000);
-          this.#exception(Vec.DB, -1);
-        }
+        if (single) this.#afterAlone(block, tf);
+        else if (debug.breaks) this.#amidRepetition(rec);
+        stepped = debug.step;
       }
     } finally {
       this.#instructions += this.#budgetStart - this.#reserve - cpu.get32(S.BUDGET);
       vm.current = undefined;
     }
+  }
+
+  /** An instruction has run alone: what held for it only is over. */
+  #endAlone(shadow: number): void {
+    const cpu = this.cpu;
+    if (shadow !== 0) cpu.set32(S.SHADOW, 0);
+    cpu.alone = false;
+    cpu.updateMode();
+  }
+
+  /** Single-step traps. SDM volume 3, 17.3.1.4. */
+  #afterAlone(block: Block, tf: boolean): void {
+    const { cpu } = this, i = this.vm.cache.insns.get(block.rec);
+    if (i === undefined) return;
+    const next = this.#next(block.rec, i.length);
+    if (repeats(i) && cpu.rip === block.ip) {
+      if (BigInt(cpu.reg(1, i.addrSize)) === 0n) cpu.rip = next;
+      else if (this.#debug.breaks) cpu.setFlags(Fl.RF, Fl.RF);
+    }
+    if (!tf || cpu.get32(S.SHADOW) === S.SHADOW_SS) return;
+    // Gates clear TF and with it the trap; SYSCALL and SYSRET trap by the flag they leave.
+    if (BY_NEW_TF.has(i.row.name) && !(cpu.get32(S.FLAG_SYS) & Fl.TF)) return;
+    if (singleStepsBranches(cpu) && cpu.rip === next) return;
+    debugTrap(cpu, Dr6.BS);
+  }
+
+  /** A fetch breakpoint is not met again by the rest of an interrupted repetition. */
+  #amidRepetition(rec: number): void {
+    const { cpu, vm } = this, i = vm.cache.insns.get(rec);
+    if (i === undefined || !repeats(i)) return;
+    if (cpu.rip === vm.memory.view.getBigUint64(rec + Rec.IP, true)) cpu.setFlags(Fl.RF, Fl.RF);
+  }
+
+  /** Delivers the debug traps that are due. */
+  #debugTrap(): void {
+    const cpu = this.cpu;
+    reportDebug(cpu, cpu.debugTraps);
+    cpu.debugTraps = 0;
+    if (this.mpState === "halted") this.mpState = "runnable";
+    this.#exception(Vec.DB, -1);
+  }
+
+  #debugExit(bits: number): VmExit {
+    this.#count("debug");
+    return { reason: "debug", dr6: BigInt((0xffff0ff0 | bits) >>> 0), pc: linearIp(this.cpu) };
   }
 
   /** Lets emitted code have the next part of the slice's budget. */
@@ -394,7 +494,7 @@ export class TcgVcpu implements Vcpu {
     const mode = cpu.mode;
     try {
       this.vm.shapes.helpers[id](cpu, i);
-      if (cpu.mode === mode && cpu.get32(S.SHADOW) === 0) return 0;
+      if (cpu.mode === mode && cpu.get32(S.SHADOW) === 0 && cpu.debugTraps === 0) return 0;
       // The bytes behind may mean something else now, or the next instruction runs alone.
       cpu.rip = cpu.nextRip;
       cpu.set32(S.EXIT, Exit.LOOKUP);
@@ -427,8 +527,14 @@ export class TcgVcpu implements Vcpu {
   #faulted(e: unknown, rec: number): void {
     const cpu = this.cpu;
     cpu.set32(S.EXIT_REC, rec);
+    if (e === RunAlone.instance) {
+      cpu.alone = true;
+      cpu.rip = this.vm.memory.view.getBigUint64(rec + Rec.IP, true);
+      cpu.set32(S.EXIT, Exit.RETRY);
+      return;
+    }
     if (e instanceof GuestFault) {
-      cpu.set32(S.EXIT, Exit.EXCEPTION);
+      cpu.set32(S.EXIT, e.here ? Exit.FAULT_HERE : Exit.EXCEPTION);
       cpu.set32(S.EXC_VECTOR, e.vector);
       cpu.set32(S.EXC_ERROR, e.error);
       return;
@@ -584,6 +690,7 @@ export class TcgVcpu implements Vcpu {
     d.db.forEach((v, n) => this.cpu.set64(S.DR + 8 * n, v));
     this.cpu.set64(S.DR + 48, d.dr6);
     this.cpu.set64(S.DR + 56, d.dr7);
+    this.#debug.update();
   }
 
   getMsr(index: number): bigint | undefined {
@@ -613,6 +720,7 @@ export class TcgVcpu implements Vcpu {
       init: this.#init,
       sipi: this.#sipi,
       shadow: this.cpu.get32(S.SHADOW),
+      debugTraps: this.cpu.debugTraps,
       mpState: this.mpState,
     };
   }
@@ -625,6 +733,7 @@ export class TcgVcpu implements Vcpu {
     this.#init = s.init as boolean;
     this.#sipi = s.sipi as number;
     this.cpu.set32(S.SHADOW, s.shadow as number);
+    this.cpu.debugTraps = (s.debugTraps ?? 0) as number;
     this.mpState = s.mpState as MpState;
     this.cpu.updateMode();
   }
@@ -647,9 +756,6 @@ export class TcgVcpu implements Vcpu {
   }
 
   setGuestDebug(d: { step: boolean; breakpoints: bigint[] }): void {
-    this.#debug = d;
-  }
-  get guestDebug() {
-    return this.#debug;
+    this.#debug.setGuestDebug(d);
   }
 }

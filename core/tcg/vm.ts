@@ -65,12 +65,13 @@ export class TcgVm implements Vm {
     table.set(2, rt.next);
     table.set(3, rt.nextPage);
     table.set(4, rt.nextSingle);
+    table.set(5, rt.breakpoint);
     this.shapes = new Shapes(table, limits, env, 8);
     this.cache = new TranslationCache(
       this.memory,
       this.phys,
       this.shapes,
-      { stale: 1, next: 2, nextPage: 3, nextSingle: 4 },
+      { stale: 1, next: 2, nextPage: 3, nextSingle: 4, breakpoint: 5 },
       ARENA_BYTES,
     );
     this.mem.onMapChange(() => {

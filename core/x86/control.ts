@@ -8,7 +8,7 @@ import { Vec } from "./state.ts";
 const CR0_PE = 1, CR0_ET = 0x10, CR0_NW = 0x20000000, CR0_CD = 0x40000000, CR0_PG = 0x80000000;
 const CR0_DEFINED = 0xe005003f;
 const EFER_LME = 0x100, EFER_LMA = 0x400;
-const CR4_PAE = 0x20, CR4_PGE = 0x80, CR4_LA57 = 0x1000, CR4_PCIDE = 0x20000;
+const CR4_DE = 8, CR4_PAE = 0x20, CR4_PGE = 0x80, CR4_LA57 = 0x1000, CR4_PCIDE = 0x20000;
 /** Physical address bits, as the page walk has them. */
 const PHYSICAL_BITS = 40n;
 
@@ -68,6 +68,7 @@ export function setControlRegister(cpu: Cpu, n: 0 | 2 | 3 | 4, value: bigint, fo
       }
       const old = cpu.cr4;
       cpu.set64(S.CR4, value);
+      if ((old ^ v) & CR4_DE) cpu.env.debugChanged();
       if (!force && (old ^ v) & (CR4_PAE | 0x10 | 0x80) && paePdptes(cpu)) checkPdptes(cpu);
       if ((old ^ v) & 0x7210b0) cpu.env.mem?.flush();
       cpu.updateMode();

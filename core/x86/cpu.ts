@@ -5,6 +5,7 @@
 import type { CpuModel, FpuErrorLine, VcpuOptions } from "../accel.ts";
 import type { AddressSpace } from "../memory/address_space.ts";
 import type { GuestMemory } from "../memory/guest_memory.ts";
+import type { Breakpoint } from "./debug.ts";
 import { type Insn, type MemOperand, type Operand, Seg } from "./insn.ts";
 import { isCanonical } from "./canonical.ts";
 import * as S from "./state.ts";
@@ -18,7 +19,8 @@ export type Lin = number | bigint;
  * error of ours. `error` is -1 for vectors without an error code.
  */
 export class GuestFault {
-  constructor(readonly vector: number, readonly error: number) {}
+  /** @param here the instruction has had its effect: RIP is where the handler returns to */
+  constructor(readonly vector: number, readonly error: number, readonly here = false) {}
 }
 
 /** Guest memory by linear address, with the privilege and paging of a vCPU. Faults are thrown. */
@@ -56,6 +58,8 @@ export interface CpuEnv {
   halt(): void;
   /** Events of the outside world may now be deliverable: the run loop looks after this instruction. */
   eventsChanged(): void;
+  /** The debug registers or CR4.DE have changed. */
+  debugChanged(): void;
   /** Counts a VM exit by KVM's reason name. */
   countExit(reason: string): void;
   /** 64 random bits for RDRAND and RDSEED; absent: the host's. */
@@ -95,6 +99,12 @@ export class Cpu {
   readonly msrs = new Map<number, bigint>();
   /** System-management mode. */
   smm = false;
+  /** DR6 bits of debug traps that are due when the current instruction is done. */
+  debugTraps = 0;
+  /** Enabled breakpoints on ports. */
+  portBreakpoints: readonly Breakpoint[] = [];
+  /** The accelerator wants the next instruction to run alone. Call {@link updateMode} after a change. */
+  alone = false;
 
   /** @param base byte offset of the state in the shared memory, a multiple of 64 */
   constructor(readonly memory: GuestMemory, readonly base: number) {
@@ -258,7 +268,7 @@ export class Cpu {
     if (!(cr4 & 0x40000) || (this.i32[S.XCR0 >> 2] & 6) !== 6) m |= Mode.AVX_UD;
     if ((cr0 & 0xa) === 0xa) m |= Mode.WAIT_NM;
     if (this.cpl === 3) m |= Mode.CPL3;
-    if (fl & Fl.TF || this.i32[S.SHADOW >> 2] !== 0) m |= Mode.SINGLE;
+    if (fl & (Fl.TF | Fl.RF) || this.i32[S.SHADOW >> 2] !== 0 || this.alone) m |= Mode.SINGLE;
     const old = this.i32[S.MODE >> 2];
     if (m === old) return;
     this.i32[S.MODE >> 2] = m;
@@ -450,7 +460,7 @@ export class Cpu {
     }
     const old = this.i32[S.FLAG_SYS >> 2], sys = v & ~(FL_ARITH | 2) & 0x3f7fd5;
     this.i32[S.FLAG_SYS >> 2] = sys & ~0x8028;
-    if ((old ^ sys) & (Fl.TF | Fl.VM)) this.updateMode();
+    if ((old ^ sys) & (Fl.TF | Fl.RF | Fl.VM)) this.updateMode();
     if (old & ~sys & Fl.AC && this.i32[S.SMAP_PAGES >> 2] !== 0) this.env.mem.closeUserPages();
     if ((old ^ sys) & (Fl.IF | Fl.TF | Fl.VM | Fl.VIF | Fl.VIP)) this.env?.eventsChanged();
   }

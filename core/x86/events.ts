@@ -5,6 +5,7 @@
 import { log, LogItem, logMask } from "../log.ts";
 import { isContributory } from "./control.ts";
 import { Attr, type Cpu, GuestFault } from "./cpu.ts";
+import { enterDebugHandler } from "./debug.ts";
 import { Seg } from "./insn.ts";
 import {
   checkStackSegment,
@@ -78,6 +79,7 @@ function deliverEvent(cpu: Cpu, vector: number, error: number, source: EventSour
   if (!cpu.pe) deliverReal(cpu, vector);
   else if (cpu.lma) deliverLong(cpu, vector, error, source);
   else deliverProtected(cpu, vector, error, source);
+  if (vector === Vec.DB && source !== "software") enterDebugHandler(cpu);
   cpu.set32(S.SHADOW, 0);
   cpu.updateMode();
 }

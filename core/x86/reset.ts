@@ -34,6 +34,8 @@ export function resetCpu(cpu: Cpu, init = false): void {
     cpu.set32(S.MXCSR, 0x1f80);
   }
   cpu.smm = false;
+  cpu.debugTraps = 0;
+  cpu.alone = false;
   cpu.set32(S.EXC_VECTOR, Vec.DE);
   cpu.updateMode();
   cpu.flushJumpCaches();

@@ -29,6 +29,8 @@ export const EXIT_REC = 0x0a8;
 export const EXC_VECTOR = 0x0ac;
 /** Error code, or -1 for exceptions without one. */
 export const EXC_ERROR = 0x0b0;
+/** Non-zero while there are data breakpoints: TypeScript fills the TLB then. */
+export const WATCHED = 0x0b8;
 /** Instructions retired, low 32 bits wrap. */
 export const CR0 = 0x0c0;
 export const CR2 = 0x0c8;
@@ -42,8 +44,12 @@ export const JC_PTR = 0x0ec;
 export const TLB_SYS_PTR = 0x0f0;
 /** Current privilege level. */
 export const CPL = 0x0f4;
-/** Set to 1 while the interrupt shadow of STI, MOV SS or POP SS covers the next instruction. */
+/**
+ * 1 while the interrupt shadow of STI covers the next instruction; {@link SHADOW_SS} for that of MOV SS
+ * and POP SS, which holds back debug exceptions too.
+ */
 export const SHADOW = 0x0f8;
+export const SHADOW_SS = 2;
 /** Physical address mask of the A20 gate. */
 export const A20_MASK = 0x0fc;
 
@@ -180,6 +186,10 @@ export const Exit = {
   RETRY: 5,
   /** Triple fault. */
   SHUTDOWN: 6,
+  /** A fetch breakpoint of some vCPU is at RIP. */
+  BREAK: 8,
+  /** EXC_VECTOR is to be delivered at RIP: the instruction has had its effect. */
+  FAULT_HERE: 9,
 } as const;
 
 /** Bits of {@link MODE}: what translations depend on. */
@@ -194,7 +204,7 @@ export const Mode = {
   CS_FLAT: 1 << 4,
   PE: 1 << 5,
   VM86: 1 << 6,
-  /** One instruction per block: TF, or the interrupt shadow. */
+  /** One instruction per block: TF, RF, the interrupt shadow, or the accelerator asks for it. */
   SINGLE: 1 << 7,
   /** x87 and MMX instructions raise #NM (CR0.TS or CR0.EM). */
   FPU_TRAP: 1 << 8,

@@ -1,6 +1,7 @@
 /** Hardware task switches. Intel SDM volume 3, chapter 7. */
 import { setControlRegister } from "./control.ts";
 import { Attr, type Cpu, GuestFault } from "./cpu.ts";
+import { debugTrap, Dr6, Dr7 } from "./debug.ts";
 import { Seg } from "./insn.ts";
 import {
   type Descriptor,
@@ -123,8 +124,25 @@ export function switchTask(cpu: Cpu, selector: number, kind: TaskSwitchKind, ext
   let newFlags = wide ? next.eflags : (cpu.flags & 0xffff0000) | next.eflags;
   if (kind === "call" || kind === "gate") newFlags |= Fl.NT;
   cpu.setFlags(newFlags | 2);
-  cpu.set32(S.DR + 56, cpu.get32(S.DR + 56) & ~0x155);
+  cpu.set32(S.DR + 56, cpu.get32(S.DR + 56) & ~Dr7.LOCAL);
+  cpu.env.debugChanged();
+  try {
+    enterTask(cpu, next, newFlags);
+  } catch (e) {
+    // The switch has happened: the handler returns to the new task's first instruction.
+    throw e instanceof GuestFault ? new GuestFault(e.vector, e.error, true) : e;
+  }
+}
 
+interface Incoming {
+  readonly eip: number;
+  readonly segs: readonly number[];
+  readonly ldt: number;
+  readonly trap: number;
+}
+
+/** Loads the descriptors of the new task. */
+function enterTask(cpu: Cpu, next: Incoming, newFlags: number): void {
   // Selectors are visible at once; their descriptors are loaded after, with checks.
   const vm = (newFlags & Fl.VM) !== 0;
   for (let n = 0; n < next.segs.length; n++) loadNull(cpu, n, next.segs[n]);
@@ -135,10 +153,7 @@ export function switchTask(cpu: Cpu, selector: number, kind: TaskSwitchKind, ext
     for (let n = 0; n < 6; n++) cpu.setSegmentVm86(n, next.segs[n] ?? 0);
   } else loadTaskSegments(cpu, next.segs);
   if (next.eip > cpu.segLimit(Seg.CS)) cpu.gp(0);
-  if (next.trap) {
-    cpu.set32(S.DR + 48, cpu.get32(S.DR + 48) | 0x8000);
-    throw new GuestFault(Vec.DB, -1);
-  }
+  if (next.trap) debugTrap(cpu, Dr6.BT);
   cpu.updateMode();
 }
 

@@ -1,6 +1,7 @@
 /** Control and debug registers, MSRs, CPUID, caches, HLT, flags images. Intel SDM volume 2. */
 import { setControlRegister } from "../control.ts";
 import { type Cpu, defineHelper } from "../cpu.ts";
+import { Dr6, Dr7, reportDebug } from "../debug.ts";
 import { type Insn, type MemOperand, Seg } from "../insn.ts";
 import { readMsr, writeMsr } from "../msr.ts";
 import * as S from "../state.ts";
@@ -55,24 +56,23 @@ function debugNumber(cpu: Cpu, n: number): number {
   return n + 2;
 }
 
+type Reg = { reg: number };
+
 function movDebug(cpu: Cpu, i: Insn): void {
-  const [a, b] = i.operands;
+  const [a, b] = i.operands, n = debugNumber(cpu, ((a.kind === "dreg" ? a : b) as Reg).reg);
   // General detect: any access faults while DR7.GD is set.
-  if (cpu.get32(S.DR + 56) & 0x2000) {
-    cpu.set32(S.DR + 48, cpu.get32(S.DR + 48) | 0x2000);
-    cpu.set32(S.DR + 56, cpu.get32(S.DR + 56) & ~0x2000);
+  if (cpu.get32(S.DR + 56) & Dr7.GD) {
+    reportDebug(cpu, Dr6.BD);
+    cpu.setFlags(Fl.RF, Fl.RF);
     cpu.fault(Vec.DB);
   }
-  if (a.kind === "dreg") {
-    const n = debugNumber(cpu, a.reg);
-    let v = BigInt(cpu.readOperand(i, 1));
-    if (n >= 6 && v >> 32n) cpu.gp(0);
-    if (n === 6) v = (v & 0xe00fn) | 0xffff0ff0n;
-    if (n === 7) v = (v & 0xffff2fffn) | 0x400n;
-    cpu.set64(S.DR + 8 * n, v);
-    return;
-  }
-  cpu.writeOperand(i, 0, cpu.get64(S.DR + 8 * debugNumber(cpu, (b as { reg: number }).reg)));
+  if (a.kind !== "dreg") return cpu.writeOperand(i, 0, cpu.get64(S.DR + 8 * n));
+  let v = BigInt(cpu.readOperand(i, 1));
+  if (n >= 6 && v >> 32n) cpu.gp(0);
+  if (n === 6) v = (v & BigInt(Dr6.ALL)) | 0xffff0ff0n;
+  if (n === 7) v = (v & 0xffff23ffn) | 0x400n;
+  cpu.set64(S.DR + 8 * n, v);
+  if (n !== 6) cpu.env.debugChanged();
 }
 
 function pushf(cpu: Cpu, i: Insn): void {

@@ -1,8 +1,9 @@
 /** Port input and output, single and string, with the TSS I/O permission map. SDM volume 1, chapter 18. */
 import { type Cpu, defineHelper, type Lin } from "../cpu.ts";
+import { portAccessed } from "../debug.ts";
 import { type Insn, type MemOperand, Seg } from "../insn.ts";
 import * as S from "../state.ts";
-import { Fl } from "../state.ts";
+import { Fl, Mode } from "../state.ts";
 
 /** Raises #GP(0) unless the current privilege may access `bytes` ports from `port`. */
 function checkPort(cpu: Cpu, port: number, bytes: number): void {
@@ -41,10 +42,7 @@ function stringIo(input: boolean) {
       if (rep) {
         if (BigInt(cpu.reg(1, bits)) === 0n) return;
         if (round === MAX_ROUNDS) {
-          // Go on with the rest after pending events: the instruction is not finished.
-          cpu.rip = cpu.nextRip - BigInt(i.length);
-          if (!cpu.long) cpu.rip &= 0xffffffffn;
-          return;
+          return again(cpu, i);
         }
       }
       const offset = cpu.reg(index, bits);
@@ -53,11 +51,22 @@ function stringIo(input: boolean) {
         mem.checkWrite(lin, bytes);
         mem.write(lin, bytes, cpu.env.io.read(port, bytes));
       } else cpu.env.io.write(port, bytes, mem.read(lin, bytes));
+      if (cpu.portBreakpoints.length !== 0) portAccessed(cpu, port, bytes);
       add(cpu, index, bits, step);
       if (!rep) return;
       add(cpu, 1, bits, -1);
+      // Traps come behind each round.
+      if ((cpu.mode & Mode.SINGLE || cpu.debugTraps !== 0) && BigInt(cpu.reg(1, bits)) !== 0n) {
+        return again(cpu, i);
+      }
     }
   };
+}
+
+/** Goes on with the rest after pending events: the instruction is not finished. */
+function again(cpu: Cpu, i: Insn): void {
+  cpu.rip = cpu.nextRip - BigInt(i.length);
+  if (!cpu.long) cpu.rip &= 0xffffffffn;
 }
 
 function add(cpu: Cpu, n: number, bits: number, by: number): void {
@@ -75,6 +84,7 @@ export function ioHelpers(): void {
     if (bytes === 4) cpu.setReg32(0, v);
     else if (bytes === 2) cpu.setReg16(0, v);
     else cpu.setReg8(0, v);
+    if (cpu.portBreakpoints.length !== 0) portAccessed(cpu, port, bytes);
   });
   defineHelper("OUT", (cpu, i) => {
     const bytes = (i.operands[1].size >> 3) as Bytes, port = portOf(cpu, i, 0);
@@ -82,6 +92,7 @@ export function ioHelpers(): void {
     cpu.env.countExit("io");
     const mask = bytes === 4 ? 0xffffffff : bytes === 2 ? 0xffff : 0xff;
     cpu.env.io.write(port, bytes, (cpu.reg32(0) & mask) >>> 0);
+    if (cpu.portBreakpoints.length !== 0) portAccessed(cpu, port, bytes);
   });
   defineHelper("INS", stringIo(true));
   defineHelper("OUTS", stringIo(false));

@@ -48,7 +48,7 @@ function loadFarPointer(n: number) {
     const { selector, offset } = readFar(cpu, i, 1);
     loadSegment(cpu, n, selector);
     cpu.writeOperand(i, 0, offset);
-    if (n === Seg.SS) cpu.set32(S.SHADOW, 1);
+    if (n === Seg.SS) cpu.set32(S.SHADOW, S.SHADOW_SS);
   };
 }
 
@@ -128,7 +128,7 @@ export function segmentHelpers(): void {
   defineHelper("MOV_SREG", (cpu, i) => {
     const n = (i.operands[0] as { reg: number }).reg;
     loadSegment(cpu, n, cpu.readOperand32(i, 1, 16));
-    if (n === Seg.SS) cpu.set32(S.SHADOW, 1);
+    if (n === Seg.SS) cpu.set32(S.SHADOW, S.SHADOW_SS);
   });
   defineHelper("POP_SREG", (cpu, i) => {
     const n = (i.operands[0] as { reg: number }).reg;
@@ -136,7 +136,7 @@ export function segmentHelpers(): void {
     const lin = cpu.linear(Seg.SS, cpu.sp(), bytes, false);
     loadSegment(cpu, n, cpu.env.mem.read(lin, 2));
     addSp(cpu, bytes);
-    if (n === Seg.SS) cpu.set32(S.SHADOW, 1);
+    if (n === Seg.SS) cpu.set32(S.SHADOW, S.SHADOW_SS);
   });
   defineHelper("LES", loadFarPointer(Seg.ES));
   defineHelper("LDS", loadFarPointer(Seg.DS));

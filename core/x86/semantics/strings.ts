@@ -79,9 +79,13 @@ function advance(e: Emit, n: number, by: AnyInt): void {
   setReg(e, n, e.let(reg(e, n).add(by as never)));
 }
 
-/** Whole runs can be moved when no segment check is needed and addresses do not wrap at 64 KiB. */
+/**
+ * Whole runs can be moved when no segment check is needed and addresses do not wrap at 64 KiB; not
+ * under single-step, whose traps come behind each round.
+ */
 function canRun(e: Emit, ...segs: number[]): boolean {
-  return e.i.addrSize !== 16 && (e.long || segs.every((s) => e.isFlat(s)));
+  return (e.mode & S.Mode.SINGLE) === 0 && e.i.addrSize !== 16 &&
+    (e.long || segs.every((s) => e.isFlat(s)));
 }
 
 const low = (a: Expr): I32 => a.type === "i64" ? (a as I64).wrap() : a as I32;
