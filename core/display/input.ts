@@ -41,6 +41,8 @@ export class InputRouter {
   readonly #pressed = new Set<Key>();
   readonly #queue: { key: Key | undefined; down: boolean; delay: number }[] = [];
   readonly #timer: Timer;
+  /** Told about every event, whether or not a device listens: it wakes a machine that sleeps. */
+  onInput: () => void = () => {};
 
   /**
    * @param clock times how long `sendkey` holds keys
@@ -72,6 +74,7 @@ export class InputRouter {
   keyEvent(key: Key, down: boolean): void {
     if (down) this.#pressed.add(key);
     else if (!this.#pressed.delete(key)) return;
+    this.onInput();
     this.#keyboards[0]?.keyEvent(key, down);
   }
 
@@ -93,11 +96,13 @@ export class InputRouter {
 
   /** Moves the pointer by counts: x to the right, y down, z wheel up. */
   mouseMove(dx: number, dy: number, dz = 0): void {
+    this.onInput();
     this.#mouse(false)?.sink.move(dx, dy, dz);
   }
 
   /** Puts the pointer at a position, 0 to 0x7fff each way; false when no tablet listens. */
   mouseTo(x: number, y: number): boolean {
+    this.onInput();
     const m = this.#mouse(true);
     m?.sink.moveTo?.(x, y);
     return m !== undefined;
@@ -105,6 +110,7 @@ export class InputRouter {
 
   /** Buttons held now, a mask of {@link MouseButton}. */
   mouseButtons(mask: number): void {
+    this.onInput();
     this.#mice[0]?.sink.buttons(mask);
   }
 

@@ -230,6 +230,7 @@ export class PcBoard {
     this.fdc = this.slots.addFloppyController();
 
     this.input = new InputRouter(clock);
+    this.input.onInput = () => env.wakeup?.("other");
     if (c.i8042 ?? true) {
       this.i8042 = new I8042({
         irq1: this.irqs.line(1),

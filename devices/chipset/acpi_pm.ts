@@ -152,7 +152,7 @@ export class AcpiPm {
   /** The machine has left S3, because of the power button, the alarm, or something else. */
   wake(cause: "power-button" | "rtc" | "other"): void {
     this.state.pm1Sts |= PM1_WAK |
-      (cause === "power-button" ? PM1_PWRBTN : cause === "rtc" ? PM1_RTC : 0);
+      (cause === "rtc" ? PM1_RTC : PM1_PWRBTN);
     this.update();
   }
 
