@@ -7,6 +7,7 @@ import type {
   DebugRegs,
   ExitCounts,
   Fpu,
+  FpuErrorLine,
   InterruptSource,
   KernelIrqchip,
   MpState,
@@ -265,7 +266,17 @@ export class SwitchVm implements Vm {
   #make(accelerator: Accelerator): Vm {
     const vm = accelerator.createVm(this.opts);
     vm.onEvent = () => this.onEvent?.();
+    vm.fpuError = this.#fpuError;
     return vm;
+  }
+
+  #fpuError: FpuErrorLine | undefined;
+  get fpuError(): FpuErrorLine | undefined {
+    return this.#fpuError;
+  }
+  set fpuError(line: FpuErrorLine | undefined) {
+    this.#fpuError = line;
+    for (const vm of this.#vms.values()) vm.fpuError = line;
   }
 
   /** What the machine runs on now. */

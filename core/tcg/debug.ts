@@ -97,6 +97,7 @@ export class DebugUnit {
   update(): void {
     const { cpu } = this, { fetch, data, ports } = breakpoints(cpu);
     cpu.portBreakpoints = ports;
+    cpu.fetchBreakpoints = fetch.length !== 0;
     this.#fetch = fetch;
     const armed = [...new Set([...fetch.map((b) => b.address), ...this.#guest])];
     for (const a of armed) if (!this.#armed.includes(a)) this.cache.armBreakpoint(a);

@@ -560,7 +560,13 @@ export class TcgVcpu implements Vcpu {
       if (v !== undefined) this.cpu.setReg64(n, BigInt.asUintN(64, v));
     });
     if (r.rip !== undefined) this.cpu.rip = BigInt.asUintN(64, r.rip);
-    if (r.rflags !== undefined) this.cpu.setFlags(Number(r.rflags & 0xffffffffn));
+    if (r.rflags !== undefined) {
+      const { cpu } = this, flags = Number(r.rflags & 0xffffffffn);
+      cpu.setFlags(flags);
+      // The debug registers may come later.
+      cpu.set32(S.FLAG_SYS, cpu.get32(S.FLAG_SYS) | (flags & Fl.RF));
+      cpu.updateMode();
+    }
   }
 
   #segment(n: number): Segment {

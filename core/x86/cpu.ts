@@ -103,6 +103,8 @@ export class Cpu {
   debugTraps = 0;
   /** Enabled breakpoints on ports. */
   portBreakpoints: readonly Breakpoint[] = [];
+  /** There are fetch breakpoints, which RF masks. Without them RF is let go at once. */
+  fetchBreakpoints = false;
   /** The accelerator wants the next instruction to run alone. Call {@link updateMode} after a change. */
   alone = false;
 
@@ -458,7 +460,8 @@ export class Cpu {
       this.i32[S.FLAG_AUX >> 2] = (cf << 31) | ((cf ^ of) << 30) | ((v & Fl.AF) >> 1) | pdb |
         ((v >> 7) & 1);
     }
-    const old = this.i32[S.FLAG_SYS >> 2], sys = v & ~(FL_ARITH | 2) & 0x3f7fd5;
+    const old = this.i32[S.FLAG_SYS >> 2];
+    const sys = v & ~(FL_ARITH | 2) & (this.fetchBreakpoints ? 0x3f7fd5 : 0x3e7fd5);
     this.i32[S.FLAG_SYS >> 2] = sys & ~0x8028;
     if ((old ^ sys) & (Fl.TF | Fl.RF | Fl.VM)) this.updateMode();
     if (old & ~sys & Fl.AC && this.i32[S.SMAP_PAGES >> 2] !== 0) this.env.mem.closeUserPages();

@@ -21,6 +21,7 @@ import { Ps2Keyboard } from "../input/ps2_keyboard.ts";
 import { Ps2Mouse } from "../input/ps2_mouse.ts";
 import { infoIrq, infoLapic, infoPic } from "../irq/describe.ts";
 import { Dma8237 } from "../misc/dma8237.ts";
+import { FpuErrorLatch } from "../misc/fpu_error.ts";
 import { FwCfg, FwCfgKey } from "../misc/fw_cfg.ts";
 import { PcSpeaker } from "../misc/pcspeaker.ts";
 import { Port92 } from "../misc/port92.ts";
@@ -173,8 +174,9 @@ export class PcBoard {
     );
     this.root.add(this.node("ioapic")).details = () => ["mmio 00000000fec00000/0000000000001000"];
     io.map(ioRegion("ioport80", 1, { read: () => 0xff, write: () => {} }), 0x80);
-    // The coprocessor's error interrupt is cleared here; processors report errors as #MF instead.
-    io.map(ioRegion("ioportF0", 1, { read: () => 0xff, write: () => {} }), 0xf0);
+    const fpuError = this.#keep("ioportF0", new FpuErrorLatch(this.irqs.line(13)));
+    io.map(fpuError.region, 0xf0);
+    env.vm.fpuError = fpuError;
 
     this.slots = new PcSlots(this);
     if (c.vga === "std") this.slots.addVga(this.node("VGA"), undefined, "");

@@ -63,7 +63,7 @@ function movDebug(cpu: Cpu, i: Insn): void {
   // General detect: any access faults while DR7.GD is set.
   if (cpu.get32(S.DR + 56) & Dr7.GD) {
     reportDebug(cpu, Dr6.BD);
-    cpu.setFlags(Fl.RF, Fl.RF);
+    cpu.set32(S.FLAG_SYS, cpu.get32(S.FLAG_SYS) | Fl.RF);
     cpu.fault(Vec.DB);
   }
   if (a.kind !== "dreg") return cpu.writeOperand(i, 0, cpu.get64(S.DR + 8 * n));
