@@ -108,6 +108,28 @@ export const DEVICE_TYPES: readonly DeviceTypeSpec[] = [
     bool("bypass-iommu", false),
   ]),
   part("i440FX", "PCI", PCI, { description: "Host bridge" }),
+  part("q35-pcihost", "System", [
+    size("MCFG", UNSET64),
+    size("pci-hole64-size", 34359738368),
+    int("short_root_bus", 0),
+    size("below-4g-mem-size", 0),
+    size("above-4g-mem-size", 0),
+    bool("x-pci-hole64-fix", true),
+    bool("x-config-reg-migration-enabled", true),
+    bool("bypass-iommu", false),
+  ]),
+  part("mch", "PCI", [int("extended-tseg-mbytes", 16), bool("smbase-smram", true), ...PCI], {
+    description: "Host bridge",
+  }),
+  part("ICH9-LPC", "PCI", [
+    bool("noreboot", true),
+    bool("smm-compat", false),
+    bool("x-smi-broadcast", true),
+    bool("x-smi-cpu-hotplug", true),
+    bool("x-smi-cpu-hotunplug", true),
+    ...PCI,
+  ], { description: "ICH9 LPC bridge", wires: ['gpio-out "gsi" 24'] }),
+  part("ICH9-SMB", "PCI", PCI, { description: "ICH9 SMBUS Bridge" }),
   part("PIIX3", "PCI", PCI, { description: "ISA bridge" }),
   part("PIIX4_PM", "PCI", [
     int("smb_io_base", 0xb100),
@@ -200,6 +222,7 @@ export const DEVICE_TYPES: readonly DeviceTypeSpec[] = [
 
   // Storage
   user("piix3-ide", "PCI", "Storage", PCI),
+  user("ich9-ahci", "PCI", "Storage", PCI, { alias: "ahci" }),
   user("ide-hd", "IDE", "Storage", [
     ...IDE,
     int("cyls", 0),

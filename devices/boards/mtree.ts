@@ -11,7 +11,7 @@ export interface MtreeNode {
   readonly name: string;
   /** Shown as an alias of (part of) another region, addresses counted from its start. */
   readonly alias?: { readonly of: string; readonly start: number | bigint };
-  readonly children?: readonly MtreeNode[];
+  children?: readonly MtreeNode[];
 }
 
 export const MTREE_LAST = 0xffffffffffffffffn;

@@ -10,12 +10,9 @@ import { UserError } from "../../core/errors.ts";
 import type { RamBlock } from "../../core/memory/guest_memory.ts";
 import { ioRegion, ramRegion } from "../../core/memory/region.ts";
 import { BusNode, type DeviceNode, infoQtree } from "../../core/qdev.ts";
-import { I440fxHost } from "../chipset/i440fx.ts";
+import type { LowRom } from "../chipset/pam.ts";
 import { devfnName, type PciDevice } from "../chipset/pci.ts";
 import { infoPci, pciDetails } from "../chipset/pci_info.ts";
-import { Piix3 } from "../chipset/piix3.ts";
-import { Piix3Ide } from "../chipset/piix3_ide.ts";
-import { Piix4Pm } from "../chipset/piix4_pm.ts";
 import { I8042 } from "../input/i8042.ts";
 import { Ps2Keyboard } from "../input/ps2_keyboard.ts";
 import { Ps2Mouse } from "../input/ps2_mouse.ts";
@@ -31,7 +28,9 @@ import type { FloppyController } from "../storage/fdc.ts";
 import { Hpet } from "../timer/hpet.ts";
 import { I8254 } from "../timer/i8254.ts";
 import { Mc146818 } from "../timer/mc146818.ts";
+import type { Chipset } from "./chipset.ts";
 import type { MachineEnv } from "./env.ts";
+import { Ich9Chipset } from "./ich9_chipset.ts";
 import * as cmos from "./pc_cmos.ts";
 import type { PcConfig } from "./pc_config.ts";
 import { type BootEntry, bootOrderFile, fillFwCfg } from "./pc_fwcfg.ts";
@@ -39,6 +38,7 @@ import { firmwareBytes, type FirmwareRom, mapFirmware } from "./firmware_rom.ts"
 import { infoMtree } from "./pc_info.ts";
 import { makeInterrupts, type PcInterrupts } from "./pc_irq.ts";
 import { PcSlots } from "./pc_plug.ts";
+import { PiixChipset } from "./piix_chipset.ts";
 
 /** RAM from here on would collide with the PCI hole and has to move above 4 GiB. */
 export const PC_MAX_LOW_RAM = 0xe0000000;
@@ -69,16 +69,13 @@ export class PcBoard {
   readonly optionRom: RamBlock;
   readonly irqs: PcInterrupts;
   readonly vcpus: Vcpu[] = [];
-  readonly host: I440fxHost;
-  readonly piix3: Piix3;
-  readonly ide: Piix3Ide;
-  readonly pm: Piix4Pm;
+  readonly chipset: Chipset;
   readonly pit: I8254;
   readonly rtc: Mc146818;
   readonly hpet: Hpet | undefined;
   readonly dma: Dma8237;
   readonly speaker: PcSpeaker;
-  readonly fdc: FloppyController;
+  readonly fdc: FloppyController | undefined;
   readonly keyboard = new Ps2Keyboard();
   readonly mouse = new Ps2Mouse();
   readonly i8042: I8042 | undefined;
@@ -90,8 +87,6 @@ export class PcBoard {
   display: DisplaySource | undefined;
   /** Root of `info qtree`. */
   readonly root = new BusNode("main-system-bus", "System");
-  readonly pciNode: BusNode;
-  readonly isaNode: BusNode;
   readonly slots: PcSlots;
 
   readonly #devices: { id: string; device: Device }[] = [];
@@ -131,28 +126,8 @@ export class PcBoard {
     this.#keep("fw_cfg", this.fwCfg);
     this.root.add(this.node("fw_cfg_io"));
 
-    this.host = new I440fxHost({
-      mem,
-      io,
-      ram: this.ram,
-      ramSize: c.ramSize,
-      lowRoms: [
-        { base: 0xc0000, region: ramRegion("pc.rom", this.optionRom, { readonly: true }) },
-        { base: 0x100000 - this.firmware.isaBios.size, region: this.firmware.isaBios },
-      ],
-    });
-    this.host.bus.msi = (address, data) => this.irqs.msi(address, data);
-    this.pciNode = this.root.add(this.node("i440FX-pcihost")).addBus(new BusNode("pci.0", "PCI"));
-    this.#keep("pci-host-config", this.host.config);
-    this.addPci(this.host.bridge, this.node("i440FX"));
-    this.piix3 = this.host.bus.plug(
-      new Piix3(this.isaLines(), () => env.requestReset("guest-reset")),
-      8,
-    );
-    this.host.pirq = this.piix3.pirq;
-    this.host.config.resetControl = this.piix3;
-    const piix3Node = this.addPci(this.piix3, this.node("PIIX3").set("multifunction", true));
-    this.isaNode = piix3Node.addBus(new BusNode("isa.0", "ISA"));
+    this.chipset = c.family === "q35" ? new Ich9Chipset(this) : new PiixChipset(this);
+    this.chipset.bus.msi = (address, data) => this.irqs.msi(address, data);
 
     // ISA devices
     this.dma = this.#keep("i8257", new Dma8237(mem));
@@ -179,7 +154,10 @@ export class PcBoard {
     env.vm.fpuError = fpuError;
 
     this.slots = new PcSlots(this);
-    if (c.vga === "std") this.slots.addVga(this.node("VGA"), undefined, "");
+    const addDisplay = () => {
+      if (c.vga === "std") this.slots.addVga(this.node("VGA"), undefined, "");
+    };
+    if (!this.chipset.displayLast) addDisplay();
 
     if (c.hpet ?? true) {
       const gsis = Array.from({ length: 24 }, (_, n) => this.irqs.line(n));
@@ -188,11 +166,14 @@ export class PcBoard {
         new Hpet({
           clock,
           lines: gsis,
+          routes: this.chipset.hpetRoutes,
           onLegacy: (on) => this.pit.setIrqEnabled(!on),
         }),
       );
       mem.map(this.hpet.region, 0xfed00000);
-      this.root.add(this.node("hpet")).details = () => ["mmio 00000000fed00000/0000000000000400"];
+      const hpetNode = this.root.add(this.node("hpet"));
+      hpetNode.set("hpet-intcap", this.chipset.hpetRoutes);
+      hpetNode.details = () => ["mmio 00000000fed00000/0000000000000400"];
     }
     const rtcNode = this.isaNode.add(this.node("mc146818rtc"));
     const lostTicks = rtcNode.text("lost_tick_policy");
@@ -277,43 +258,12 @@ export class PcBoard {
     io.map(this.port92.port, 0x92);
     this.isaNode.add(this.node("port92"));
 
-    // IDE and power management functions
-    this.ide = this.host.bus.plug(
-      new Piix3Ide(mem, io, [this.irqs.line(14), this.irqs.line(15)]),
-      9,
-    );
-    const ideNode = this.addPci(this.ide, this.node("piix3-ide"));
-    const ideBuses = [0, 1].map((n) => ideNode.addBus(new BusNode(`ide.${n}`, "IDE")));
-    this.slots.setIde(this.ide, ideBuses);
+    // Disks and power management
+    this.slots.diskBuses.push(...this.chipset.addDisks());
     for (const d of c.drives.filter((d) => d.interface === "ide")) this.slots.addIdeDrive(d);
-
-    const pmNode = this.node("PIIX4_PM");
-    this.pm = this.host.bus.plug(
-      new Piix4Pm({
-        clock,
-        io,
-        sci: this.irqs.line(9),
-        shutdown: () => env.requestShutdown("guest-shutdown"),
-        suspend: () => env.requestSuspend(),
-        smi: () => this.vcpus[0]?.smi(),
-        smmEnabled: c.smm ?? false,
-        smbIoBase: pmNode.number("smb_io_base"),
-        s4Value: pmNode.number("s4_val"),
-        parallel: c.parallels[0] !== undefined,
-        serial: [c.serials[0] !== undefined, c.serials[1] !== undefined],
-      }),
-      11,
-    );
-    pmNode.set("smm-enabled", c.smm ?? false);
-    pmNode.set("smb_io_base", () => this.pm.smbBase);
-    const i2c = this.addPci(this.pm, pmNode).addBus(new BusNode("i2c", "i2c-bus"));
-    for (let n = 0; n < 8; n++) i2c.add(this.node("smbus-eeprom").set("address", 0x50 + n));
-
-    fillFwCfg(this.fwCfg, c, {
-      disableS3: pmNode.number("disable_s3") !== 0,
-      disableS4: pmNode.number("disable_s4") !== 0,
-      s4Value: pmNode.number("s4_val"),
-    });
+    this.chipset.addPowerManagement();
+    if (this.chipset.displayLast) addDisplay();
+    fillFwCfg(this.fwCfg, c, this.chipset.sleepStates);
     for (const rom of c.optionRoms ?? []) {
       this.addBootEntry(`/rom@genroms/${rom.name}`, rom.bootindex);
     }
@@ -321,7 +271,7 @@ export class PcBoard {
 
     cmos.setMemory(this.rtc, c.ramSize, 0);
     cmos.setCpuCount(this.rtc, c.cpus);
-    const [a, b] = this.fdc.drives;
+    const [a, b] = this.fdc?.drives ?? [];
     cmos.setFloppies(this.rtc, a?.type ?? 0, b?.type ?? 0);
     cmos.setDisks(this.rtc, this.slots.diskGeometries());
     this.#bootOrder = c.boot.order ?? DEFAULT_BOOT_ORDER;
@@ -365,13 +315,36 @@ export class PcBoard {
   }
 
   /** Puts a plugged-in PCI function into the tree, reset, save and load. */
-  addPci(dev: PciDevice, node: DeviceNode, bus = "pci.0", busNode = this.pciNode): DeviceNode {
+  addPci(
+    dev: PciDevice,
+    node: DeviceNode,
+    bus = this.chipset.bus.name,
+    busNode = this.chipset.pciNode,
+  ): DeviceNode {
     this.keep(`${bus}/${devfnName(dev.devfn)}/${dev.type}`, dev);
     dev.id = node.id;
     node.set("addr", devfnName(dev.devfn));
     node.details = () => pciDetails(dev);
     if (node.flag("multifunction")) dev.setMultifunction();
     return busNode.add(node);
+  }
+
+  get isaNode(): BusNode {
+    return this.chipset.isaNode;
+  }
+
+  /** RAM below 4 GiB, bytes. */
+  get lowRamSize(): number {
+    return this.config.ramSize;
+  }
+
+  /** What is seen below 1 MiB where PAM sends reads to PCI. */
+  lowRoms(): LowRom[] {
+    const { isaBios } = this.firmware;
+    return [
+      { base: 0xc0000, region: ramRegion("pc.rom", this.optionRom, { readonly: true }) },
+      { base: 0x100000 - isaBios.size, region: isaBios },
+    ];
   }
 
   /** A new source on each of the 16 ISA interrupts. */
@@ -455,7 +428,7 @@ export class PcBoard {
 
   /** `system_powerdown`. */
   powerButton(): void {
-    this.pm.powerButton();
+    this.chipset.powerButton();
   }
 
   /** The machine has entered S3: firmware that starts next is to resume (CMOS shutdown status). */
@@ -465,7 +438,7 @@ export class PcBoard {
 
   /** Ends ACPI S3: the PM shows the cause; the caller has reset everything and runs the processors. */
   wake(cause: "power-button" | "rtc" | "other"): void {
-    this.pm.pm.wake(cause);
+    this.chipset.wake(cause);
   }
 
   /** HMP `nmi`. */
@@ -475,7 +448,7 @@ export class PcBoard {
 
   /** A vCPU enters (or leaves) system management mode. */
   setSmm(active: boolean): void {
-    this.host.bridge.setSmm(active);
+    this.chipset.setSmm(active);
   }
 
   /** `boot_set`, until the next change. Throws UserError with QEMU's words. */
@@ -490,7 +463,7 @@ export class PcBoard {
     return infoQtree(this.root);
   }
   infoPci(): string {
-    return infoPci(this.host.bus);
+    return infoPci(this.chipset.bus);
   }
   infoMtree(): string {
     return infoMtree(this);
@@ -509,7 +482,9 @@ export class PcBoard {
 }
 
 /** Parts of the board that have a place of their own in QEMU's object tree. */
-const NAMED_PARTS = new Set(["fw_cfg_io", "i440FX-pcihost", "ioapic", "ps2-kbd", "ps2-mouse"]);
+const NAMED_PARTS = new Set([
+  ...["fw_cfg_io", "i440FX-pcihost", "q35-pcihost", "mch", "ioapic", "ps2-kbd", "ps2-mouse"],
+]);
 
 const NOWHERE: IrqLine = { set() {} };
 

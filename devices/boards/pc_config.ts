@@ -14,6 +14,8 @@ export interface PcDrive {
 }
 
 export interface PcConfig {
+  /** Which board it is; default `pc`. */
+  readonly family?: "pc" | "q35";
   /** Bytes, a multiple of 4096, below 3584 MiB. */
   readonly ramSize: number;
   readonly cpus: number;
@@ -56,6 +58,9 @@ export interface PcConfig {
   readonly fwCfg?: readonly { name: string; data: Uint8Array; loc: string }[];
   readonly acpi?: boolean;
   readonly hpet?: boolean;
+  /** q35: whether there is a disk controller, and an SMBus; default true. */
+  readonly sata?: boolean;
+  readonly smbus?: boolean;
   /** Whether firmware may set up SMM; the accelerator has to implement it. */
   readonly smm?: boolean;
   readonly vmport?: boolean;

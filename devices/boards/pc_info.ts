@@ -33,13 +33,14 @@ function blockNode(block: RamBlock, start: number, kind: "ram" | "rom", size: nu
 }
 
 function ioNode(b: PcBoard): MtreeNode {
-  const children: MtreeNode[] = [];
+  const resetControl = b.chipset.resetControlName;
+  const containers = b.chipset.portContainers(), children: MtreeNode[] = [...containers];
   for (const m of b.env.io.mappings) {
     if (!m.enabled) continue;
-    if (m.region === b.host.config.region) {
+    if (m.region === b.chipset.hostConfig.region) {
       children.push(
         { start: 0xcf8, end: 0xcfb, priority: 0, kind: "i/o", name: "pci-conf-idx" },
-        { start: 0xcf9, end: 0xcf9, priority: 1, kind: "i/o", name: "piix3-reset-control" },
+        { start: 0xcf9, end: 0xcf9, priority: 1, kind: "i/o", name: resetControl },
         { start: 0xcfc, end: 0xcff, priority: 0, kind: "i/o", name: "pci-conf-data" },
       );
     } else if (m.region === b.dma.pages) {
@@ -47,7 +48,14 @@ function ioNode(b: PcBoard): MtreeNode {
       for (const [start, end] of [[0x81, 0x83], [0x87, 0x87], [0x89, 0x8b], [0x8f, 0x8f]]) {
         children.push({ start, end, priority: 0, kind: "i/o", name: "dma-page" });
       }
-    } else children.push(mappingNode(m, Math.max(0, Math.floor(m.priority))));
+    } else {
+      const node = mappingNode(m, Math.max(0, Math.floor(m.priority)));
+      const inside = containers.find((c) =>
+        m.priority < 0 && m.base >= Number(c.start) && m.base <= Number(c.end)
+      );
+      if (inside === undefined) children.push(node);
+      else inside.children = [...inside.children ?? [], node];
+    }
   }
   return { start: 0, end: 0xffff, priority: 0, kind: "i/o", name: "io", children };
 }
@@ -80,9 +88,9 @@ function systemNode(b: PcBoard): MtreeNode {
   for (const m of b.env.mem.mappings) {
     if (m.enabled && !isPci(m)) children.push(mappingNode(m));
   }
-  if (!b.host.bridge.smramOpen) children.push(pciAlias("smram-region", 0xa0000, 0x20000));
+  if (!b.chipset.smramOpen) children.push(pciAlias("smram-region", 0xa0000, 0x20000));
   children.push(
-    ...b.host.bridge.segments().map(({ base, size, attribute }): MtreeNode => {
+    ...b.chipset.segments().map(({ base, size, attribute }): MtreeNode => {
       if ((attribute & 1) === 0) return pciAlias("pam-pci", base, size);
       return {
         start: base,

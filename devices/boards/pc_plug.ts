@@ -9,11 +9,12 @@ import { fail, located } from "../../core/options/host.ts";
 import { BusNode, type DeviceNode } from "../../core/qdev.ts";
 import { type PciBus, type PciDevice, romSize } from "../chipset/pci.ts";
 import { PciBridge } from "../chipset/pci_bridge.ts";
-import type { Piix3Ide } from "../chipset/piix3_ide.ts";
+import { Ich9Ahci } from "../chipset/ich9_ahci.ts";
 import { PciVga } from "../display/vga_pci.ts";
 import { DebugCon } from "../misc/debugcon.ts";
 import { IsaDebugExit } from "../misc/isa_debug_exit.ts";
 import { PcTestDev } from "../misc/pc_testdev.ts";
+import { PciTestDev } from "../misc/pci_testdev.ts";
 import { PvPanic } from "../misc/pvpanic.ts";
 import { findType, setFromText } from "../registry.ts";
 import { ISA_PARALLEL_PORTS, ParallelPort } from "../serial/parallel.ts";
@@ -22,6 +23,8 @@ import { AtaDisk } from "../storage/ata_disk.ts";
 import { AtapiCdrom } from "../storage/atapi.ts";
 import { FloppyController } from "../storage/fdc.ts";
 import type { Geometry } from "../storage/geometry.ts";
+import type { DiskBus } from "./chipset.ts";
+import { ahciBuses } from "./ich9_chipset.ts";
 import type { PcBoard } from "./pc.ts";
 import { autoTranslation, type Translation } from "./pc_cmos.ts";
 import type { PcDrive } from "./pc_config.ts";
@@ -43,15 +46,16 @@ export class PcSlots {
   readonly parallels: ParallelPort[] = [];
   /** Buses that PCI devices can name with `bus=`. */
   readonly #pciBuses = new Map<string, { bus: PciBus; node: BusNode }>();
-  #ide: Piix3Ide | undefined;
-  #ideNodes: readonly BusNode[] = [];
+  /** Where disks can be: the board's, then those of controllers that users add. */
+  readonly diskBuses: DiskBus[] = [];
   readonly #disks: (Disk | undefined)[] = [undefined, undefined, undefined, undefined];
   #isaPriority = 0;
   #anonymous = 0;
 
   constructor(board: PcBoard) {
     this.#board = board;
-    this.#pciBuses.set("pci.0", { bus: board.host.bus, node: board.pciNode });
+    const { bus, pciNode } = board.chipset;
+    this.#pciBuses.set(bus.name, { bus, node: pciNode });
   }
 
   // ISA
@@ -131,7 +135,7 @@ export class PcSlots {
 
   /** Plugs `dev` in where `addr=` and `bus=` say. */
   #addPci(dev: PciDevice, node: DeviceNode, busName: string | undefined, loc: string): void {
-    const { bus, node: busNode } = this.#pciBuses.get(busName ?? "pci.0")!;
+    const { bus, node: busNode } = this.#pciBuses.get(busName ?? this.#board.chipset.bus.name)!;
     const addr = node.text("addr");
     const devfn = addr === "00.0" ? undefined : parseDevfn(addr);
     const other = devfn === undefined ? undefined : bus.devices[devfn];
@@ -203,8 +207,13 @@ export class PcSlots {
   // Storage
 
   /** The floppy controller with the drives of `-fda`, `-drive if=floppy` and `-device floppy`. */
-  addFloppyController(): FloppyController {
-    const { config, env, dma, irqs } = this.#board;
+  addFloppyController(): FloppyController | undefined {
+    const { config, env, dma, irqs, chipset } = this.#board;
+    if (!chipset.alwaysFloppy && config.drives.every((d) => d.interface !== "floppy")) {
+      const extra = config.devices.find((o) => o.driver === "floppy");
+      if (extra) fail(extra.loc, "No 'floppy-bus' bus found for device 'floppy'");
+      return undefined;
+    }
     const node = this.#board.node("isa-fdc"),
       busNode = node.addBus(new BusNode("floppy-bus.0", FD));
     const drives: [Drive | undefined, Drive | undefined] = [undefined, undefined];
@@ -226,7 +235,7 @@ export class PcSlots {
       if (drives[unit] !== undefined) fail(o.loc, `Floppy unit ${unit} is in use`);
       place(this.#driveOf(o, "floppy"), unit, node);
       this.#board.addBootEntry(
-        `/pci@i0cf8/isa@1/fdc@03f0/floppy@${unit}`,
+        `${chipset.isaPath}/fdc@03f0/floppy@${unit}`,
         Number(o.props.get("bootindex") ?? -1),
       );
     }
@@ -248,11 +257,6 @@ export class PcSlots {
     return fdc;
   }
 
-  setIde(ide: Piix3Ide, nodes: readonly BusNode[]): void {
-    this.#ide = ide;
-    this.#ideNodes = nodes;
-  }
-
   /** A drive that was asked for with `-hda`, `-cdrom` or `-drive if=ide`. */
   addIdeDrive(d: PcDrive): void {
     const node = this.#board.node(d.drive.kind === "cdrom" ? "ide-cd" : "ide-hd");
@@ -271,39 +275,45 @@ export class PcSlots {
       wwn: BigInt(node.get("wwn")),
       path: node.path,
     };
-    const slot = unit === 0 ? 0 : 1, channel = this.#ide!.channels[bus];
-    if (node.type === "ide-cd") channel.attach(slot, new AtapiCdrom(common));
+    const to = this.diskBuses[bus], { queueDepth } = to;
+    if (node.type === "ide-cd") to.attach(unit, new AtapiCdrom(common));
     else {
-      const disk = new AtaDisk({ ...common, geometry: userGeometry(node) });
-      channel.attach(slot, disk);
+      const disk = new AtaDisk({ ...common, geometry: userGeometry(node), queueDepth });
+      to.attach(unit, disk);
       const { geometry } = disk, chosen = node.text("bios-chs-trans");
       const translation = chosen === "auto" ? autoTranslation(geometry) : chosen as Translation;
-      this.#disks[position] = { geometry, translation };
+      if (position < this.#disks.length) this.#disks[position] = { geometry, translation };
       node.set("cyls", geometry.cylinders).set("heads", geometry.heads)
         .set("secs", geometry.sectors).set("bios-chs-trans", translation);
     }
-    this.#ideNodes[bus].add(node);
+    to.node.add(node);
   }
 
   /** `-device ide-hd` and `ide-cd`: on the bus and unit named, or the first that is free. */
   #addIde(node: DeviceNode, o: DeviceOptions): void {
-    const busName = o.props.get("bus"), slots = this.#ide!.channels.map((c) => c.slots);
-    // Without bus=, QEMU takes the bus it made last that is not full.
+    const busName = o.props.get("bus"), buses = this.diskBuses;
+    // Without bus=, QEMU takes the bus it made last that has fewer than two devices.
     const bus = busName !== undefined
-      ? Number(busName.slice(4))
-      : [1, 0].find((b) => slots[b].includes(undefined));
-    if (bus === undefined) fail(o.loc, `No 'IDE' bus found for device '${node.type}'`);
-    const wanted = node.number("unit");
-    const unit = wanted === UNSET ? slots[bus].indexOf(undefined) : wanted;
-    if (unit < 0 || slots[bus][unit] !== undefined) {
-      fail(o.loc, `IDE unit ${Math.max(0, unit)} is in use`);
+      ? buses.findIndex((b) => b.node.name === busName)
+      : buses.findLastIndex((b) => b.units.filter((u) => u !== undefined).length < 2);
+    const to = buses[bus];
+    if (to === undefined) {
+      fail(
+        o.loc,
+        busName === undefined
+          ? `No 'IDE' bus found for device '${node.type}'`
+          : `Bus '${busName}' not found`,
+      );
     }
+    const wanted = node.number("unit");
+    const unit = wanted !== UNSET ? wanted : to.units[0] === undefined ? 0 : 1;
+    if (unit >= to.units.length) {
+      fail(o.loc, `Can't create IDE unit ${unit}, bus supports only ${to.units.length} units`);
+    }
+    if (to.units[unit] !== undefined) fail(o.loc, `IDE unit ${unit} is in use`);
     const drive = this.#driveOf(o, "cdrom");
     this.#plugIde(node, drive, bus, unit);
-    this.#board.addBootEntry(
-      `/pci@i0cf8/ide@1,1/drive@${bus}/disk@${unit}`,
-      Number(o.props.get("bootindex") ?? -1),
-    );
+    this.#board.addBootEntry(to.path(unit), Number(o.props.get("bootindex") ?? -1));
   }
 
   #driveOf(o: DeviceOptions, emptyKind: "cdrom" | "floppy"): Drive {
@@ -362,6 +372,21 @@ export class PcSlots {
       case "pci-bridge":
         this.#addBridge(node, bus, o.loc);
         break;
+      case "pci-testdev": {
+        const membar = node.number("membar");
+        if (membar !== 0 && (membar < 16 || 2 ** Math.round(Math.log2(membar)) !== membar)) {
+          fail(o.loc, "membar must be a power of two");
+        }
+        this.#addPci(new PciTestDev(membar), node, bus, o.loc);
+        break;
+      }
+      case "ich9-ahci": {
+        const ahci = new Ich9Ahci(), first = this.diskBuses.length;
+        this.#addPci(ahci, node, bus, o.loc);
+        const name = (n: number) => node.id === "" ? `ide.${first + n}` : `${node.id}.${n}`;
+        this.diskBuses.push(...ahciBuses(ahci, node, name));
+        break;
+      }
       case "ide-hd":
       case "ide-cd":
         this.#addIde(node, o);

@@ -31,7 +31,6 @@ export class Ich9Ahci extends PciDevice<Ich9AhciState> {
       { vendor: 0x8086, device: 0x2922, revision: 2, classCode: 0x010601, interruptPin: 1 },
       () => ({ index: 0, hba: undefined }),
     );
-    this.setMultifunction();
     this.initConfig8(MAP, MAP_AHCI);
     this.addCapability(PCI_CAP_SATA, 8, SATA_OFFSET);
     this.initConfig16(SATA_OFFSET + 2, SATA_REVISION);

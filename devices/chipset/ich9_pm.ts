@@ -121,6 +121,11 @@ export class Ich9Pm {
     if (this.smiEn & GBL_SMI_EN && this.o.smmEnabled) this.o.smi();
   }
 
+  /** Where the block is decoded. */
+  get base(): number | undefined {
+    return this.#mappings[0]?.base;
+  }
+
   /** Decodes the block at `base`, or nowhere. */
   place(base: number | undefined): void {
     const { io } = this.o;
