@@ -103,7 +103,7 @@ export function writeMsr(cpu: Cpu, index: number, value: bigint): void {
       return setEfer(cpu, value);
     case Msr.IA32_FS_BASE:
     case Msr.IA32_GS_BASE:
-      if (!cpu.env.model.has("lm") || !canonical(value)) cpu.gp();
+      if (!cpu.env.model.has("lm") || !canonical(value, cpu.env.model)) cpu.gp();
       cpu.set64(S.SEGS + S.SEG_SIZE * (index === Msr.IA32_FS_BASE ? Seg.FS : Seg.GS), value);
       return;
     case Msr.IA32_BIOS_UPDT_TRIG:

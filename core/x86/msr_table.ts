@@ -50,7 +50,9 @@ function eachByte(v: bigint, ok: (b: bigint) => boolean): boolean {
   for (let i = 0n; i < 64n; i += 8n) if (!ok((v >> i) & 0xffn)) return false;
   return true;
 }
-export const canonical = (v: bigint): boolean => BigInt.asUintN(64, BigInt.asIntN(48, v)) === v;
+/** Canonical for the widest addresses the processor has, whether CR4.LA57 is set or not. SDM 4, 2.1. */
+export const canonical = (v: bigint, m: { has(feature: string): boolean }): boolean =>
+  BigInt.asUintN(64, BigInt.asIntN(m.has("la57") ? 57 : 48, v)) === v;
 const low32 = (v: bigint): boolean => v >> 32n === 0n;
 const only = (mask: bigint) => (v: bigint): boolean => (v & ~mask) === 0n;
 const has = (...features: string[]) => (m: MsrModel): boolean => features.some((f) => m.has(f));
@@ -72,7 +74,14 @@ const general: MsrRow[] = [
     reset: (m) => m.amd ? 0x01000065n : 0x100000000n,
     write: "ignore",
   },
-  { index: 0x174, count: 3, name: "IA32_SYSENTER_CS, _ESP, _EIP", when: has("sep") },
+  { index: 0x174, name: "IA32_SYSENTER_CS", when: has("sep") },
+  {
+    index: 0x175,
+    count: 2,
+    name: "IA32_SYSENTER_ESP, IA32_SYSENTER_EIP",
+    when: has("sep"),
+    write: (v, m) => !m.has("lm") || canonical(v, m),
+  },
   {
     index: 0x17a,
     name: "IA32_MCG_STATUS",
