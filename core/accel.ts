@@ -253,6 +253,8 @@ export interface KernelIrqchip extends Device {
   /** `on`: raw state of PIC master (0), slave (1) or IOAPIC (2), as KVM_GET_IRQCHIP gives it. */
   chip(id: 0 | 1 | 2): Uint8Array;
   setChip(id: 0 | 1 | 2, state: Uint8Array): void;
+  /** Registers of a vCPU's LAPIC, each in the first dword of 16 bytes, as KVM_GET_LAPIC gives them. */
+  lapic(index: number): Uint8Array;
   /** `on`: ports 40h–43h of the PIT, for accesses that are not the guest's. */
   readonly pitPorts?: IoOps;
   /** `split`: called with the vector of a level-triggered interrupt that a vCPU has ended. */

@@ -46,6 +46,7 @@ export class KvmIrqchip implements KernelIrqchip {
     private readonly libc: Libc,
     private readonly vmFd: number,
     readonly mode: "on" | "split",
+    readonly lapic: (index: number) => Uint8Array,
   ) {
     this.type = mode === "on" ? "kvm-irqchip" : "kvm-split-irqchip";
     if (mode === "split") {

@@ -6,8 +6,8 @@ import { resolveCpu, type ResolvedModel, tcgFeatures } from "../x86/cpuid/model.
 import { missingFeatures } from "./features.ts";
 
 const DEFAULT = "qemu64";
-/** What QEMU takes out of its models under KVM, unless it is asked for. */
-const KVM_OFF = ["acpi", "monitor", "svm"];
+/** What QEMU changes in its models under KVM, unless it is asked otherwise. */
+const KVM_DEFAULTS = ["-acpi", "-monitor", "-svm", "+x2apic"];
 
 /** The part of `KvmAccelerator` that matters here. */
 interface Host {
@@ -31,7 +31,7 @@ export function resolveKvmCpu(
   const [name, ...props] = (text ?? "").split(",");
   const whole = name === "host" || name === "max";
   const plain = props.filter((p) => !/^enforce(=|$)/.test(p));
-  if (!whole) plain.unshift(...KVM_OFF.map((f) => `-${f}`));
+  if (!whole) plain.unshift(...KVM_DEFAULTS);
   const as = (model: string, list: string[]) => [model, ...list].join(",");
   const asked = whole
     ? resolveCpu(as("max", plain), host.features)

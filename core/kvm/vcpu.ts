@@ -28,6 +28,7 @@ const SLICE_MIN_NS = 100_000;
 const TURN_MS = 1;
 const APIC_BASE_DEFAULT = 0xfee00800n, APIC_BASE_BSP = 0x100n;
 const BP_VECTOR = 3;
+const LAPIC_LINT0 = 0x350, LVT_MASKED = 0x10000;
 const INTERRUPTED: VmExit = { reason: "interrupted" };
 const HLT: VmExit = { reason: "hlt" };
 const SHUTDOWN: VmExit = { reason: "shutdown" };
@@ -120,6 +121,8 @@ export class KvmVcpu extends VcpuRegisters implements Vcpu {
     if (this.#kernelLapic) {
       this.#initialLapic = new Uint8Array(Size.LAPIC);
       this.must(Req.GET_LAPIC, this.#initialLapic, "KVM_GET_LAPIC");
+      // KVM has it open to the PIC; a processor has it masked (SDM vol. 3A, 11.4.7.1).
+      new DataView(this.#initialLapic.buffer).setUint32(LAPIC_LINT0, LVT_MASKED, true);
     }
     this.reset();
   }
@@ -513,6 +516,14 @@ export class KvmVcpu extends VcpuRegisters implements Vcpu {
     this.#attention();
   }
 
+  /** KVM_GET_LAPIC, with KVM's own LAPIC. */
+  lapicPage(): Uint8Array {
+    this.settle();
+    const page = new Uint8Array(Size.LAPIC);
+    this.must(Req.GET_LAPIC, page, "KVM_GET_LAPIC");
+    return page;
+  }
+
   saveEvents(): VcpuEvents {
     const mpState = this.mpState; // first: reading it makes KVM deliver a pending INIT or SIPI
     this.settle();
@@ -524,7 +535,7 @@ export class KvmVcpu extends VcpuRegisters implements Vcpu {
     const xsave = group(Size.XSAVE, Req.GET_XSAVE, "KVM_GET_XSAVE");
     const xcrs = group(Size.XCRS, Req.GET_XCRS, "KVM_GET_XCRS");
     const msrs = this.msrs.save();
-    const lapic = this.#kernelLapic ? group(Size.LAPIC, Req.GET_LAPIC, "KVM_GET_LAPIC") : undefined;
+    const lapic = this.#kernelLapic ? this.lapicPage() : undefined;
     const events = group(Size.VCPU_EVENTS, Req.GET_VCPU_EVENTS, "KVM_GET_VCPU_EVENTS");
     return {
       ...readEvents(events),

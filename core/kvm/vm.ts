@@ -43,7 +43,12 @@ export class KvmVm implements Vm {
     libc.ioctlBuffer(fd, Req.SET_IDENTITY_MAP_ADDR, identity.u8);
     libc.ioctl(fd, Req.SET_TSS_ADDR, TSS);
     const chip = opts.kernelIrqchip ?? "off";
-    this.irqchip = chip === "off" ? undefined : new KvmIrqchip(libc, fd, chip);
+    this.irqchip = chip === "off" ? undefined : new KvmIrqchip(
+      libc,
+      fd,
+      chip,
+      (index) => this.vcpus[index].lapicPage(),
+    );
     this.coalesced = new CoalescedMmio(libc, fd, opts.mem);
     const limit = accel.extension(Cap.NR_MEMSLOTS) || 32;
     this.slots = new Slots(libc, fd, opts.memory, opts.mem, limit, () => {

@@ -9,8 +9,8 @@ import { ApicBus } from "../irq/apic_bus.ts";
 import { GsiRouter } from "../irq/gsi.ts";
 import { I8259 } from "../irq/i8259.ts";
 import { IoApic, IOAPIC_PINS, type IoApicBus } from "../irq/ioapic.ts";
-import type { Lapic } from "../irq/lapic.ts";
-import { KernelChips } from "../irq/kernel_chips.ts";
+import type { LapicView } from "../irq/describe.ts";
+import { KernelChips, kernelLapic } from "../irq/kernel_chips.ts";
 import { PicSource } from "../irq/pic_source.ts";
 import type { MachineEnv } from "./env.ts";
 
@@ -31,7 +31,7 @@ export interface PcInterrupts {
   readonly pic?: I8259;
   readonly ioapic?: IoApic;
   readonly gsi?: GsiRouter;
-  readonly lapics: readonly Lapic[];
+  readonly lapics: readonly LapicView[];
 }
 
 /** Makes what the machine's accelerator leaves to the board and maps it. */
@@ -168,7 +168,9 @@ function splitInterrupts(env: MachineEnv, chip: KernelIrqchip): PcInterrupts {
     pic,
     ioapic,
     gsi,
-    lapics: [],
+    get lapics() {
+      return cpus.map((cpu) => kernelLapic(chip, cpu));
+    },
   };
 }
 
@@ -195,6 +197,8 @@ function kernelInterrupts(env: MachineEnv): PcInterrupts {
     get ioapic() {
       return chips.ioapic;
     },
-    lapics: [],
+    get lapics() {
+      return cpus.map((cpu) => kernelLapic(chip, cpu));
+    },
   };
 }

@@ -5,7 +5,7 @@
 import type { GsiRouter } from "./gsi.ts";
 import type { ChipState, I8259 } from "./i8259.ts";
 import { type IoApic, IOAPIC_PINS, Redirection } from "./ioapic.ts";
-import { Delivery, type Lapic, LVT_LEVEL, LVT_MASKED, LVT_PERIODIC, Reg } from "./lapic.ts";
+import { Delivery, LVT_LEVEL, LVT_MASKED, LVT_PERIODIC, Reg } from "./lapic.ts";
 
 const hex = (v: number, digits: number) => v.toString(16).padStart(digits, "0");
 const binary = (v: number, digits: number) => v.toString(2).padStart(digits, "0");
@@ -65,8 +65,20 @@ export function infoIrq(pic: I8259, gsi?: GsiRouter): string {
   return (gsi === undefined ? "" : list("ioapic", gsi.counts)) + list("isa-i8259", pic.counts);
 }
 
+/** What `info lapic` shows of a local APIC, wherever that is. */
+export interface LapicView {
+  readonly cpu: { readonly index: number };
+  reg(offset: number): number;
+  readonly divisor: number;
+  readonly currentCount: number;
+  readonly arbitrationId: number;
+  readonly ppr: number;
+  /** The processor has x2APIC: destinations are 32 bits wide. */
+  readonly x2apic?: boolean;
+}
+
 /** `info lapic` of one processor; without a local APIC, QEMU's words for that. */
-export function infoLapic(lapic?: Lapic): string {
+export function infoLapic(lapic?: LapicView): string {
   if (lapic === undefined) return "local apic state not available\n";
   const spiv = lapic.reg(Reg.SVR), divide = lapic.reg(Reg.TIMER_DIVIDE);
   const ldr = lapic.reg(Reg.LDR) >>> 24, dfr = lapic.reg(Reg.DFR) >>> 28;
@@ -105,20 +117,25 @@ function lvtText(name: string, lvt: number, timer = false): string {
     LVT_MODES[mode].padEnd(6) + (mode === Delivery.nmi ? "" : ` (vec ${lvt & 0xff})`) + "\n";
 }
 
-function icrText(lapic: Lapic, dfr: number): string {
+function icrText(lapic: LapicView, dfr: number): string {
   const icr = lapic.reg(Reg.ICR_LOW), icr2 = lapic.reg(Reg.ICR_HIGH), dest = icr2 >>> 24;
   const logical = (icr & 0x800) !== 0, shorthand = (icr >> 18) & 3;
   const text = `ICR\t 0x${hex(icr, 8)} ${logical ? "logical" : "physical"} ` +
     `${icr & 0x8000 ? "level" : "edge"} ${icr & 0x4000 ? "assert" : "de-assert"} ` +
     `${SHORTHANDS[shorthand]}\nICR2\t 0x${hex(icr2, 8)}`;
   if (shorthand !== 0) return text + "\n";
-  if (!logical) return text + ` cpu ${dest & 15} (APIC ID)\n`;
+  if (!logical) {
+    return text + (lapic.x2apic ? ` cpu ${icr2} (X2APIC ID)\n` : ` cpu ${dest & 15} (APIC ID)\n`);
+  }
   if (dfr === 0xf) return text + ` mask ${binary(dest, 8)} (APIC ID)\n`;
+  if (dfr === 0 && lapic.x2apic) {
+    return text + ` cluster ${icr2 >>> 16} mask ${binary(icr2 & 0xffff, 16)} (X2APIC ID)\n`;
+  }
   if (dfr === 0) return text + ` cluster ${dest >> 4} mask ${binary(dest & 15, 4)} (APIC ID)\n`;
   return text;
 }
 
-function bitmapText(name: string, lapic: Lapic, bitmap: number): string {
+function bitmapText(name: string, lapic: LapicView, bitmap: number): string {
   let list = "";
   for (let v = 0; v < 256; v++) {
     const word = (v >> 5) << 4, bit = 1 << (v & 31);

@@ -47,7 +47,6 @@ export interface IoApicState {
 
 export class IoApic extends StatefulDevice<IoApicState> {
   readonly type = "ioapic";
-  readonly version = 0x20;
   readonly region: IoRegion = ioRegion("ioapic", 0x1000, {
     minAccess: 4,
     read: (offset) => this.#read(offset),
@@ -56,8 +55,11 @@ export class IoApic extends StatefulDevice<IoApicState> {
   readonly #pins: IrqLine[];
   readonly #bus: IoApicBus;
 
-  /** @param bus carries the messages to the local APICs and their EOIs back */
-  constructor(bus: IoApicBus) {
+  /**
+   * @param bus carries the messages to the local APICs and their EOIs back
+   * @param version as IOAPICVER shows it
+   */
+  constructor(bus: IoApicBus, readonly version = 0x20) {
     super(() => ({
       id: 0,
       ioregsel: 0,

@@ -3,11 +3,13 @@
  * state: for accesses that do not come from the guest (firmware services, the monitor), and for
  * `info pic`. Layouts: Linux uapi `asm/kvm.h`, `kvm_pic_state` and `kvm_ioapic_state`.
  */
-import type { KernelIrqchip } from "../../core/accel.ts";
+import type { KernelIrqchip, Vcpu } from "../../core/accel.ts";
 import { NO_IRQ } from "../../core/device.ts";
 import { type AccessSize, type IoRegion, ioRegion } from "../../core/memory/region.ts";
 import { type ChipState, I8259 } from "./i8259.ts";
 import { IoApic, IOAPIC_PINS } from "./ioapic.ts";
+import { Reg } from "./lapic.ts";
+import type { LapicView } from "./describe.ts";
 
 /** Chip numbers of {@link KernelIrqchip.chip}. */
 const MASTER = 0, SLAVE = 1, IOAPIC = 2;
@@ -31,9 +33,12 @@ const enum Pic {
   Elcr,
 }
 
+const KVM_IOAPIC_VERSION = 0x11;
+const FEATURE_X2APIC = 1 << 21;
+
 export class KernelChips {
   readonly #pic = new I8259(NO_IRQ);
-  readonly #ioapic = new IoApic({ deliver: () => false, onEoi: () => {} });
+  readonly #ioapic = new IoApic({ deliver: () => false, onEoi: () => {} }, KVM_IOAPIC_VERSION);
 
   constructor(private readonly chip: KernelIrqchip) {}
 
@@ -133,4 +138,20 @@ function toKernel(raw: Uint8Array, c: ChipState): Uint8Array {
   raw[Pic.Init4] = Number(c.needsIcw4);
   raw[Pic.Elcr] = c.elcr;
   return raw;
+}
+
+/** A LAPIC inside the accelerator, from its register page of the moment: for `info lapic`. */
+export function kernelLapic(chip: KernelIrqchip, cpu: Vcpu): LapicView {
+  const page = chip.lapic(cpu.index), v = new DataView(page.buffer, page.byteOffset);
+  const reg = (at: number) => v.getUint32(at, true);
+  const divide = reg(Reg.TIMER_DIVIDE), code = (divide & 3) | ((divide >> 1) & 4);
+  return {
+    cpu,
+    reg,
+    divisor: code === 7 ? 1 : 2 << code,
+    currentCount: reg(Reg.TIMER_CURRENT),
+    arbitrationId: reg(Reg.APR) >>> 24,
+    ppr: reg(Reg.PPR),
+    x2apic: (cpu.cpuid(1, 0).ecx & FEATURE_X2APIC) !== 0,
+  };
 }

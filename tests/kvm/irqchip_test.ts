@@ -25,6 +25,12 @@ const picSetup = (mask: string) =>
   `b0 11 e6 20 b0 20 e6 21 b0 04 e6 21 b0 01 e6 21 b0 ${mask} e6 21
    b0 11 e6 a0 b0 28 e6 a1 b0 02 e6 a1 b0 01 e6 a1 b0 ff e6 a1`;
 
+/** DS on the LAPIC: enables it and lets the PIC through LINT0 (ExtINT), as a BIOS does. */
+const LINT0_EXTINT = `
+  66 c7 06 f0 00 ff 01 00 00   ; mov dword [SVR], 1ffh
+  66 c7 06 50 03 00 07 00 00   ; mov dword [LINT0], 700h
+`;
+
 kvmTest(
   "on: a wire reaches the PIC and wakes a vCPU halted in the kernel",
   () =>
@@ -32,8 +38,11 @@ kvmTest(
       b.watch(0x80);
       b.port(0x90, 1, { write: () => b.vcpu.kick() });
       vector(b, 0x21, 0x2000, "b0 5a e6 80 b0 20 e6 20 cf"); // out 80h, 5ah; EOI; iret
-      b.load(0x1000, hex(`${picSetup("fd")} b0 01 e6 80 e6 91 fb f4 b0 02 e6 80 e6 90 f4`));
-      b.realMode(0x100, 0);
+      b.load(
+        0x1000,
+        hex(`${LINT0_EXTINT} ${picSetup("fd")} b0 01 e6 80 e6 91 fb f4 b0 02 e6 80 e6 90 f4`),
+      );
+      unreal(b);
       b.port(0x91, 1, { write: () => setTimeout(() => b.vm.irqchip!.setIrqLine(1, true), 10) });
       assertEquals((await within(5000, b.vcpu.runAsync!())).reason, "interrupted");
       assertEquals(b.log.map((a) => a.value), [1, 0x5a, 2]);
@@ -50,13 +59,13 @@ kvmTest(
       b.load(
         0x1000,
         hex(`
-      b3 00 ${picSetup("fe")}
+      b3 00 ${LINT0_EXTINT} ${picSetup("fe")}
       b0 34 e6 43 b0 54 e6 40 b0 04 e6 40 ; channel 0, mode 2, 1108 clocks: 0.9 ms
       fb
       f4 80 fb 05 75 fa                   ; again: hlt; cmp bl, 5; jne again
       e6 90 f4`),
       );
-      b.realMode(0x100, 0);
+      unreal(b);
       assertEquals((await within(5000, b.vcpu.runAsync!())).reason, "interrupted");
       assertEquals(b.vcpu.getRegs().rbx & 0xffn, 5n);
     }),
@@ -197,8 +206,8 @@ kvmTest(
       });
       vector(b, 0x21, 0x2000, "e6 91 cf"); // out 91h, al; iret
       vector(b, 0x20, 0x2100, "e6 92 cf");
-      b.load(0x1000, hex("fb f4 eb fc")); // again: sti; hlt; jmp
-      b.realMode(0x100, 0);
+      b.load(0x1000, hex(`${LINT0_EXTINT} fb f4 eb fc`)); // again: sti; hlt; jmp
+      unreal(b);
       setTimeout(() => chip.setIrqLine(1, true), 10);
       await within(5000, b.vcpu.runAsync!());
       assertEquals(seen, 3);
