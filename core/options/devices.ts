@@ -3,7 +3,7 @@
  * board creates what is listed here; names that QEMU has and this program lacks are refused as
  * QEMU refuses a name it does not know.
  */
-import type { DeviceOptions, DriveOptions } from "./config.ts";
+import type { DeviceOptions, DriveOptions, MachineOptions } from "./config.ts";
 import { EarlyExit, fail, type OptionsHost, report } from "./host.ts";
 import { UserError } from "../errors.ts";
 import { parseBool, parseInt64, parseSize, parseUint64 } from "./numbers.ts";
@@ -136,6 +136,14 @@ const USER_TYPES: DeviceType[] = [
     pluggable: true,
   },
   {
+    name: "ich9-ahci",
+    bus: "PCI",
+    category: "Storage",
+    alias: "ahci",
+    props: PCI,
+    pluggable: true,
+  },
+  {
     name: "ide-cd",
     bus: "IDE",
     category: "Storage",
@@ -222,6 +230,14 @@ const USER_TYPES: DeviceType[] = [
   },
   { name: "pc-testdev", bus: "ISA", category: "Misc", props: {}, pluggable: true },
   {
+    name: "pci-testdev",
+    bus: "PCI",
+    category: "Misc",
+    description: "PCI Test Device",
+    props: { ...PCI, membar: { type: "size", preset: 0 } },
+    pluggable: true,
+  },
+  {
     name: "pvpanic",
     bus: "ISA",
     category: "Misc",
@@ -229,6 +245,14 @@ const USER_TYPES: DeviceType[] = [
     pluggable: true,
   },
 ];
+
+const PCI_PARTS = ["PIIX3", "PIIX4_PM", "i440FX", "mch", "ICH9-LPC", "ICH9-SMB"];
+const ICH9_LPC: Record<string, Prop> = {
+  disable_s3: { type: "uint8" },
+  disable_s4: { type: "uint8" },
+  noreboot: { type: "bool", preset: true },
+  s4_val: { type: "uint8" },
+};
 
 /** Parts of the pc board: `-global` and help know them, `-device` cannot add them. */
 const BOARD_TYPES: DeviceType[] = [
@@ -255,6 +279,10 @@ const BOARD_TYPES: DeviceType[] = [
     "PIIX4_PM",
     "i440FX",
     "i440FX-pcihost",
+    "q35-pcihost",
+    "mch",
+    "ICH9-LPC",
+    "ICH9-SMB",
     "hpet",
     "isa-pcspk",
     "isa-pit",
@@ -269,7 +297,7 @@ const BOARD_TYPES: DeviceType[] = [
     "vmport",
   ].map((name): DeviceType => ({
     name,
-    bus: name === "PIIX3" || name === "PIIX4_PM" || name === "i440FX" ? "PCI" : "ISA",
+    bus: PCI_PARTS.includes(name) ? "PCI" : "ISA",
     category: "Misc",
     props: name === "PIIX4_PM"
       ? {
@@ -278,7 +306,9 @@ const BOARD_TYPES: DeviceType[] = [
         disable_s4: { type: "uint8", preset: 0 },
         s4_val: { type: "uint8", preset: 2 },
       }
-      : name === "PIIX3" || name === "i440FX"
+      : name === "ICH9-LPC"
+      ? { ...PCI, ...ICH9_LPC }
+      : PCI_PARTS.includes(name)
       ? PCI
       : name === "mc146818rtc"
       ? {
@@ -352,6 +382,8 @@ export function deviceHelp(opts: Opts, host: OptionsHost): boolean {
 export interface DeviceContext {
   chardevs: ReadonlySet<string>;
   drives: readonly DriveOptions[];
+  /** Which board's buses there are; default `pc`. */
+  family?: MachineOptions["family"];
 }
 
 /** Checks one `-device`. Throws UserError with QEMU's words. */
@@ -366,7 +398,7 @@ export function resolveDevice(opts: Opts, context: DeviceContext): DeviceOptions
   for (const [name, value] of opts.entries) {
     if (name === "driver") continue;
     if (name === "bus") {
-      checkBus(type, value, loc);
+      checkBus(type, value, loc, context.family ?? "pc");
     } else {
       const prop = Object.hasOwn(type.props, name) ? type.props[name] : undefined;
       if (!prop) fail(loc, `Property '${type.name}.${name}' not found`);
@@ -397,20 +429,29 @@ function checkNeeds(type: DeviceType, props: ReadonlyMap<string, string>, loc: s
   }
 }
 
-/** The pc board's buses, by QEMU's names. */
+/** Buses of every board, by QEMU's names. */
 const BUSES: Record<string, DeviceType["bus"]> = {
-  "pci.0": "PCI",
   "isa.0": "ISA",
-  "ide.0": "IDE",
-  "ide.1": "IDE",
   "floppy-bus.0": "floppy-bus",
   "main-system-bus": "System",
 };
 
-function checkBus(type: DeviceType, name: string, loc: string): void {
-  const kind = Object.hasOwn(BUSES, name) ? BUSES[name] : undefined;
-  // A bridge's bus is known when the bridge is there.
-  if (!kind && type.bus === "PCI") return;
+function busKind(name: string, family: MachineOptions["family"]): DeviceType["bus"] | undefined {
+  if (Object.hasOwn(BUSES, name)) return BUSES[name];
+  const q35 = family === "q35";
+  if (name === (q35 ? "pcie.0" : "pci.0")) return "PCI";
+  return (q35 ? /^ide\.[0-5]$/ : /^ide\.[01]$/).test(name) ? "IDE" : undefined;
+}
+
+function checkBus(
+  type: DeviceType,
+  name: string,
+  loc: string,
+  family: MachineOptions["family"],
+): void {
+  const kind = busKind(name, family);
+  // Buses of bridges and disk controllers are known when these are there.
+  if (!kind && (type.bus === "PCI" || type.bus === "IDE")) return;
   if (!kind) fail(loc, `Bus '${name}' not found`);
   if (kind !== type.bus) fail(loc, `Device '${type.name}' can't go on ${kind} bus`);
 }

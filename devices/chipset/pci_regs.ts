@@ -112,7 +112,7 @@ const CLASS_NAMES: Readonly<Record<number, string>> = {
   0x0c05: "SMBus",
 };
 
-/** `Class ABCD` when the 16-bit class has no name. */
+/** `Class 0255` (decimal, as in QEMU) when the class has no name. */
 export function pciClassName(cls: number): string {
-  return CLASS_NAMES[cls] ?? `Class ${cls.toString(16).padStart(4, "0")}`;
+  return CLASS_NAMES[cls] ?? `Class ${String(cls).padStart(4, "0")}`;
 }

@@ -1,6 +1,6 @@
 /**
- * QEMU's `pc-testdev`, the helper of KVM's unit tests: scratch ports at E0h and E8h, a register that
- * takes page addresses at E4h, interrupt lines at 2000h, 64 KiB of scratch memory at FF000000h.
+ * QEMU's `pc-testdev`, the helper of KVM's unit tests: four scratch bytes at E0h, seen also at E8h
+ * where they are taken one by one, a register that takes page addresses at E4h, interrupt lines at 2000h, 64 KiB of scratch memory at FF000000h.
  */
 import type { DeviceState, IrqLine } from "../../core/device.ts";
 import { StatefulDevice } from "../../core/device.ts";
@@ -31,10 +31,12 @@ export class PcTestDev extends StatefulDevice<PcTestDevState> {
   }
 
   map(mem: AddressSpace, io: AddressSpace): void {
+    const mask = (size: number) => 0xffffffff >>> (32 - 8 * size);
     const scratch = {
-      read: () => this.state.port,
-      write: (_offset: number, _size: number, value: number) => {
-        this.state.port = value;
+      read: (offset: number, size: number) => (this.state.port >>> (8 * offset)) & mask(size),
+      write: (offset: number, size: number, value: number) => {
+        const lanes = mask(size) << (8 * offset);
+        this.state.port = ((this.state.port & ~lanes) | (value << (8 * offset))) >>> 0;
       },
     };
     io.map(ioRegion("pc-testdev-ioport", 4, scratch), 0xe0);
