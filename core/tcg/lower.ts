@@ -23,6 +23,9 @@ export const HANDLER: FuncType = { params: ["i32", "i32"], results: [] };
 
 const OF_SHIFT = 31;
 
+/** In a helper's number: it is all of its instruction, see {@link HelperCall.soft}. */
+export const SOFT_HELPER = 1 << 16;
+
 /** Access kinds of the slow path, above the byte count. */
 export const ACCESS = { READ: 1 << 8, WRITE: 1 << 9, SYSTEM: 1 << 10 } as const;
 
@@ -358,7 +361,7 @@ export class Tier0Lowering implements Lowering {
         return;
       case G.HELPER: {
         const d = s.data as HelperCall;
-        const id = I32.of(this.helperId(d.name));
+        const id = I32.of(this.helperId(d.name) | (d.soft ? SOFT_HELPER : 0));
         if (d.ends) {
           f.call(this.rt.helperEnd, cpu, rec, id);
           f.return();

@@ -187,8 +187,8 @@ export class Mmu implements LinearMemory {
     if (i32[e + 7] === -1) this.#used[i32[S.TLB_COUNT >> 2]++] = n;
     if (w.flags & (S.TLB_FLAGS.LARGE | S.TLB_FLAGS.HUGE)) this.#noteLarge(lo);
     if (w.flags & S.TLB_FLAGS.HUGE) i32[S.TLB_HUGE_USED >> 2] = 1;
-    const watched = kind !== "exec" && i32[S.WATCHED >> 2] !== 0 && this.watches!.covers(lo, hi);
-    const slow = word === 0 || watched ? S.TLB_SLOW : 0;
+    const watched = i32[S.WATCHED >> 2] !== 0 && this.watches!.covers(lo, hi);
+    const slowExec = word === 0 ? S.TLB_SLOW : 0, slow = watched ? S.TLB_SLOW : slowExec;
     const slowWrite = word & Page.READONLY ? S.TLB_SLOW : word & Page.CODE ? S.TLB_CODE : slow;
     if (w.smap && w.read) {
       const count = i32[S.SMAP_PAGES >> 2];
@@ -199,7 +199,7 @@ export class Mmu implements LinearMemory {
     }
     i32[e] = w.read ? tag | slow : -1;
     i32[e + 2] = w.write ? tag | slowWrite : -1;
-    i32[e + 4] = w.exec ? tag | slow : -1;
+    i32[e + 4] = w.exec ? tag | slowExec : -1;
     i32[e + 1] = i32[e + 3] = i32[e + 5] = hi;
     i32[e + 6] = (word & ~0xfff) - tag;
     i32[e + 7] = Math.floor(w.phys / 4096) | w.flags;
@@ -551,17 +551,16 @@ export class Mmu implements LinearMemory {
 
   read(lin: Lin, bytes: 1 | 2 | 4, system = false): number {
     const at = this.#host(lin, bytes, ACCESS.READ, system);
-    return bytes === 1
-      ? this.#u8[at]
-      : bytes === 2
-      ? this.#view.getUint16(at, true)
-      : this.#view.getUint32(at, true);
+    if (bytes === 1) return this.#u8[at];
+    if (bytes === 2) return this.#view.getUint16(at, true);
+    return at & 3 ? this.#view.getUint32(at, true) : this.#u32[at >>> 2];
   }
   write(lin: Lin, bytes: 1 | 2 | 4, value: number, system = false): void {
     const at = this.#host(lin, bytes, ACCESS.WRITE, system);
     if (bytes === 1) this.#u8[at] = value;
     else if (bytes === 2) this.#view.setUint16(at, value, true);
-    else this.#view.setUint32(at, value, true);
+    else if (at & 3) this.#view.setUint32(at, value, true);
+    else this.#u32[at >>> 2] = value;
     if (at === this.cpu.base + S.BOUNCE) this.commit();
   }
   read64(lin: Lin, system = false): bigint {
@@ -585,8 +584,21 @@ export class Mmu implements LinearMemory {
     const last = split(typeof lin === "bigint" ? lin + BigInt(bytes - 1) : lin + bytes - 1);
     if ((last[0] ^ lo) & ~0xfff) this.translate(last[0] & ~0xfff, last[1], kind, user);
   }
+  /** Storage address of an access, or the bounce buffer: what emitted code does inline, then `probe`. */
   #host(lin: Lin, bytes: number, access: number, system: boolean): number {
-    const [lo, hi] = split(lin);
+    let lo: number, hi = 0;
+    if (typeof lin === "number") lo = lin | 0;
+    else {
+      lo = Number(BigInt.asIntN(32, lin));
+      hi = Number(BigInt.asIntN(32, lin >> 32n));
+    }
+    const cpu = this.cpu, i32 = cpu.i32;
+    const e = (S.TLB + (cpu.cpl === 3 && !system ? S.TLB_BYTES : 0) +
+      ((lo >>> 12) & (S.TLB_ENTRIES - 1)) * S.TLB_ENTRY) >> 2;
+    const t = e + (access & ACCESS.WRITE ? S.TLB_WRITE >> 2 : 0);
+    if (i32[t] === ((lo + bytes - 1) & ~0xfff) && (i32[t + 1] === hi || !cpu.lma)) {
+      return (lo + i32[e + (S.TLB_ADDEND >> 2)]) >>> 0;
+    }
     return this.probe(lo, hi, bytes | access | (system ? ACCESS.SYSTEM : 0));
   }
 }

@@ -29,6 +29,8 @@ export interface Block {
   readonly mode: number;
   /** CS base it was translated under. */
   readonly cs: bigint;
+  /** The same as signed halves: IP, and the CS base, which has 32 bits. */
+  readonly key: { readonly ip: number; readonly ipHi: number; readonly cs: number };
   /** Byte ranges of storage it was made from: one, or two when an instruction crosses a page. */
   readonly ranges: readonly (readonly [start: number, end: number])[];
   valid: boolean;
@@ -87,26 +89,24 @@ export class TranslationCache implements CodeWatcher {
 
   /** The translation of what `cpu` executes next, made if there is none. Throws {@link GuestFault}. */
   lookup(cpu: Cpu, mmu: Mmu): Block {
-    const ip = cpu.rip, mode = cpu.mode;
-    const long = (mode & 3) === 2;
-    let lo: number, hi = 0;
-    if (long) {
-      lo = Number(BigInt.asIntN(32, ip));
-      hi = Number(BigInt.asIntN(32, ip >> 32n));
-    } else {
-      const eip = Number(ip & 0xffffffffn);
-      if (!(mode & Mode.CS_FLAT) && eip > cpu.segLimit(Seg.CS)) throw new GuestFault(Vec.GP, 0);
-      lo = (eip + cpu.segBase32(Seg.CS)) | 0;
+    const mode = cpu.mode, ip = cpu.get32(S.RIP);
+    let lo = ip, hi = 0;
+    if ((mode & Mode.CODE_MASK) === 2) hi = cpu.get32(S.RIP + 4);
+    else {
+      if (!(mode & Mode.CS_FLAT) && ip >>> 0 > cpu.segLimit(Seg.CS)) {
+        throw new GuestFault(Vec.GP, 0);
+      }
+      lo = (ip + cpu.segBase32(Seg.CS)) | 0;
     }
     const phys = mmu.translate(lo, hi, "exec", cpu.cpl === 3);
     const word = this.phys.lookup(phys);
     if (word === 0) return this.#outsideRam(cpu, mmu, lo, hi);
     const host = (word & ~0xfff) + (lo & 0xfff);
-    const cs = cpu.segBase(Seg.CS);
+    const key = mode & KEY_MASK, cs = cpu.get32(S.SEGS + S.SEG_SIZE * Seg.CS + S.SEG_BASE);
+    const ipHi = cpu.get32(S.RIP + 4);
     for (let b = this.#byHost.get(host); b !== undefined; b = b.next) {
-      if (b.ip === ip && b.mode === (mode & KEY_MASK) && b.cs === cs) {
-        return b;
-      }
+      const k = b.key;
+      if (k.ip === ip && k.ipHi === ipHi && b.mode === key && k.cs === cs) return b;
     }
     return this.#translate(cpu, mmu, host, lo, hi);
   }
@@ -226,6 +226,11 @@ export class TranslationCache implements CodeWatcher {
       ip: startIp,
       mode,
       cs: cpu.segBase(Seg.CS),
+      key: {
+        ip: Number(BigInt.asIntN(32, startIp)),
+        ipHi: Number(BigInt.asIntN(32, startIp >> 32n)),
+        cs: cpu.segBase32(Seg.CS) | 0,
+      },
       ranges,
       valid: true,
       next: undefined,

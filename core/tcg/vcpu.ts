@@ -24,6 +24,7 @@ import { resetCpu } from "../x86/reset.ts";
 import * as S from "../x86/state.ts";
 import { Exit, Fl, Mode, Rec, Vec } from "../x86/state.ts";
 import { setControlRegister, setEfer } from "../x86/control.ts";
+import { SOFT_HELPER } from "./lower.ts";
 import type { TcgVm } from "./vm.ts";
 import { DebugUnit, linearIp, RunAlone } from "./debug.ts";
 import { Mmu } from "./mmu.ts";
@@ -71,6 +72,7 @@ export class TcgVcpu implements Vcpu {
   readonly exits: ExitCounts = new Map();
   interruptSource: InterruptSource | undefined;
   mpState: MpState = "uninitialized";
+  readonly #words: Int32Array;
   #instructions = 0;
   #budgetStart = 0;
   /** What of the slice's budget is kept back until the next sample. */
@@ -90,6 +92,7 @@ export class TcgVcpu implements Vcpu {
     this.index = options.index;
     this.apicId = options.apicId;
     const base = vm.memory.alloc(S.STATE_BYTES, 4096);
+    this.#words = new Int32Array(vm.memory.buffer);
     this.cpu = new Cpu(vm.memory, base);
     this.mmu = new Mmu(this.cpu, vm.phys, vm.cache);
     this.mmu.onMmio = () => this.#count("mmio");
@@ -297,7 +300,13 @@ export class TcgVcpu implements Vcpu {
           continue;
         }
         const tf = (cpu.get32(S.FLAG_SYS) & Fl.TF) !== 0;
-        const rf = (cpu.get32(S.FLAG_SYS) & Fl.RF) !== 0;
+        let rf = (cpu.get32(S.FLAG_SYS) & Fl.RF) !== 0;
+        if (rf && !tf && !debug.breaks && !debug.step) {
+          // Nothing looks at RF during the instruction: it need not run alone.
+          cpu.set32(S.FLAG_SYS, cpu.get32(S.FLAG_SYS) & ~Fl.RF);
+          cpu.updateMode();
+          rf = false;
+        }
         const shadow = cpu.get32(S.SHADOW);
         if (debug.breaks) {
           const n = debug.guestBreakpoint();
@@ -474,7 +483,7 @@ export class TcgVcpu implements Vcpu {
   #addressFault(rec: number, lo: number, hi: number): GuestFault {
     const cpu = this.cpu, i = this.vm.cache.insns.get(rec);
     const lin = BigInt.asUintN(64, (BigInt(hi) << 32n) | BigInt(lo >>> 0));
-    if (i !== undefined) cpu.nextRip = this.#next(rec, i.length);
+    if (i !== undefined) this.#setNext(rec, i.length);
     const stack = i !== undefined && throughStack(cpu, i, lin);
     return new GuestFault(stack ? Vec.SS : Vec.GP, 0);
   }
@@ -490,7 +499,8 @@ export class TcgVcpu implements Vcpu {
   /** Runs a helper; non-zero when the instruction must be left. */
   helper(rec: number, id: number): number {
     const cpu = this.cpu, i = this.vm.cache.insns.get(rec)!;
-    cpu.nextRip = this.#next(rec, i.length);
+    if (id & SOFT_HELPER) return this.#helperSoft(rec, id & ~SOFT_HELPER, i);
+    this.#setNext(rec, i.length);
     const mode = cpu.mode;
     try {
       this.vm.shapes.helpers[id](cpu, i);
@@ -506,17 +516,47 @@ export class TcgVcpu implements Vcpu {
     }
   }
 
+  /** A helper that is all of its instruction: goes on in the block unless the run loop is wanted. */
+  #helperSoft(rec: number, id: number, i: Insn): number {
+    const cpu = this.cpu, mode = cpu.mode;
+    this.#leaveBehind(rec, i.length);
+    try {
+      this.vm.shapes.helpers[id](cpu, i);
+      if (cpu.mode !== mode || cpu.get32(S.KICK) !== 0) return 1;
+      return cpu.get32(S.SHADOW) === 0 && cpu.debugTraps === 0 ? 0 : 1;
+    } catch (e) {
+      this.#faulted(e, rec);
+      return 1;
+    }
+  }
+
   helperEnd(rec: number, id: number): void {
     const cpu = this.cpu, i = this.vm.cache.insns.get(rec)!;
-    cpu.nextRip = this.#next(rec, i.length);
-    cpu.rip = cpu.nextRip;
-    cpu.set32(S.EXIT, Exit.LOOKUP);
-    cpu.set32(S.EXIT_REC, rec);
+    this.#leaveBehind(rec, i.length);
     try {
       this.vm.shapes.helpers[id](cpu, i);
     } catch (e) {
       this.#faulted(e, rec);
     }
+  }
+
+  /** Sets the RIP behind the instruction of a record, for its helper. */
+  #setNext(rec: number, length: number): void {
+    const cpu = this.cpu, words = this.#words, at = (rec + Rec.IP) >> 2;
+    const lo = (words[at] + length) | 0;
+    cpu.nextLo = lo;
+    const carry = lo >= 0 && words[at] < 0 ? 1 : 0;
+    cpu.nextHi = cpu.long ? (words[at + 1] + carry) | 0 : 0;
+  }
+
+  /** The same, and makes it where the run loop goes on unless the helper decides otherwise. */
+  #leaveBehind(rec: number, length: number): void {
+    const i32 = this.cpu.i32;
+    this.#setNext(rec, length);
+    i32[S.RIP >> 2] = this.cpu.nextLo;
+    i32[(S.RIP >> 2) + 1] = this.cpu.nextHi;
+    i32[S.EXIT >> 2] = Exit.LOOKUP;
+    i32[S.EXIT_REC >> 2] = rec;
   }
 
   #next(rec: number, length: number): bigint {

@@ -367,8 +367,8 @@ export class Cpu {
   /** Base 0, full limit, readable and writable. */
   isFlat(n: number): boolean {
     return this.segBaseIs0(n) && this.segLimit(n) === 0xffffffff &&
-      this.get64(S.SEGS + S.SEG_SIZE * n + S.SEG_WHI) === 0xffffffffn &&
-      this.get64(S.SEGS + S.SEG_SIZE * n + S.SEG_RHI) === 0xffffffffn;
+      this.#bound(S.SEGS + S.SEG_SIZE * n + S.SEG_WHI) === 0xffffffff &&
+      this.#bound(S.SEGS + S.SEG_SIZE * n + S.SEG_RHI) === 0xffffffff;
   }
 
   /**
@@ -384,24 +384,28 @@ export class Cpu {
     attr: number,
   ): void {
     const at = S.SEGS + S.SEG_SIZE * n;
-    this.set64(at + S.SEG_BASE, BigInt(base));
+    if (typeof base === "bigint") this.set64(at + S.SEG_BASE, base);
+    else {
+      this.i32[(at + S.SEG_BASE) >> 2] = base;
+      this.i32[((at + S.SEG_BASE) >> 2) + 1] = 0;
+    }
     this.set32(at + S.SEG_LIMIT, limit | 0);
     this.set32(at + S.SEG_ATTR, attr);
     this.set32(at + S.SEG_SELECTOR, selector);
-    let lo = 1n, hi = 0n;
+    let lo = 1, hi = 0;
     if (!(attr & Attr.UNUSABLE) && attr & Attr.P && attr & Attr.S) {
       const expandDown = (attr & 0xc) === 4;
-      lo = expandDown ? BigInt(limit >>> 0) + 1n : 0n;
-      hi = expandDown ? (attr & Attr.DB ? 0xffffffffn : 0xffffn) : BigInt(limit >>> 0);
+      lo = expandDown ? (limit >>> 0) + 1 : 0;
+      hi = expandDown ? (attr & Attr.DB ? 0xffffffff : 0xffff) : limit >>> 0;
     }
     // Real mode does not look at the type: writing through CS is allowed.
     const real = !(this.cr0 & 1), code = (attr & 8) !== 0;
     const readable = real || !code || (attr & 2) !== 0;
     const writable = real || (!code && (attr & 2) !== 0);
-    this.set64(at + S.SEG_RLO, readable ? lo : 1n);
-    this.set64(at + S.SEG_RHI, readable ? hi : 0n);
-    this.set64(at + S.SEG_WLO, writable ? lo : 1n);
-    this.set64(at + S.SEG_WHI, writable ? hi : 0n);
+    this.#setBound(at + S.SEG_RLO, readable ? lo : 1);
+    this.#setBound(at + S.SEG_RHI, readable ? hi : 0);
+    this.#setBound(at + S.SEG_WLO, writable ? lo : 1);
+    this.#setBound(at + S.SEG_WHI, writable ? hi : 0);
     if (n === Seg.CS) {
       // Jump caches are tagged with linear address and IP; the limit is what they cannot see.
       this.flushJumpCachesIfLimited(limit);
@@ -499,15 +503,20 @@ export class Cpu {
     let a = m.disp;
     if (m.base >= 0) a += this.i32[2 * m.base];
     if (m.index >= 0) a += this.i32[2 * m.index] << m.scale;
-    if (m.rip) a += Number(BigInt.asIntN(32, this.nextRip));
+    if (m.rip) a += this.nextLo;
     return m.addrSize === 16 ? a & 0xffff : a >>> 0;
   }
 
   /** Told when IRET runs: NMIs may come again. Set by the accelerator. */
   onIret: (() => void) | undefined;
 
-  /** RIP behind the instruction a helper runs for. Set by the accelerator. */
-  nextRip = 0n;
+  /** Low and high half of {@link nextRip}, signed. Set by the accelerator. */
+  nextLo = 0;
+  nextHi = 0;
+  /** RIP behind the instruction a helper runs for. */
+  get nextRip(): bigint {
+    return (BigInt(this.nextHi >>> 0) << 32n) | BigInt(this.nextLo >>> 0);
+  }
 
   /**
    * Linear address of `bytes` at `offset` in segment `n`, checked against limit and type.
@@ -524,10 +533,19 @@ export class Cpu {
       return a;
     }
     const off = Number(offset), at = S.SEGS + S.SEG_SIZE * n;
-    const lo = Number(this.view.getBigInt64(at + (write ? S.SEG_WLO : S.SEG_RLO), true));
-    const hi = Number(this.view.getBigInt64(at + (write ? S.SEG_WHI : S.SEG_RHI), true));
+    const lo = this.#bound(at + (write ? S.SEG_WLO : S.SEG_RLO));
+    const hi = this.#bound(at + (write ? S.SEG_WHI : S.SEG_RHI));
     if (off < lo || off + bytes - 1 > hi) this.fault(n === Seg.SS ? Vec.SS : Vec.GP, 0);
     return (off + this.segBase32(n)) >>> 0;
+  }
+
+  /** A segment bound as a number: it has at most 33 bits. */
+  #bound(at: number): number {
+    return (this.i32[at >> 2] >>> 0) + this.i32[(at >> 2) + 1] * 0x100000000;
+  }
+  #setBound(at: number, v: number): void {
+    this.i32[at >> 2] = v;
+    this.i32[(at >> 2) + 1] = v >= 0x100000000 ? 1 : 0;
   }
 
   /** Reads an operand of up to 64 bits; 64-bit ones as bigint, all unsigned. */

@@ -17,7 +17,7 @@ import {
   loadNull,
   markAccessed,
   readDescriptor,
-  tableEntry,
+  tableAt,
 } from "./segments.ts";
 import * as S from "./state.ts";
 import { Fl, Vec } from "./state.ts";
@@ -87,7 +87,7 @@ function deliverEvent(cpu: Cpu, vector: number, error: number, source: EventSour
 function deliverReal(cpu: Cpu, vector: number): void {
   const mem = cpu.env.mem;
   if (vector * 4 + 3 > (cpu.get32(S.IDTR_LIMIT) & 0xffff)) cpu.fault(Vec.GP, vector * 8 + 2);
-  const at = tableEntry(cpu, cpu.get64(S.IDTR_BASE), vector * 4);
+  const at = tableAt(cpu, S.IDTR_BASE, vector * 4);
   const entry = mem.read(at, 4, true);
   const stack = new Pusher(cpu, Seg.SS, cpu.reg32(4), (cpu.attr(Seg.SS) & Attr.DB) !== 0);
   stack.push(cpu.flags & 0xffff, 2);
@@ -149,16 +149,17 @@ export class Pusher {
 
 /** Gate types of the 32-bit IDT. */
 const TASK_GATE = 5, INT16 = 6, TRAP16 = 7, INT32 = 14, TRAP32 = 15;
+const GATES = (1 << TASK_GATE) | (1 << INT16) | (1 << TRAP16) | (1 << INT32) | (1 << TRAP32);
 
 function deliverProtected(cpu: Cpu, vector: number, error: number, source: EventSource): void {
   const mem = cpu.env.mem;
   const ext = source === "software" ? 0 : 1;
   const gateError = vector * 8 + 2 + ext;
   if (vector * 8 + 7 > (cpu.get32(S.IDTR_LIMIT) & 0xffff)) cpu.gp(gateError);
-  const at = tableEntry(cpu, cpu.get64(S.IDTR_BASE), vector * 8) as number;
+  const at = tableAt(cpu, S.IDTR_BASE, vector * 8) as number;
   const lo = mem.read(at, 4, true), hi = mem.read((at + 4) >>> 0, 4, true);
   const type = (hi >>> 8) & 0x1f, dpl = (hi >>> 13) & 3;
-  if (![TASK_GATE, INT16, TRAP16, INT32, TRAP32].includes(type)) cpu.gp(gateError);
+  if (((GATES >> type) & 1) === 0) cpu.gp(gateError);
   if (source === "software" && dpl < cpu.cpl) cpu.gp(gateError);
   if (!(hi & 0x8000)) cpu.fault(Vec.NP, gateError);
   const withError = source === "exception" && hasErrorCode.has(vector);
@@ -178,7 +179,7 @@ function deliverProtected(cpu: Cpu, vector: number, error: number, source: Event
   const bytes = type >= INT32 ? 4 : 2;
   const target = bytes === 4 ? ((lo & 0xffff) | (hi & 0xffff0000)) >>> 0 : lo & 0xffff;
   if ((selector & 0xfffc) === 0) cpu.gp(ext);
-  const code = withExt(cpu, ext, () => readDescriptor(cpu, selector));
+  const code = readDescriptor(cpu, selector, Vec.GP, ext);
   const codeError = (selector & 0xfffc) | ext;
   const cpl = cpu.cpl, vm = cpu.vm86;
   if (!isCode(code) || dplOf(code) > cpl) cpu.gp(codeError);
@@ -193,9 +194,9 @@ function deliverProtected(cpu: Cpu, vector: number, error: number, source: Event
   if (inner) {
     newCpl = dplOf(code);
     if (vm && newCpl !== 0) cpu.gp(codeError);
-    const top = withExt(cpu, ext, () => innerStack(cpu, newCpl));
+    const top = innerStack(cpu, newCpl, ext);
     ssSelector = top.ss;
-    ss = withExt(cpu, ext, () => checkStackSegment(cpu, top.ss, newCpl, Vec.TS));
+    ss = checkStackSegment(cpu, top.ss, newCpl, Vec.TS, ext);
     stack = new Pusher(cpu, Seg.SS, top.sp, (ss.attr & Attr.DB) !== 0, ss);
     if (vm) {
       for (const n of [Seg.GS, Seg.FS, Seg.DS, Seg.ES]) stack.push(cpu.selector(n), bytes);
@@ -233,10 +234,10 @@ function deliverProtected(cpu: Cpu, vector: number, error: number, source: Event
 }
 
 /** Stack pointer and segment for privilege `cpl` from the current TSS. Raises #TS. */
-export function innerStack(cpu: Cpu, cpl: number): { ss: number; sp: number } {
+export function innerStack(cpu: Cpu, cpl: number, ext: 0 | 1 = 0): { ss: number; sp: number } {
   const wide = (cpu.attr(S.TR) & 8) !== 0;
   const base = cpu.segBase32(S.TR), limit = cpu.segLimit(S.TR), mem = cpu.env.mem;
-  const error = cpu.selector(S.TR) & 0xfffc;
+  const error = (cpu.selector(S.TR) & 0xfffc) | ext;
   if (wide) {
     const at = 4 + 8 * cpl;
     if (at + 5 > limit) cpu.fault(Vec.TS, error);
@@ -251,17 +252,4 @@ export function innerStack(cpu: Cpu, cpl: number): { ss: number; sp: number } {
     sp: mem.read((base + at) >>> 0, 2, true),
     ss: mem.read((base + at + 2) >>> 0, 2, true),
   };
-}
-
-/** Faults on selectors met while delivering an event have EXT in their error code. */
-function withExt<T>(_cpu: Cpu, ext: number, f: () => T): T {
-  if (ext === 0) return f();
-  try {
-    return f();
-  } catch (e) {
-    if (e instanceof GuestFault && e.error >= 0 && e.vector !== Vec.PF) {
-      throw new GuestFault(e.vector, e.error | 1);
-    }
-    throw e;
-  }
 }

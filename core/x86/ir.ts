@@ -115,6 +115,11 @@ export interface HelperCall {
   readonly name: string;
   /** The block ends behind the instruction; RIP is then what the helper left. */
   readonly ends: boolean;
+  /**
+   * Nothing of the instruction comes after the helper. The block goes on unless the helper has changed
+   * the mode or asked for the run loop; RIP is then what the helper left.
+   */
+  readonly soft?: boolean;
 }
 
 export function state<T extends ValType>(type: T, op: number, ref: StateRef): TypeMap[T] {

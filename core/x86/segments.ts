@@ -32,10 +32,15 @@ export function descriptorAddress(cpu: Cpu, selector: number, bytes = 8): Lin | 
   if (selector & 4) {
     if (cpu.attr(S.LDTR) & Attr.UNUSABLE || !(cpu.attr(S.LDTR) & Attr.P)) return undefined;
     if (offset + bytes - 1 > cpu.segLimit(S.LDTR)) return undefined;
-    return tableEntry(cpu, cpu.segBase(S.LDTR), offset);
+    return tableAt(cpu, S.SEGS + S.SEG_SIZE * S.LDTR + S.SEG_BASE, offset);
   }
   if (offset + bytes - 1 > (cpu.get32(S.GDTR_LIMIT) & 0xffff)) return undefined;
-  return tableEntry(cpu, cpu.get64(S.GDTR_BASE), offset);
+  return tableAt(cpu, S.GDTR_BASE, offset);
+}
+
+/** {@link tableEntry} of the table whose base is kept at state offset `at`. */
+export function tableAt(cpu: Cpu, at: number, offset: number): Lin {
+  return cpu.lma ? tableEntry(cpu, cpu.get64(at), offset) : (cpu.get32(at) + offset) >>> 0;
 }
 
 /** Linear address `base + offset`: a bigint when descriptors tables may lie above 4 GiB. */
@@ -61,11 +66,16 @@ export function parseDescriptor(selector: number, at: Lin, lo: number, hi: numbe
 
 /**
  * Reads the descriptor of `selector` from its table, with supervisor privilege. Raises `vector` with
- * the selector as error code when it lies outside the table.
+ * the selector as error code when it lies outside the table; `ext` is the error code's EXT bit.
  */
-export function readDescriptor(cpu: Cpu, selector: number, vector: number = Vec.GP): Descriptor {
+export function readDescriptor(
+  cpu: Cpu,
+  selector: number,
+  vector: number = Vec.GP,
+  ext: 0 | 1 = 0,
+): Descriptor {
   const at = descriptorAddress(cpu, selector);
-  if (at === undefined) cpu.fault(vector, selector & 0xfffc);
+  if (at === undefined) cpu.fault(vector, (selector & 0xfffc) | ext);
   return parseDescriptor(
     selector,
     at,
@@ -129,10 +139,11 @@ export function checkStackSegment(
   selector: number,
   cpl: number,
   vector: number,
+  ext: 0 | 1 = 0,
 ): Descriptor {
-  const error = selector & 0xfffc;
-  if (error === 0) cpu.fault(vector, 0);
-  const d = readDescriptor(cpu, selector, vector);
+  const error = (selector & 0xfffc) | ext;
+  if ((selector & 0xfffc) === 0) cpu.fault(vector, ext);
+  const d = readDescriptor(cpu, selector, vector, ext);
   if ((selector & 3) !== cpl || dplOf(d) !== cpl || !isData(d) || !(d.attr & 2)) {
     cpu.fault(vector, error);
   }

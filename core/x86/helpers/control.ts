@@ -3,7 +3,7 @@ import { setControlRegister } from "../control.ts";
 import { type Cpu, defineHelper } from "../cpu.ts";
 import { Dr6, Dr7, reportDebug } from "../debug.ts";
 import { type Insn, type MemOperand, Seg } from "../insn.ts";
-import { readMsr, writeMsr } from "../msr.ts";
+import { Msr, readMsr, writeMsr } from "../msr.ts";
 import * as S from "../state.ts";
 import { Fl, Vec } from "../state.ts";
 import { flagMask } from "./far.ts";
@@ -215,8 +215,12 @@ export function controlHelpers(): void {
   });
   defineHelper("WRMSR", (cpu) => {
     cpu.env.countExit("wrmsr");
-    writeMsr(cpu, cpu.reg32(1), (BigInt(cpu.reg32(2)) << 32n) | BigInt(cpu.reg32(0)));
-    cpu.env.eventsChanged();
+    const index = cpu.reg32(1);
+    writeMsr(cpu, index, (BigInt(cpu.reg32(2)) << 32n) | BigInt(cpu.reg32(0)));
+    // Of these only the local APIC's decide about events.
+    if (index === Msr.IA32_APIC_BASE || (index >= 0x800 && index < 0x900)) {
+      cpu.env.eventsChanged();
+    }
   });
   const tsc = (cpu: Cpu) => {
     // CR4.TSD keeps it from user code.

@@ -262,7 +262,8 @@ class Popper {
     return v;
   }
   popNumber(): number {
-    return Number(BigInt.asUintN(32, BigInt(this.pop())));
+    const v = this.pop();
+    return typeof v === "number" ? v : Number(BigInt.asUintN(32, v));
   }
   skip(n: number): void {
     const bits = this.cpu.stackBits;
@@ -299,7 +300,8 @@ function outward(
   ip: number | bigint,
   p: Popper,
   extra: number,
-  flags?: () => void,
+  flags?: number,
+  mask = 0,
   alwaysStack = false,
 ): void {
   const error = selector & 0xfffc, rpl = selector & 3;
@@ -312,9 +314,10 @@ function outward(
   if (rpl === cpu.cpl && !alwaysStack) {
     checkOffset(cpu, d, ip);
     p.done();
-    flags?.();
+    if (flags !== undefined) cpu.setFlags(flags, mask);
     setCs(cpu, selector, d, rpl);
-    cpu.rip = BigInt(ip);
+    if (typeof ip === "number") cpu.eip = ip;
+    else cpu.rip = ip;
     return;
   }
   const sp = p.pop(), ssSel = p.popNumber() & 0xffff;
@@ -324,7 +327,7 @@ function outward(
     if (!(cpu.lma && d.attr & Attr.L && rpl !== 3 && (ssSel & 3) === rpl)) cpu.gp(0);
   } else ss = checkStackSegment(cpu, ssSel, rpl, Vec.GP);
   checkOffset(cpu, d, ip);
-  flags?.();
+  if (flags !== undefined) cpu.setFlags(flags, mask);
   const outer = rpl !== cpu.cpl;
   setCs(cpu, selector, d, rpl);
   if (ss) cpu.setSegment(Seg.SS, ssSel, ss.base, ss.limit, markAccessed(cpu, ss));
@@ -332,7 +335,8 @@ function outward(
   if (cpu.long) cpu.setReg64(4, BigInt.asUintN(64, BigInt(sp) + BigInt(extra)));
   else if (cpu.stackBits === 32) cpu.setReg32(4, Number(sp) + extra);
   else cpu.setReg16(4, (Number(sp) + extra) & 0xffff);
-  cpu.rip = BigInt(ip);
+  if (typeof ip === "number") cpu.eip = ip;
+  else cpu.rip = ip;
   if (outer) dropPrivilegedSegments(cpu);
 }
 
@@ -361,7 +365,7 @@ function iret(cpu: Cpu, i: Insn): void {
     return iretToVm86(cpu, Number(ip), selector, flags, p);
   }
   const mask = flagMask(cpu, i.opSize);
-  outward(cpu, selector, ip, p, 0, () => cpu.setFlags(flags, mask), cpu.long);
+  outward(cpu, selector, ip, p, 0, flags, mask, cpu.long);
 }
 
 function iretReal(cpu: Cpu, bytes: 2 | 4 | 8): void {

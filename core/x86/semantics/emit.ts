@@ -567,6 +567,13 @@ export class Emit {
     if (ends) this.ended = true;
     this.f.guest(G.HELPER, [], { name, ends } satisfies ir.HelperCall);
   }
+  /**
+   * Runs helper `name` as the whole of the instruction. The block goes on unless the mode has changed
+   * or the run loop is wanted (KICK); the helper may set RIP only together with that.
+   */
+  helperWhole(name: string): void {
+    this.f.guest(G.HELPER, [], { name, ends: false, soft: true } satisfies ir.HelperCall);
+  }
   /** Inside a branch: hands the whole instruction to a helper and leaves; the rest is the common case. */
   helperBranch(name: string): void {
     this.f.guest(G.HELPER, [], { name, ends: true } satisfies ir.HelperCall);

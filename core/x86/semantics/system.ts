@@ -2,7 +2,7 @@
  * System instructions: most run in TypeScript helpers; those that kernels use all the time are emitted.
  * Those that may change what the following bytes mean, or let events in, end their block.
  */
-import { I32 } from "../../wasm/expr.ts";
+import { I32, type I64 } from "../../wasm/expr.ts";
 import { controlHelpers } from "../helpers/control.ts";
 import { farHelpers } from "../helpers/far.ts";
 import { ioHelpers } from "../helpers/io.ts";
@@ -52,8 +52,9 @@ function pushf(e: Emit): void {
 }
 
 function popf(e: Emit): void {
-  if (e.vm86 || e.opSize === 64) return e.helper("POPF", true);
-  const v = e.peek(e.opSize) as unknown as I32;
+  if (e.vm86) return e.helper("POPF", true);
+  const top = e.peek(e.opSize);
+  const v = e.opSize === 64 ? e.let((top as I64).wrap()) : top as unknown as I32;
   const sys = e.sysFlags();
   // Everything beyond arithmetic flags, DF and IF at CPL 0 is rare.
   const common = Fl.CF | Fl.PF | Fl.AF | Fl.ZF | Fl.SF | Fl.OF | Fl.DF | Fl.IF | 2;
@@ -99,10 +100,10 @@ export function systemSemantics(): void {
   for (const n of ["MOV_DR", "IN", "ENTER", "MONITOR"]) helper(n, false);
   helper("WBINVD", false, "FLUSH");
   helper("INVD", false, "FLUSH");
-  for (const n of ["LMSW", "CLTS", "INVLPG", "HLT", "WRMSR", "OUT", "INS", "OUTS", "MWAIT"]) {
-    helper(n, true);
+  for (const n of ["HLT", "INS", "OUTS", "MWAIT"]) helper(n, true);
+  for (const n of ["LMSW", "CLTS", "INVLPG", "WRMSR", "OUT", "MOV_CR"]) {
+    define(n, (e) => e.helperWhole(n));
   }
-  define("MOV_CR", (e) => e.helper("MOV_CR", e.operands[0].kind === "creg"));
   for (const n of ["CALL_FAR_PTR", "CALL_FAR_MEM"]) helper(n, true, "CALL_FAR");
   for (const n of ["JMP_FAR_PTR", "JMP_FAR_MEM"]) helper(n, true, "JMP_FAR");
   for (const n of ["RET_FAR", "IRET", "INT", "INT3", "INT1", "INTO"]) helper(n, true);
