@@ -21,8 +21,8 @@ function ids(dev: PciDevice, at: number): string {
   }`;
 }
 
-function className(dev: PciDevice): string {
-  return R.pciClassName(dev.configView.getUint16(R.PCI_CLASS_DEVICE, true));
+function className(dev: PciDevice, radix?: 10): string {
+  return R.pciClassName(dev.configView.getUint16(R.PCI_CLASS_DEVICE, true), radix);
 }
 
 /** Behind a PCI device's properties in `info qtree`. */
@@ -54,7 +54,7 @@ function deviceText(dev: PciDevice, bus: PciBus): string {
   const v = dev.configView;
   const pad = (n: number, width: number) => String(n).padStart(width);
   let text = `  Bus ${pad(bus.number, 2)}, device ${pad(dev.devfn >> 3, 3)}, function ` +
-    `${dev.devfn & 7}:\n    ${className(dev)}: PCI device ${ids(dev, R.PCI_VENDOR_ID)}\n`;
+    `${dev.devfn & 7}:\n    ${className(dev, 10)}: PCI device ${ids(dev, R.PCI_VENDOR_ID)}\n`;
   const bridge = dev instanceof PciBridge ? dev : undefined;
   if (!bridge) text += `      PCI subsystem ${ids(dev, R.PCI_SUBSYSTEM_VENDOR_ID)}\n`;
   const pin = v.getUint8(R.PCI_INTERRUPT_PIN);
@@ -64,7 +64,8 @@ function deviceText(dev: PciDevice, bus: PciBus): string {
   if (bridge) text += bridgeText(bridge);
   for (const bar of sorted(dev.bars)) text += barText(bar);
   text += `      id "${dev.id}"\n`;
-  return bridge ? text + infoPci(bridge.secondary) : text;
+  // A bus that software has not numbered yet cannot be looked into.
+  return bridge && bridge.secondary.number !== 0 ? text + infoPci(bridge.secondary) : text;
 }
 
 function barText(bar: PciBar): string {

@@ -112,7 +112,7 @@ const CLASS_NAMES: Readonly<Record<number, string>> = {
   0x0c05: "SMBus",
 };
 
-/** `Class 0255` (decimal, as in QEMU) when the class has no name. */
-export function pciClassName(cls: number): string {
-  return CLASS_NAMES[cls] ?? `Class ${String(cls).padStart(4, "0")}`;
+/** `Class ABCD` when the 16-bit class has no name; QEMU's `info pci` writes that in decimal. */
+export function pciClassName(cls: number, radix: 10 | 16 = 16): string {
+  return CLASS_NAMES[cls] ?? `Class ${cls.toString(radix).padStart(4, "0")}`;
 }
