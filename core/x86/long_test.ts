@@ -146,7 +146,7 @@ Deno.test("what long mode refuses: CR0.PG, CR4.PAE, EFER.LME, LA57", () => {
   gp("LSTAR not canonical", (i) => {
     i.mov(ecx, 0xc0000082);
     i.mov(eax, 0);
-    i.mov(edx, 0x8000);
+    i.mov(edx, 1 << 24);
     i.wrmsr();
   });
 });
