@@ -384,6 +384,8 @@ export interface DeviceContext {
   drives: readonly DriveOptions[];
   /** Which board's buses there are; default `pc`. */
   family?: MachineOptions["family"];
+  /** Users add disk controllers, whose buses the board knows. */
+  moreDiskBuses?: boolean;
 }
 
 /** Checks one `-device`. Throws UserError with QEMU's words. */
@@ -398,7 +400,7 @@ export function resolveDevice(opts: Opts, context: DeviceContext): DeviceOptions
   for (const [name, value] of opts.entries) {
     if (name === "driver") continue;
     if (name === "bus") {
-      checkBus(type, value, loc, context.family ?? "pc");
+      checkBus(type, value, loc, context);
     } else {
       const prop = Object.hasOwn(type.props, name) ? type.props[name] : undefined;
       if (!prop) fail(loc, `Property '${type.name}.${name}' not found`);
@@ -447,11 +449,11 @@ function checkBus(
   type: DeviceType,
   name: string,
   loc: string,
-  family: MachineOptions["family"],
+  { family = "pc", moreDiskBuses = false }: DeviceContext,
 ): void {
   const kind = busKind(name, family);
   // Buses of bridges and disk controllers are known when these are there.
-  if (!kind && (type.bus === "PCI" || type.bus === "IDE")) return;
+  if (!kind && (type.bus === "PCI" || (type.bus === "IDE" && moreDiskBuses))) return;
   if (!kind) fail(loc, `Bus '${name}' not found`);
   if (kind !== type.bus) fail(loc, `Device '${type.name}' can't go on ${kind} bus`);
 }

@@ -2,15 +2,24 @@
  * `-drive`, `-hda`, `-cdrom`, … as drives: interface, place on it, name, media and error policy, by
  * QEMU's rules (7.2: a bus of IDE has two units; a drive without a place takes the first free one).
  */
-import type { DriveInterface, DriveOptions } from "./config.ts";
+import type { DriveInterface, DriveOptions, MachineOptions } from "./config.ts";
 import { EarlyExit, fail, located, type OptionsHost, warn } from "./host.ts";
 import { parseUint64 } from "./numbers.ts";
 import { checkBool, isHelp, type Opts, type OptsGroups } from "./qemu_opts.ts";
 import { DRIVE_OPTS } from "./lists.ts";
 import { UserError } from "../errors.ts";
 
-/** Units per bus of the interfaces that have buses. */
-const UNITS_PER_BUS: Partial<Record<string, number>> = { ide: 2, scsi: 7 };
+/** Where a board has places for drives. */
+export interface DrivePlaces {
+  /** Buses for `if=ide`, and units on each. */
+  readonly ideBuses: number;
+  readonly ideUnits: number;
+}
+
+/** Of a machine family. */
+export function drivePlaces(family: MachineOptions["family"]): DrivePlaces {
+  return family === "q35" ? { ideBuses: 6, ideUnits: 1 } : { ideBuses: 2, ideUnits: 2 };
+}
 
 const INTERFACES = ["none", "ide", "scsi", "floppy", "pflash", "mtd", "sd", "virtio", "xen"];
 
@@ -139,7 +148,12 @@ function parseThrottling(keys: DriveKeys, loc: string): void {
 /** All drives of a command line. */
 export class DriveTable {
   readonly drives: DriveOptions[] = [];
-  constructor(private readonly host: OptionsHost) {}
+  /** Units per bus of the interfaces that have buses. */
+  readonly #unitsPerBus: Partial<Record<string, number>>;
+
+  constructor(private readonly host: OptionsHost, places: DrivePlaces) {
+    this.#unitsPerBus = { ide: places.ideUnits, scsi: 7 };
+  }
 
   at(type: DriveInterface, bus: number, unit: number): DriveOptions | undefined {
     return this.drives.find((d) => d.interface === type && d.bus === bus && d.unit === unit);
@@ -171,7 +185,7 @@ export class DriveTable {
     const ifText = keys.take("if") ?? defaultType;
     if (!INTERFACES.includes(ifText)) fail(loc, `unsupported bus type '${ifText}'`);
     const type = ifText as DriveInterface;
-    const perBus = UNITS_PER_BUS[type];
+    const perBus = this.#unitsPerBus[type];
     if (index !== -1) {
       if (bus !== 0 || unit !== -1) fail(loc, "index cannot be used with bus and unit");
       bus = perBus ? Math.trunc(index / perBus) : 0;
@@ -192,7 +206,7 @@ export class DriveTable {
       const at = perBus ? bus * perBus + unit : unit;
       fail(loc, `drive with bus=${bus}, unit=${unit} (index=${at}) exists`);
     }
-    const id = opts.id ?? generatedId(type, mediaText, bus, unit);
+    const id = opts.id ?? generatedId(type, mediaText, bus, unit, perBus !== undefined);
     if (type === "virtio") {
       fail(loc, "'virtio-blk-pci' is not a valid device model name");
     }
@@ -285,9 +299,15 @@ function policy<T extends string>(
   return accepted.find((a) => a === text) ?? fail(loc, `'${text}' invalid ${what} error action`);
 }
 
-function generatedId(type: string, media: string, bus: number, unit: number): string {
+function generatedId(
+  type: string,
+  media: string,
+  bus: number,
+  unit: number,
+  buses: boolean,
+): string {
   const letters = type === "ide" || type === "scsi" ? (media === "cdrom" ? "-cd" : "-hd") : "";
-  return UNITS_PER_BUS[type] ? `${type}${bus}${letters}${unit}` : `${type}${letters}${unit}`;
+  return buses ? `${type}${bus}${letters}${unit}` : `${type}${letters}${unit}`;
 }
 
 function fileMustOpen(file: string, loc: string): void {
@@ -298,9 +318,13 @@ function fileMustOpen(file: string, loc: string): void {
   }
 }
 
-/** Drives at places the pc board does not have: QEMU's message for the first one. */
-export function checkOrphans(drives: readonly DriveOptions[], host: OptionsHost): void {
-  const orphans = drives.filter((d) => !d.isDefault && !hasPlace(d));
+/** Drives at places the board does not have: QEMU's message for the first one. */
+export function checkOrphans(
+  drives: readonly DriveOptions[],
+  places: DrivePlaces,
+  host: OptionsHost,
+): void {
+  const orphans = drives.filter((d) => !d.isDefault && !hasPlace(d, places));
   const message = (d: DriveOptions) =>
     `machine type does not support if=${d.interface},bus=${d.bus},unit=${d.unit}`;
   for (const d of orphans.slice(0, -1)) {
@@ -310,12 +334,12 @@ export function checkOrphans(drives: readonly DriveOptions[], host: OptionsHost)
   if (last) fail(last.loc, message(last));
 }
 
-function hasPlace(d: DriveOptions): boolean {
+function hasPlace(d: DriveOptions, places: DrivePlaces): boolean {
   switch (d.interface) {
     case "none":
       return true;
     case "ide":
-      return d.bus < 2 && d.unit < 2;
+      return d.bus < places.ideBuses && d.unit < places.ideUnits;
     case "floppy":
     case "pflash":
       return d.bus === 0 && d.unit < 2;

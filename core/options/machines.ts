@@ -59,7 +59,7 @@ export const MACHINE_TYPES: readonly MachineType[] = [
     alias: v === "7.2" ? "q35" : undefined,
     description: "Standard PC (Q35 + ICH9, 2009)",
     family: "q35",
-    implemented: false,
+    implemented: true,
     maxCpus: 288,
     defaultRam: 128 * MIB,
   })),

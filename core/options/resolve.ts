@@ -12,7 +12,14 @@ import type { CommandLine } from "./command_line.ts";
 import type { MachineConfig, MonitorOptions } from "./config.ts";
 import { checkCpu } from "./cpus.ts";
 import { answerDeviceHelp, checkGlobal, findDeviceType, resolveDevice } from "./devices.ts";
-import { addDrive, applySnapshot, checkIdeMedia, checkOrphans, DriveTable } from "./drives.ts";
+import {
+  addDrive,
+  applySnapshot,
+  checkIdeMedia,
+  checkOrphans,
+  drivePlaces,
+  DriveTable,
+} from "./drives.ts";
 import { EarlyExit, fail, report, warn } from "./host.ts";
 import { type Keyval, mergeKeyval } from "./keyval.ts";
 import * as lists from "./lists.ts";
@@ -51,7 +58,8 @@ export function resolve(c: CommandLine): MachineConfig {
   if (c.displayGl) fail("", "OpenGL is not supported by the display");
 
   const chardevs = new ChardevList(c);
-  const drives = resolveDrives(c);
+  const places = drivePlaces(machineType.family);
+  const drives = resolveDrives(c, machineType.family);
   const machineParts = resolveMachine(c, machineType);
   const icount = settings.resolveIcount(icountOpts);
   const accelerators = resolveAccelerators(
@@ -73,11 +81,16 @@ export function resolve(c: CommandLine): MachineConfig {
   }
   settings.checkPcBoot(machineParts.boot);
   checkIdeMedia(drives);
-  checkOrphans(drives, c.host);
+  checkOrphans(drives, places, c.host);
   const fwCfg = resolveFwCfg(c);
-  const devices = c.groups.all(lists.DEVICE_OPTS).map((o) =>
-    resolveDevice(o, { chardevs: chardevs.ids, drives })
-  );
+  const deviceOpts = c.groups.all(lists.DEVICE_OPTS);
+  const context = {
+    chardevs: chardevs.ids,
+    drives,
+    family: machineType.family,
+    moreDiskBuses: deviceOpts.some((o) => /^(ich9-)?ahci$/.test(o.get("driver") ?? "")),
+  };
+  const devices = deviceOpts.map((o) => resolveDevice(o, context));
   return {
     programName: c.host.programName,
     machine: { ...machineParts.machine, fdBootchk: c.fdBootchk },
@@ -249,9 +262,9 @@ class ChardevList {
   }
 }
 
-function resolveDrives(c: CommandLine): MachineConfig["drives"] {
+function resolveDrives(c: CommandLine, family: MachineType["family"]): MachineConfig["drives"] {
   if (c.snapshot) applySnapshot(c.groups);
-  const table = new DriveTable(c.host);
+  const table = new DriveTable(c.host, drivePlaces(family));
   for (const opts of c.groups.all(lists.DRIVE_OPTS)) table.add(opts, "ide");
   const addDefault = (type: "ide" | "floppy", index: number, bus: number) => {
     if (table.at(type, bus, 0)) return;
@@ -266,8 +279,9 @@ function resolveDrives(c: CommandLine): MachineConfig["drives"] {
     if (c.snapshot) opts.set("snapshot", "on");
     table.add(opts, type, true);
   };
-  if (c.defaultCdrom) addDefault("ide", 2, 1);
-  if (c.defaultFloppy) addDefault("floppy", 0, 0);
+  // The third disk in a row: the second bus of a board with two units on each.
+  if (c.defaultCdrom) addDefault("ide", 2, Math.floor(2 / drivePlaces(family).ideUnits));
+  if (c.defaultFloppy && family !== "q35") addDefault("floppy", 0, 0);
   return table.drives;
 }
 

@@ -45,7 +45,8 @@ export async function launch(
   hooks: LaunchHooks,
   parts: LaunchParts,
 ): Promise<number> {
-  if (config.machine.family !== "pc") {
+  const { family } = config.machine;
+  if (family !== "pc" && family !== "q35") {
     throw new UserError(`machine type '${config.machine.type}' is not available in this build`);
   }
   const warn = (text: string) => report(hooks.host, "", text);
@@ -115,6 +116,14 @@ function openDrives(config: MachineConfig, blocks: BlockGraph): PcDrive[] {
   return out;
 }
 
+/** Whether firmware may use system management mode: `-machine smm=`. */
+function hasSmm(config: MachineConfig, accelerator: Accelerator): boolean {
+  if (config.machine.smm === "off") return false;
+  if (accelerator.name === "tcg") return true;
+  if (config.machine.smm === "auto") return false;
+  throw new UserError("System Management Mode not supported by this hypervisor.");
+}
+
 function build(
   config: MachineConfig,
   hooks: LaunchHooks,
@@ -130,6 +139,7 @@ function build(
   const pflash = findFlash(config, blocks), flashed = pflash?.some((d) => d) ?? false;
   const foreign = flashed ? undefined : loadFirmware(config);
   const pc: PcConfig = {
+    family: config.machine.family === "q35" ? "q35" : "pc",
     ramSize: config.memory.size,
     cpus: config.smp.cpus,
     topology: { ...config.smp },
@@ -155,9 +165,12 @@ function build(
     fwCfg: config.fwCfg.map((f) => ({ name: f.name, data: loadFwCfgItem(f), loc: f.loc })),
     acpi: config.machine.acpi !== "off",
     hpet: config.machine.hpet,
+    sata: config.machine.sata,
+    smbus: config.machine.smbus,
     vmport: config.machine.vmport !== "off",
     i8042: config.machine.i8042,
     fdBootchk: config.machine.fdBootchk,
+    smm: hasSmm(config, accelerator),
   };
   const memory = new GuestMemory(
     pcMemoryBytes(pc) + (usesTcg ? tcgMemory(pc.cpus) : 1 << 20) + (2 << 20),
@@ -223,6 +236,11 @@ interface Chosen {
   readonly resolve: (cpu: string | undefined) => ResolvedModel;
 }
 
+const USER_LAPIC_WARNINGS: readonly string[] = [
+  "warning: Userspace local APIC is deprecated for KVM.",
+  "warning: Do not use kernel-irqchip except for the -M isapc machine type.",
+];
+
 /**
  * The first accelerator of the list that works. Under `-enable-kvm` an unusable KVM is one warning,
  * and one that gives up later hands the running machine to tcg.
@@ -255,6 +273,7 @@ function openAccelerator(
   }
   const host = kvm;
   const resolve = (cpu: string | undefined) => resolveKvmCpu(cpu, host, config.enableKvm, warn);
+  if (asked === "off") { for (const line of USER_LAPIC_WARNINGS) warn(line); }
   if (!config.enableKvm) return { accelerator: host, usesTcg: false, irqchip, resolve };
   const accelerator = new SwitchAccelerator(host, tcg, (message) => {
     warn(`warning: ${message.split("\n")[0]}: the machine goes on under tcg`);
