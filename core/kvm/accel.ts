@@ -5,10 +5,14 @@ import { Cap, Req } from "./abi.ts";
 import { type CpuidEntry, parseCpuid2 } from "./cpuid.ts";
 import { supportedFeatures } from "./features.ts";
 import { Errno, Libc } from "./libc.ts";
+import { Struct } from "./structs.ts";
 import { KvmVm } from "./vm.ts";
 import { canPage32 } from "./weak_host.ts";
 
 const API_VERSION = 12;
+/** Where Intel hosts without unrestricted guest keep a page table and a TSS: below 16 MiB of ROM. */
+const IDENTITY_MAP = 0xfeffc000;
+const TSS = IDENTITY_MAP + 0x1000;
 
 /** Extensions without which the machine cannot run, under the names QEMU prints. */
 const required = [
@@ -38,7 +42,7 @@ const UPGRADE = "Please upgrade to at least kernel 2.6.29 or recent kvm-kmod\n" 
 export class KvmUnavailable extends UserError {
   override name = "KvmUnavailable";
   /** @param reason of the failure, as strerror words it */
-  constructor(readonly detail: string, reason: string) {
+  constructor(readonly detail: string | undefined, reason: string) {
     super(`failed to initialize kvm: ${reason}`);
   }
 }
@@ -46,6 +50,8 @@ export class KvmUnavailable extends UserError {
 export interface KvmOptions {
   /** Default `/dev/kvm`. */
   readonly device?: string;
+  /** Another way to the kernel than this process's C library. */
+  readonly libc?: Libc;
   /** Cores, threads and sockets as `-smp` gives them, for CPUID. Default: one of each. */
   readonly topology?: { cores: number; threads: number; sockets: number };
   /** The machine may go on under another accelerator: guests get no paravirtual clock and the like. */
@@ -65,7 +71,7 @@ export class KvmAccelerator implements Accelerator {
   readonly features: ReadonlySet<string>;
   /** KVM_GET_MSR_INDEX_LIST: the MSRs to save. */
   readonly msrIndexes: readonly number[];
-  /** Size of one mapped `struct kvm_run` with its data pages. */
+  /** Size of one mapped `struct kvm_run` with its data pages, or a negative errno. */
   readonly runSize: number;
   /** Made early, so that a host that refuses is found out while there is a choice. */
   #vmFd: number | undefined;
@@ -74,7 +80,7 @@ export class KvmAccelerator implements Accelerator {
   constructor(options: KvmOptions = {}) {
     this.topology = options.topology ?? { cores: 1, threads: 1, sockets: 1 };
     this.portable = options.portable ?? false;
-    const libc = this.libc = loadLibc();
+    const libc = this.libc = options.libc ?? loadLibc();
     this.fd = libc.open(options.device ?? "/dev/kvm");
     if (this.fd < 0) {
       const words = libc.strerror(-this.fd);
@@ -118,9 +124,17 @@ export class KvmAccelerator implements Accelerator {
   #createVmFd(): number {
     let fd: number;
     do fd = this.libc.ioctl(this.fd, Req.CREATE_VM); while (fd === -Errno.EINTR);
-    if (fd >= 0) return fd;
-    const words = this.libc.strerror(-fd);
-    throw new KvmUnavailable(`ioctl(KVM_CREATE_VM) failed: ${-fd} ${words}`, words);
+    if (fd < 0) {
+      const words = this.libc.strerror(-fd);
+      throw new KvmUnavailable(`ioctl(KVM_CREATE_VM) failed: ${-fd} ${words}`, words);
+    }
+    const identity = new Struct(8);
+    identity.setU64(0, BigInt(IDENTITY_MAP));
+    let r = this.libc.ioctlBuffer(fd, Req.SET_IDENTITY_MAP_ADDR, identity.u8);
+    if (r >= 0) r = this.libc.ioctl(fd, Req.SET_TSS_ADDR, TSS);
+    if (r >= 0) return fd;
+    this.libc.close(fd);
+    throw new KvmUnavailable(undefined, this.libc.strerror(-r));
   }
 
   #pages32: boolean | undefined;

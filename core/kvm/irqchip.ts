@@ -5,6 +5,7 @@
  */
 import type { KernelIrqchip } from "../accel.ts";
 import type { DeviceState } from "../device.ts";
+import { UserError } from "../errors.ts";
 import { Cap, Req } from "./abi.ts";
 import type { Libc } from "./libc.ts";
 import { KernelPit } from "./pit.ts";
@@ -53,10 +54,11 @@ export class KvmIrqchip implements KernelIrqchip {
       const cap = new Struct(104);
       cap.view.setUint32(0, Cap.SPLIT_IRQCHIP, true);
       cap.setU64(8, BigInt(IOAPIC_PINS));
-      this.#must(Req.ENABLE_CAP_VM, cap.u8, "Could not enable split irqchip mode");
+      const r = libc.ioctlBuffer(vmFd, Req.ENABLE_CAP_VM, cap.u8);
+      if (r < 0) throw new UserError(`Could not enable split irqchip mode: ${libc.strerror(-r)}`);
     } else {
       const r = libc.ioctl(vmFd, Req.CREATE_IRQCHIP);
-      if (r < 0) throw new Error(`Create kernel irqchip failed: ${libc.strerror(-r)}`);
+      if (r < 0) throw new UserError(`Create kernel irqchip failed: ${libc.strerror(-r)}`);
       const pit = new Struct(64);
       pit.view.setUint32(0, PIT_SPEAKER_DUMMY, true);
       this.#must(Req.CREATE_PIT2, pit.u8, "Create kernel PIC irqchip failed");

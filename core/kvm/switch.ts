@@ -253,6 +253,7 @@ export class SwitchVm implements Vm {
   #vm: Vm;
   #a20 = true;
   onEvent?: () => void;
+  onSmm?: (active: boolean) => void;
 
   constructor(
     private accelerator: Accelerator,
@@ -266,6 +267,7 @@ export class SwitchVm implements Vm {
   #make(accelerator: Accelerator): Vm {
     const vm = accelerator.createVm(this.opts);
     vm.onEvent = () => this.onEvent?.();
+    vm.onSmm = (active) => this.onSmm?.(active);
     vm.fpuError = this.#fpuError;
     return vm;
   }

@@ -3,6 +3,7 @@
  * own. Interrupts come from user space, or from KVM's LAPIC (kernel-irqchip).
  */
 import type { ExitCounts, InterruptSource, MpState, Vcpu, VcpuOptions, VmExit } from "../accel.ts";
+import { UserError } from "../errors.ts";
 import { log, LogItem, logMask } from "../log.ts";
 import { Exit, exitNames, mpStates, Req, Run } from "./abi.ts";
 import { buildCpuid, type CpuidEntry, encodeCpuid2, NO_ENTRY, parseCpuid2 } from "./cpuid.ts";
@@ -84,9 +85,13 @@ export class KvmVcpu extends VcpuRegisters implements Vcpu {
     const { libc, accel } = vm;
     const fd = libc.ioctl(vm.fd, Req.CREATE_VCPU, opts.apicId);
     if (fd < 0) {
-      throw new Error(
-        `kvm_init_vcpu: kvm_create_vcpu failed (${opts.index}): ${libc.strerror(-fd)}`,
+      throw new UserError(
+        `kvm_init_vcpu: kvm_get_vcpu failed (${opts.index}): ${libc.strerror(-fd)}`,
       );
+    }
+    if (accel.runSize < 0) {
+      const words = libc.strerror(-accel.runSize);
+      throw new UserError(`kvm_init_vcpu: KVM_GET_VCPU_MMAP_SIZE failed: ${words}`);
     }
     const { pointer, buffer } = libc.map(fd, accel.runSize);
     super(libc, fd, new DataView(buffer), accel.msrIndexes, accel.supportedCpuid);
@@ -116,7 +121,12 @@ export class KvmVcpu extends VcpuRegisters implements Vcpu {
       this.#kernelLapic,
       accel.portable,
     );
-    this.must(Req.SET_CPUID2, encodeCpuid2(wanted), "KVM_SET_CPUID2");
+    const r = libc.ioctlBuffer(fd, Req.SET_CPUID2, encodeCpuid2(wanted));
+    if (r < 0) {
+      throw new UserError(
+        `kvm_init_vcpu: kvm_arch_init_vcpu failed (${opts.index}): ${libc.strerror(-r)}`,
+      );
+    }
     this.cpuidEntries = this.#readCpuid() ?? wanted;
     if (this.#kernelLapic) {
       this.#initialLapic = new Uint8Array(Size.LAPIC);

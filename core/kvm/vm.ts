@@ -12,10 +12,6 @@ import { Slots } from "./slots.ts";
 import { Size, Struct } from "./structs.ts";
 import { KvmVcpu } from "./vcpu.ts";
 
-/** Where Intel hosts without unrestricted guest keep a page table and a TSS: below 16 MiB of ROM. */
-const IDENTITY_MAP = 0xfeffc000;
-const TSS = IDENTITY_MAP + 0x1000;
-
 export class KvmVm implements Vm {
   readonly libc: Libc;
   readonly mem: AddressSpace;
@@ -38,10 +34,6 @@ export class KvmVm implements Vm {
     this.mem = opts.mem;
     this.io = opts.io;
     this.clock = opts.clock;
-    const identity = new Struct(8);
-    identity.setU64(0, BigInt(IDENTITY_MAP));
-    libc.ioctlBuffer(fd, Req.SET_IDENTITY_MAP_ADDR, identity.u8);
-    libc.ioctl(fd, Req.SET_TSS_ADDR, TSS);
     const chip = opts.kernelIrqchip ?? "off";
     this.irqchip = chip === "off" ? undefined : new KvmIrqchip(
       libc,
