@@ -158,6 +158,7 @@ function build(
     globals: [...rtcGlobals(config), ...config.globals],
     chardev: (id) => chardevs.get(id),
     drive: (id) => blocks.find(id),
+    emptyDrive: (kind) => blocks.addEmpty(kind),
     boot: config.boot,
     uuid: uuidBytes(config.uuid),
     nographic: !config.machine.graphics,
@@ -272,8 +273,10 @@ function openAccelerator(
     };
   }
   const host = kvm;
-  const resolve = (cpu: string | undefined) => resolveKvmCpu(cpu, host, config.enableKvm, warn);
-  if (asked === "off") { for (const line of USER_LAPIC_WARNINGS) warn(line); }
+  const resolve = (cpu: string | undefined) => {
+    const { model, warnings } = resolveKvmCpu(cpu, host, config.enableKvm, warn);
+    return { model, warnings: asked === "off" ? [...warnings, ...USER_LAPIC_WARNINGS] : warnings };
+  };
   if (!config.enableKvm) return { accelerator: host, usesTcg: false, irqchip, resolve };
   const accelerator = new SwitchAccelerator(host, tcg, (message) => {
     warn(`warning: ${message.split("\n")[0]}: the machine goes on under tcg`);
