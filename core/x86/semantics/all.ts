@@ -2,6 +2,7 @@
 import { moveSemantics } from "./move.ts";
 import { mmxSemantics } from "./mmx.ts";
 import { arithmeticSemantics } from "./arithmetic.ts";
+import { avxF16cSemantics } from "./avx_f16c.ts";
 import { avxFmaSemantics } from "./avx_fma.ts";
 import { avxMemorySemantics } from "./avx_memory.ts";
 import { avxMoveSemantics } from "./avx_move.ts";
@@ -52,5 +53,6 @@ export function allSemantics(): void {
   avxPermuteSemantics();
   avxMemorySemantics();
   avxFmaSemantics();
+  avxF16cSemantics();
   x87Semantics();
 }

@@ -1,7 +1,10 @@
 /** Which VEX-coded instructions are SSE ones with another encoding, and how. Intel SDM volume 2. */
 import { type Derivation, derive } from "./avx_lane.ts";
 import type { Emit } from "./emit.ts";
-import { setXmm, ZERO } from "./sse_common.ts";
+import { avx, rdLanes, wrLanes } from "./avx_common.ts";
+import { SINGLE } from "./lib_sse.ts";
+import { dotProducts } from "./sse4.ts";
+import { imm8, setXmm, ZERO } from "./sse_common.ts";
 import { joinedOps, packedOps, unpacks, wideOps } from "./sse_int.ts";
 
 const NDS: Derivation = { nds: true };
@@ -19,7 +22,7 @@ const THREE_OPERANDS = [
   ...formats("SQRT ROUND MOV", "SS SD"),
   ...formats("HADD HSUB ADDSUB MOVL MOVH", "PS PD"),
   ...("PSHUFB RCPSS RSQRTSS CVTSI2SS CVTSI2SD CVTSS2SD CVTSD2SS SHUFPS PBLENDW PALIGNR PSRLDQ " +
-    "PSLLDQ PINSRB PINSRW PINSRD PINSRQ INSERTPS DPPS DPPD PBLENDVB BLENDVPS BLENDVPD MOVHLPS " +
+    "PSLLDQ PINSRB PINSRW PINSRD PINSRQ INSERTPS DPPD PBLENDVB BLENDVPS BLENDVPD MOVHLPS " +
     "MOVLHPS AESENC AESENCLAST AESDEC AESDECLAST PCLMULQDQ").split(" "),
 ];
 /** Two operands, the lanes one by one. */
@@ -47,6 +50,10 @@ export function avxSseSemantics(): void {
   for (const name of formats("PSLL PSRL", "W D Q").concat("PSRAW", "PSRAD")) {
     derive(name, { nds: true, stride: 0 });
   }
+  avx("VDPPS", (e) => {
+    const b = rdLanes(e, 2), a = rdLanes(e, 1);
+    wrLanes(e, 0, dotProducts(e, SINGLE, a, b, imm8(e)));
+  }, { byImmediate: true });
   for (const name of ["PCMPESTRM", "PCMPISTRM"]) derive(name, { after: clearUpper0 });
   for (const name of ["CVTPS2PD", "CVTDQ2PD"]) derive(name, { stride: 8 });
   for (const name of ["CVTPD2PS", "CVTPD2DQ", "CVTTPD2DQ"]) derive(name, { narrow: true });

@@ -33,8 +33,8 @@ const RC_SHIFT = 13;
 const CR4_OSXMMEXCPT = 1 << 10;
 
 /** An IEEE 754 format. */
-export interface Format {
-  readonly bits: 32 | 64;
+export interface AnyFormat {
+  readonly bits: 16 | 32 | 64;
   /** Fraction bits. */
   readonly frac: number;
   readonly bias: number;
@@ -49,8 +49,12 @@ export interface Format {
   /** Smallest normal number. */
   readonly min: bigint;
 }
+/** A format that instructions compute in. */
+export interface Format extends AnyFormat {
+  readonly bits: 32 | 64;
+}
 
-function format(bits: 32 | 64, frac: number): Format {
+function format<B extends 16 | 32 | 64>(bits: B, frac: number): AnyFormat & { readonly bits: B } {
   const top = (1 << (bits - 1 - frac)) - 1;
   const infinity = BigInt(top) << BigInt(frac);
   const quiet = 1n << BigInt(frac - 1);
@@ -67,25 +71,27 @@ function format(bits: 32 | 64, frac: number): Format {
     min: 1n << BigInt(frac),
   };
 }
-export const SINGLE = format(32, 23);
-export const DOUBLE = format(64, 52);
+/** Half precision, a format of memory only. */
+export const HALF = format(16, 10);
+export const SINGLE: Format = format(32, 23);
+export const DOUBLE: Format = format(64, 52);
 export type Suffix = "32" | "64";
 export const FORMATS: readonly (readonly [Suffix, Format])[] = [["32", SINGLE], ["64", DOUBLE]];
 
 // ---- pieces of a number
 
-export const magnitude = (t: Format, x: I64): I64 => x.and(t.sign - 1n);
-export const isNan = (t: Format, x: I64): I32 => magnitude(t, x).gt_u(t.infinity);
-export const isSnan = (t: Format, x: I64): I32 => isNan(t, x).and(x.and(t.quiet).eqz());
-export const isInfinity = (t: Format, x: I64): I32 => magnitude(t, x).eq(t.infinity);
-export const isZero = (t: Format, x: I64): I32 => magnitude(t, x).eqz();
+export const magnitude = (t: AnyFormat, x: I64): I64 => x.and(t.sign - 1n);
+export const isNan = (t: AnyFormat, x: I64): I32 => magnitude(t, x).gt_u(t.infinity);
+export const isSnan = (t: AnyFormat, x: I64): I32 => isNan(t, x).and(x.and(t.quiet).eqz());
+export const isInfinity = (t: AnyFormat, x: I64): I32 => magnitude(t, x).eq(t.infinity);
+export const isZero = (t: AnyFormat, x: I64): I32 => magnitude(t, x).eqz();
 /** Neither zero nor normal, infinite or NaN. */
-export const isDenormal = (t: Format, x: I64): I32 => magnitude(t, x).sub(1).lt_u(t.min - 1n);
+export const isDenormal = (t: AnyFormat, x: I64): I32 => magnitude(t, x).sub(1).lt_u(t.min - 1n);
 /** 0 or 1. */
-export const signOf = (t: Format, x: I64): I32 => x.shr_u(t.bits - 1).wrap().and(1);
-export const exponentOf = (t: Format, x: I64): I32 => x.shr_u(t.frac).wrap().and(t.top);
+export const signOf = (t: AnyFormat, x: I64): I32 => x.shr_u(t.bits - 1).wrap().and(1);
+export const exponentOf = (t: AnyFormat, x: I64): I32 => x.shr_u(t.frac).wrap().and(t.top);
 /** A sign of 0 or 1 at its place. */
-export const signBit = (t: Format, sign: I32): I64 => sign.extend_u().shl(t.bits - 1);
+export const signBit = (t: AnyFormat, sign: I32): I64 => sign.extend_u().shl(t.bits - 1);
 
 export const mxcsr = (cpu: I32): I32 => load("i32.load", cpu, S.MXCSR);
 
@@ -124,7 +130,7 @@ export function noteDenormal(f: FunctionBuilder, t: Format, cpu: I32, a: I64, b?
 }
 
 /** Biased exponent and significand with its leading bit at 62, of a number that is not 0. */
-export function unpack(f: FunctionBuilder, t: Format, x: I64): { exp: I32; sig: I64 } {
+export function unpack(f: FunctionBuilder, t: AnyFormat, x: I64): { exp: I32; sig: I64 } {
   const exp = var32(f, exponentOf(t, x));
   const sig = var64(f, x.and(t.min - 1n).shl(62 - t.frac));
   f.if(exp.get().ne(0), () => sig.set(sig.get().or(1n << 62n)), () => {
@@ -170,18 +176,19 @@ function roundOff(
 }
 
 /**
- * (cpu, sign, biased exponent, significand) → the rounded number. The significand's leading bit is
- * 62, its lowest one sticky; the exponent may be beyond the format's.
+ * (cpu, sign, biased exponent, significand, rounding control) → the rounded number. The significand's
+ * leading bit is 62, its lowest one sticky; the exponent may be beyond the format's.
+ * @param flush MXCSR.FTZ has a say
  */
-function rounder(suffix: Suffix, t: Format) {
+function rounder(t: AnyFormat, flush: boolean) {
   return library(
-    `sseRound${suffix}`,
-    { params: ["i32", "i32", "i32", "i64"], results: ["i64"] },
+    `sseRound${t.bits}`,
+    { params: ["i32", "i32", "i32", "i64", "i32"], results: ["i64"] },
     (f) => {
       const cpu = f.param(0, "i32"), sign = f.param(1, "i32"), exp = f.param(2, "i32");
       const sig = f.param(3, "i64");
       const drop = 62 - t.frac;
-      const rc = f.let(roundingControl(cpu));
+      const rc = f.param(4, "i32");
       const s = f.let(signBit(t, sign));
       const full = roundOff(f, sig, drop, rc, sign);
       const flags = var32(f, full.inexact.shl(5));
@@ -193,6 +200,7 @@ function rounder(suffix: Suffix, t: Format) {
             raise(f, cpu, flags.get().or(Mx.UE));
             f.return(s);
           });
+          if (!flush) return;
           f.if(mxcsr(cpu).and(Mx.FTZ).ne(0), () => {
             raise(f, cpu, Mx.UE | Mx.PE);
             f.return(s);
@@ -221,10 +229,12 @@ function rounder(suffix: Suffix, t: Format) {
   );
 }
 
-const sseRound = { "32": rounder("32", SINGLE), "64": rounder("64", DOUBLE) };
+const sseRound = { "32": rounder(SINGLE, true), "64": rounder(DOUBLE, true) };
+/** For half precision, whose denormals are never flushed. */
+export const roundHalf = rounder(HALF, false);
 
 export function round(t: Format, cpu: I32, sign: I32, exp: I32, sig: I64): I64 {
-  return call(sseRound[`${t.bits}`], "i64", cpu, sign, exp, sig);
+  return call(sseRound[`${t.bits}`], "i64", cpu, sign, exp, sig, roundingControl(cpu));
 }
 
 /**

@@ -97,29 +97,41 @@ function laneMask(t: Format, bits: number): V128 {
   return V128.of(words[0], words[1]);
 }
 
-/** DPPS and DPPD: products chosen by the upper immediate bits, summed, to the lanes of the lower. */
+/**
+ * DPPS and DPPD: products chosen by the upper immediate bits, summed, to the lanes of the lower. Of
+ * several vectors, all do each step before its exceptions are accounted for.
+ */
+export function dotProducts(
+  e: Emit,
+  t: Format,
+  a: readonly V128[],
+  b: readonly V128[],
+  imm: number,
+): V128[] {
+  const { add, mul } = ssePacked, suffix = `${t.bits}` as const;
+  const chosen = laneMask(t, imm >> 4);
+  const step = (lib: Callee, x: readonly V128[], y: readonly V128[]): V128[] => {
+    const r = x.map((v, n) => e.let(call(lib, "v128", e.cpu(), e.let(v), e.let(y[n]))));
+    finish(e);
+    return r;
+  };
+  const moved = (v: readonly V128[], order: readonly number[]) =>
+    v.map((x) => x.shuffle(x, lanes((t.bits >> 3) as 4 | 8, order)));
+  const products = step(mul[suffix], a.map((v) => v.and(chosen)), b.map((v) => v.and(chosen)));
+  let sums: V128[];
+  // Every lane has a sum of its own order, which shows when there are several NaNs.
+  if (t.bits === 64) sums = step(add[suffix], products, moved(products, [1, 0]));
+  else {
+    const pairs = step(add[suffix], moved(products, [1, 0, 3, 2]), products);
+    sums = step(add[suffix], pairs, moved(pairs, [2, 3, 0, 1]));
+  }
+  return sums.map((v) => v.and(laneMask(t, imm & 15)));
+}
+
 function dotProduct(t: Format): (e: Emit) => void {
-  const { add, mul } = ssePacked;
-  const suffix = `${t.bits}` as const;
   return (e) => {
-    const b = e.let(rdAligned(e, 1)), a = e.rdV(0), imm = imm8(e);
-    const chosen = laneMask(t, imm >> 4);
-    const op = (lib: Callee, x: V128, y: V128) => {
-      const r = e.let(call(lib, "v128", e.cpu(), x, y));
-      finish(e);
-      return r;
-    };
-    const products = op(mul[suffix], e.let(a.and(chosen)), e.let(b.and(chosen)));
-    let sum: V128;
-    // Every lane has a sum of its own order, which shows when there are several NaNs.
-    if (t.bits === 64) {
-      sum = op(add[suffix], products, e.let(products.shuffle(products, lanes(8, [1, 0]))));
-    } else {
-      const crossed = e.let(products.shuffle(products, lanes(4, [1, 0, 3, 2])));
-      const pairs = op(add[suffix], crossed, products);
-      sum = op(add[suffix], pairs, e.let(pairs.shuffle(pairs, lanes(4, [2, 3, 0, 1]))));
-    }
-    e.wrV(0, sum.and(laneMask(t, imm & 15)));
+    const b = e.let(rdAligned(e, 1));
+    e.wrV(0, dotProducts(e, t, [e.rdV(0)], [b], imm8(e))[0]);
   };
 }
 
