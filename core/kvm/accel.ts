@@ -4,7 +4,7 @@ import { UserError } from "../errors.ts";
 import { Cap, Req } from "./abi.ts";
 import { type CpuidEntry, parseCpuid2 } from "./cpuid.ts";
 import { supportedFeatures } from "./features.ts";
-import { Errno, Libc } from "./libc.ts";
+import { Errno, type Host, Libc } from "./libc.ts";
 import { Struct } from "./structs.ts";
 import { KvmVm } from "./vm.ts";
 import { canPage32 } from "./weak_host.ts";
@@ -52,6 +52,8 @@ export interface KvmOptions {
   readonly device?: string;
   /** Another way to the kernel than this process's C library. */
   readonly libc?: Libc;
+  /** Default: the host this runs on. */
+  readonly host?: Host;
   /** Cores, threads and sockets as `-smp` gives them, for CPUID. Default: one of each. */
   readonly topology?: { cores: number; threads: number; sockets: number };
   /** The machine may go on under another accelerator: guests get no paravirtual clock and the like. */
@@ -80,7 +82,7 @@ export class KvmAccelerator implements Accelerator {
   constructor(options: KvmOptions = {}) {
     this.topology = options.topology ?? { cores: 1, threads: 1, sockets: 1 };
     this.portable = options.portable ?? false;
-    const libc = this.libc = options.libc ?? loadLibc();
+    const libc = this.libc = options.libc ?? loadLibc(options.host);
     this.fd = libc.open(options.device ?? "/dev/kvm");
     if (this.fd < 0) {
       const words = libc.strerror(-this.fd);
@@ -168,9 +170,9 @@ export class KvmAccelerator implements Accelerator {
 }
 
 /** Not Linux on x86-64, or no permission for FFI: as if there were no module to talk to. */
-function loadLibc(): Libc {
+function loadLibc(host?: Host): Libc {
   try {
-    return Libc.load();
+    return Libc.load(host);
   } catch (e) {
     const words = (e as Error).message;
     throw new KvmUnavailable(`Could not access KVM kernel module: ${words}`, words);

@@ -3,6 +3,7 @@ import type { Accelerator } from "../accel.ts";
 import { UserError } from "../errors.ts";
 import { KvmAccelerator } from "./accel.ts";
 import { type AcceleratorRequest, chooseAccelerator } from "./choose.ts";
+import type { Host } from "./libc.ts";
 
 const kvm = (loc = ""): AcceleratorRequest => ({ name: "kvm", props: new Map(), loc });
 const tcg = (loc = ""): AcceleratorRequest => ({ name: "tcg", props: new Map(), loc });
@@ -10,7 +11,7 @@ const tcg = (loc = ""): AcceleratorRequest => ({ name: "tcg", props: new Map(), 
 function choose(
   accels: AcceleratorRequest[],
   device: string,
-  opts: { enableKvm?: boolean; accelFallback?: boolean } = {},
+  opts: { enableKvm?: boolean; accelFallback?: boolean; host?: Host } = {},
 ) {
   const lines: string[] = [];
   const software: Accelerator = {
@@ -28,7 +29,7 @@ function choose(
         accels,
         programName: "qemu-system-x86_64",
       },
-      (r) => r.name === "tcg" ? software : new KvmAccelerator({ device }),
+      (r) => r.name === "tcg" ? software : new KvmAccelerator({ device, host: opts.host }),
       (line) => lines.push(line),
     ).name;
   return { lines, run };
@@ -76,6 +77,25 @@ Deno.test({ name: "-enable-kvm warns once", ignore }, () => {
     "qemu-system-x86_64: warning: Could not access KVM kernel module: No such file or directory; " +
     "falling back to tcg",
   ]);
+});
+
+Deno.test("other systems and processors: as if there were no KVM module to talk to", () => {
+  const why = "Could not access KVM kernel module: Function not implemented";
+  const hosts: Host[] = [
+    { os: "darwin", arch: "aarch64" },
+    { os: "windows", arch: "x86_64" },
+    { os: "freebsd", arch: "x86_64" },
+    { os: "linux", arch: "aarch64" },
+  ];
+  for (const host of hosts) {
+    const only = choose([kvm("-accel kvm")], "/dev/kvm", { host });
+    const e = assertThrows(only.run, UserError) as UserError;
+    assertEquals([e.status, only.lines], [1, [why]]);
+    assertEquals(e.message, "-accel kvm: failed to initialize kvm: Function not implemented");
+    const either = choose([kvm(), tcg()], "/dev/kvm", { host, enableKvm: true });
+    assertEquals(either.run(), "tcg");
+    assertEquals(either.lines, [`qemu-system-x86_64: warning: ${why}; falling back to tcg`]);
+  }
 });
 
 Deno.test("an unknown accelerator in front makes the first a fallback", () => {

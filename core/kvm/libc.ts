@@ -50,6 +50,9 @@ const SIGEV_THREAD_ID = 4;
 /** The real-time signal that ends KVM_RUN. Above what glibc and musl keep for themselves. */
 export const KICK_SIGNAL = 40;
 
+/** What `Deno.build` says of a host. */
+export type Host = Pick<typeof Deno.build, "os" | "arch">;
+
 export class Libc {
   readonly c: Lib["symbols"];
   readonly #errno: Deno.UnsafePointerView;
@@ -65,11 +68,11 @@ export class Libc {
   static #loaded: Libc | undefined;
 
   /** Loads libc, once per thread. Throws where there is none that fits, or FFI is not allowed. */
-  static load(): Libc {
-    if (Libc.#loaded) return Libc.#loaded;
-    if (Deno.build.os !== "linux" || Deno.build.arch !== "x86_64") {
+  static load(host: Host = Deno.build): Libc {
+    if (host.os !== "linux" || host.arch !== "x86_64") {
       throw new Error("Function not implemented"); // ENOSYS
     }
+    if (Libc.#loaded) return Libc.#loaded;
     let last: unknown;
     for (const name of ["libc.so.6", "libc.musl-x86_64.so.1", "libc.so"]) {
       try {
