@@ -266,7 +266,7 @@ function resolveDrives(c: CommandLine, family: MachineType["family"]): MachineCo
   if (c.snapshot) applySnapshot(c.groups);
   const table = new DriveTable(c.host, drivePlaces(family));
   for (const opts of c.groups.all(lists.DRIVE_OPTS)) table.add(opts, "ide");
-  const addDefault = (type: "ide" | "floppy", index: number, bus: number) => {
+  const addDefault = (type: "ide" | "floppy" | "sd", index: number, bus: number) => {
     if (table.at(type, bus, 0)) return;
     const opts = addDrive(
       c.groups,
@@ -282,6 +282,8 @@ function resolveDrives(c: CommandLine, family: MachineType["family"]): MachineCo
   // The third disk in a row: the second bus of a board with two units on each.
   if (c.defaultCdrom) addDefault("ide", 2, Math.floor(2 / drivePlaces(family).ideUnits));
   if (c.defaultFloppy && family !== "q35") addDefault("floppy", 0, 0);
+  // Nothing is connected to it, but the monitor shows it.
+  if (c.hasDefaults && family !== "microvm") addDefault("sd", 0, 0);
   return table.drives;
 }
 

@@ -327,6 +327,16 @@ export class Emit {
     return this.#load(lin, bytes, LOAD_INT[bytes], TYPE_OF[bytes]) as unknown as B extends 16 ? V128
       : AnyInt;
   }
+  /** Reads 4 bytes with supervisor privilege: descriptor tables, task-state segments. */
+  loadSystem(lin: Addr, bytes: 4): I32 {
+    const target = this.f.local("i32");
+    this.f.guest(
+      G.LOAD,
+      [this.#stable(lin)],
+      { bytes, op: LOAD_INT[bytes], target, system: true } satisfies ir.MemAccess,
+    );
+    return target.get();
+  }
   loadF32(lin: Addr): F32 {
     return this.#load(lin, 4, LOAD_F32, "f32") as F32;
   }

@@ -8,8 +8,9 @@ import { farHelpers } from "../helpers/far.ts";
 import { ioHelpers } from "../helpers/io.ts";
 import { segmentHelpers } from "../helpers/segments.ts";
 import * as S from "../state.ts";
-import { Fl, Mode, Vec } from "../state.ts";
+import { Fl, Mode } from "../state.ts";
 import { define, type Emit } from "./emit.ts";
+import { segmentLoadSemantics } from "./segment_load.ts";
 import { system64Semantics } from "./system64.ts";
 
 /** The operation runs in a helper of its own or another name. */
@@ -77,18 +78,8 @@ export function systemSemantics(): void {
   farHelpers();
   controlHelpers();
   ioHelpers();
-  define("MOV_SREG", (e) => {
-    const [a, b] = e.operands;
-    if (a.kind === "sreg") {
-      if (a.reg === 1) return e.raise(Vec.UD);
-      return e.helper("MOV_SREG");
-    }
-    const n = (b as { reg: number }).reg;
-    const sel = e.let(e.field32(S.SEGS + S.SEG_SIZE * n + S.SEG_SELECTOR).and(0xffff));
-    if (a.kind === "mem") e.store(e.lin(0, 2, true), sel, 2);
-    else e.wr(0, e.size(0) === 64 ? sel.extend_u() : sel);
-  });
-  for (const n of ["POP_SREG", "LES", "LDS", "LSS", "LFS", "LGS", "LLDT", "LTR"]) {
+  segmentLoadSemantics();
+  for (const n of ["LES", "LDS", "LSS", "LFS", "LGS", "LLDT", "LTR"]) {
     helper(n, false);
   }
   for (const n of ["SGDT", "SIDT", "SLDT", "STR", "SMSW", "LAR", "LSL", "VERR", "VERW", "ARPL"]) {
