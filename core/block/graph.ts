@@ -101,15 +101,24 @@ export class BlockGraph {
     return drive;
   }
 
+  /** The drive of a device that was given none: empty, and without a name. */
+  addEmpty(kind: "cdrom" | "floppy"): DriveImpl {
+    const drive = new DriveImpl("", { kind, readonly: kind === "cdrom" }, {
+      stopOnError: (d) => this.onStop(d),
+      nextNodeName: () => this.#nextNodeName(),
+    });
+    this.drives.push(drive);
+    return drive;
+  }
+
   /** The drive at a place of an interface, for the board's default devices. */
   get(iface: DriveInterface, bus: number, unit: number): DriveImpl | undefined {
     return this.drives.find((d) => d.interface === iface && d.bus === bus && d.unit === unit);
   }
 
-  /** The drive named `name`, or attached to the device with that id. */
+  /** The drive named `name`. */
   find(name: string): DriveImpl | undefined {
-    return this.drives.find((d) => d.name === name) ??
-      this.drives.find((d) => d.attachedTo === name);
+    return name === "" ? undefined : this.drives.find((d) => d.name === name);
   }
 
   remove(drive: DriveImpl): void {

@@ -41,7 +41,7 @@ function chainDepth(b: BlockBackend): number {
 
 function one(d: DriveImpl, verbose: boolean): string {
   const m = d.medium;
-  let s = d.name;
+  let s = d.name || (d.attachedTo ?? "");
   if (m) {
     s += ` (${d.nodeName}): ${m.filename} (${m.format}${m.readonly ? ", read-only" : ""})\n`;
   } else s += ": [not inserted]\n";

@@ -62,7 +62,11 @@ Deno.test("nothing given: QEMU's default machine", () => {
   assertEquals(c.accels.map((a) => a.name), ["tcg", "kvm"]);
   assertEquals(c.memory, { size: 128 << 20, slots: 0, maxmem: 128 << 20 });
   assertEquals(c.smp, { cpus: 1, sockets: 1, dies: 1, cores: 1, threads: 1, maxcpus: 1 });
-  assertEquals(c.drives.map((d) => [d.id, d.isDefault]), [["ide1-cd0", true], ["floppy0", true]]);
+  assertEquals(c.drives.map((d) => [d.id, d.isDefault]), [
+    ["ide1-cd0", true],
+    ["floppy0", true],
+    ["sd0", true],
+  ]);
   assertEquals(c.chardevs.map((d) => `${d.id}=${d.backend}`), [
     "compat_monitor0=vc",
     "serial0=vc",
@@ -155,7 +159,7 @@ Deno.test("drives: places, names, policies", () => {
   const at = (id: string) => c.drives.find((d) => d.id === id)!;
   assertEquals(
     c.drives.map((d) => d.id).join(" "),
-    "ide0-hd0 ide0-hd1 ide1-cd0 ide1-hd1 floppy0 x",
+    "ide0-hd0 ide0-hd1 ide1-cd0 ide1-hd1 floppy0 x sd0",
   );
   assertEquals([at("ide1-hd1").file, at("ide1-hd1").cache, at("ide1-hd1").werror], [
     "d,e",

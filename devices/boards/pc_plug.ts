@@ -49,6 +49,7 @@ export class PcSlots {
   /** Where disks can be: the board's, then those of controllers that users add. */
   readonly diskBuses: DiskBus[] = [];
   readonly #disks: (Disk | undefined)[] = [undefined, undefined, undefined, undefined];
+  #empty: Map<DeviceOptions, Drive> | undefined;
   #isaPriority = 0;
   #anonymous = 0;
 
@@ -233,7 +234,7 @@ export class PcSlots {
         fail(o.loc, `Can't create floppy unit ${Math.max(unit, 2)}, bus supports only 2 units`);
       }
       if (drives[unit] !== undefined) fail(o.loc, `Floppy unit ${unit} is in use`);
-      place(this.#driveOf(o, "floppy"), unit, node);
+      place(this.#driveOf(o), unit, node);
       this.#board.addBootEntry(
         `${chipset.isaPath}/fdc@03f0/floppy@${unit}`,
         Number(o.props.get("bootindex") ?? -1),
@@ -249,7 +250,7 @@ export class PcSlots {
     env.io.map(fdc.dir, iobase + 7);
     nodes.forEach((n, unit) => {
       if (n === undefined) return;
-      drives[unit]!.attachedTo = n.path;
+      drives[unit]!.attachedTo = n.id || n.path;
       n.set("drive-type", () => FLOPPY_TYPES[fdc.drives[unit]!.type] ?? "none");
     });
     this.#board.keep("isa-fdc", fdc);
@@ -273,7 +274,7 @@ export class PcSlots {
       model: node.text("model") || undefined,
       version: node.text("ver"),
       wwn: BigInt(node.get("wwn")),
-      path: node.path,
+      path: node.id || node.path,
     };
     const to = this.diskBuses[bus], { queueDepth } = to;
     if (node.type === "ide-cd") to.attach(unit, new AtapiCdrom(common));
@@ -311,16 +312,30 @@ export class PcSlots {
       fail(o.loc, `Can't create IDE unit ${unit}, bus supports only ${to.units.length} units`);
     }
     if (to.units[unit] !== undefined) fail(o.loc, `IDE unit ${unit} is in use`);
-    const drive = this.#driveOf(o, "cdrom");
+    const drive = this.#driveOf(o);
     this.#plugIde(node, drive, bus, unit);
     this.#board.addBootEntry(to.path(unit), Number(o.props.get("bootindex") ?? -1));
   }
 
-  #driveOf(o: DeviceOptions, emptyKind: "cdrom" | "floppy"): Drive {
-    const id = o.props.get("drive"), { config } = this.#board;
-    const drive = id === undefined ? config.emptyDrive?.(emptyKind) : config.drive(id);
+  #driveOf(o: DeviceOptions): Drive {
+    const id = o.props.get("drive");
+    const drive = id === undefined ? this.#emptyDrives().get(o) : this.#board.config.drive(id);
     if (drive === undefined) fail(o.loc, "No drive specified");
     return drive;
+  }
+
+  /** Drives for the CD-ROMs and floppies that were given none, in the order of the devices. */
+  #emptyDrives(): ReadonlyMap<DeviceOptions, Drive> {
+    if (this.#empty !== undefined) return this.#empty;
+    const made = this.#empty = new Map<DeviceOptions, Drive>();
+    const { devices, emptyDrive } = this.#board.config;
+    for (const o of devices) {
+      const kind = o.driver === "ide-cd" ? "cdrom" : o.driver === "floppy" ? "floppy" : undefined;
+      if (kind === undefined || o.props.has("drive")) continue;
+      const drive = emptyDrive?.(kind);
+      if (drive !== undefined) made.set(o, drive);
+    }
+    return made;
   }
 
   /** Geometry and translation of the IDE disks, for CMOS. */

@@ -85,6 +85,8 @@ export class FloppyDrive {
   /** Of the medium, or of the last one. */
   geometry: FloppyGeometry;
   state = initialFloppyState();
+  /** CMOS type, of the first medium: a drive that starts empty is the largest, which reads all. */
+  readonly type: number;
 
   /** @param path QOM path for `info block` */
   constructor(readonly drive: Drive, path: string) {
@@ -94,11 +96,7 @@ export class FloppyDrive {
       this.state.changed = true;
       if (drive.medium) this.geometry = floppyGeometry(drive.medium);
     };
-  }
-
-  /** CMOS type: an empty drive is the largest, which reads everything. */
-  get type(): number {
-    return this.geometry.type;
+    this.type = this.geometry.type;
   }
 
   get present(): boolean {
