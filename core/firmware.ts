@@ -16,8 +16,11 @@ export interface FirmwareBoard {
   /** Bytes of RAM below the PCI hole. */
   readonly ramSize: number;
   readonly apicIds: readonly number[];
+  /** Memory-mapped PCI configuration space on a board that has one: where it is now. */
+  readonly pciexbar?: () => number | undefined;
   readonly fwCfg: {
-    addFile(name: string, data: Uint8Array): void;
+    /** A function is asked when firmware reads the file. */
+    addFile(name: string, data: Uint8Array | (() => Uint8Array)): void;
     /** A numbered item. */
     add(key: number, data: Uint8Array): void;
   };

@@ -10,6 +10,8 @@ import { makeVgaRom } from "./vgabios/rom.ts";
 
 /** Lowest first address of PCI memory; more RAM moves it up. */
 const PCI_MEM_START = 0xc0000000;
+/** Where the memory-mapped configuration space is until firmware says otherwise. */
+const PCIEXBAR_DEFAULT = 0xb0000000;
 
 const SERIALS = [
   { port: 0x3f8, irq: 4 },
@@ -21,7 +23,7 @@ const PARALLELS = [{ port: 0x378, irq: 7 }];
 
 function tables(board: FirmwareBoard, config: MachineConfig): void {
   if (config.machine.acpi !== "off") {
-    const acpi = buildAcpi({
+    const describe = (pciexbar: number | undefined) => ({
       cpus: board.apicIds.map((apicId) => ({ apicId, present: true })),
       ioapicId: 0,
       hpet: config.machine.hpet,
@@ -30,14 +32,23 @@ function tables(board: FirmwareBoard, config: MachineConfig): void {
       serials: config.serials.map((_, n) => SERIALS[n]).filter((s) => s !== undefined),
       parallels: config.parallels.map((_, n) => PARALLELS[n]).filter((p) => p !== undefined),
       pciMemStart: Math.max(board.ramSize, PCI_MEM_START),
+      chipset: board.pciexbar === undefined ? "piix" as const : "ich9" as const,
+      pciexbar,
       s3: true,
       s4Type: 2,
       oemId: config.machine.oemId,
       oemTableId: config.machine.oemTableId,
     });
-    board.fwCfg.addFile(ACPI_TABLES, acpi.tables);
-    board.fwCfg.addFile(ACPI_RSDP, acpi.rsdp);
-    board.fwCfg.addFile(TABLE_LOADER, acpi.loader);
+    // Firmware chooses where the configuration space is before it asks for the tables.
+    const where = () => board.pciexbar && (board.pciexbar() ?? PCIEXBAR_DEFAULT);
+    let at = where(), acpi = buildAcpi(describe(at));
+    const current = () => {
+      if (where() !== at) acpi = buildAcpi(describe(at = where()));
+      return acpi;
+    };
+    board.fwCfg.addFile(ACPI_TABLES, () => current().tables);
+    board.fwCfg.addFile(ACPI_RSDP, () => current().rsdp);
+    board.fwCfg.addFile(TABLE_LOADER, () => current().loader);
   }
   const id = board.cpuid(1);
   const { cpus, sockets, cores, dies, threads } = config.smp;

@@ -153,6 +153,10 @@ export class Ich9Chipset implements Chipset {
     return this.host.bridge.smramOpen;
   }
 
+  pciexbar(): number | undefined {
+    return this.host.bridge.pciexbar?.base;
+  }
+
   portContainers(): MtreeNode[] {
     const base = this.lpc.pm.base;
     if (base === undefined) return [];

@@ -212,6 +212,7 @@ function build(
     apicIds: board.vcpus.map((v) => v.apicId),
     fwCfg: board.fwCfg,
     addBootEntry: (path, index) => board.addBootEntry(path, index),
+    pciexbar: board.chipset.pciexbar && (() => board.chipset.pciexbar!()),
     warn,
     cpuid: (leaf) => board.vcpus[0].cpuid(leaf, 0),
   };

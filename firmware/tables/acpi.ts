@@ -4,6 +4,7 @@
  */
 import type { Aml } from "./aml.ts";
 import { buildDsdt } from "./dsdt.ts";
+import { buildQ35Dsdt } from "./dsdt_q35.ts";
 import { LinkerScript } from "./linker_script.ts";
 
 /** A plain description of the machine. */
@@ -19,6 +20,10 @@ export interface AcpiMachine {
   readonly pciMemStart: number;
   /** PCI memory above 4 GiB, end exclusive. */
   readonly pciMem64?: { readonly start: number; readonly end: number };
+  /** The chip set decides on the PCI root, the interrupts and the power management ports. */
+  readonly chipset?: "piix" | "ich9";
+  /** ICH9: base of the memory-mapped configuration space of buses 0–255. */
+  readonly pciexbar?: number;
   readonly s3: boolean;
   /** SLP_TYP of S4, undefined when there is no S4. */
   readonly s4Type: number | undefined;
@@ -28,7 +33,20 @@ export interface AcpiMachine {
 }
 
 /** Power management ports of the PIIX4 as our BIOS and SeaBIOS set them up. */
-export const PM_PORTS = {
+interface PmPorts {
+  readonly event: number;
+  readonly control: number;
+  readonly timer: number;
+  readonly gpe0: number;
+  /** Bytes: status and enable registers together. */
+  readonly gpe0Length: number;
+  readonly sci: number;
+  readonly smiCommand: number;
+  readonly acpiEnable: number;
+  readonly acpiDisable: number;
+}
+
+export const PM_PORTS: PmPorts = {
   event: 0x600,
   control: 0x604,
   timer: 0x608,
@@ -38,7 +56,16 @@ export const PM_PORTS = {
   smiCommand: 0xb2,
   acpiEnable: 0xf1,
   acpiDisable: 0xf0,
-} as const;
+};
+
+/** Those of the ICH9. */
+export const ICH9_PM_PORTS: PmPorts = {
+  ...PM_PORTS,
+  gpe0: 0x620,
+  gpe0Length: 16,
+  acpiEnable: 0x02,
+  acpiDisable: 0x03,
+};
 
 export const ACPI_TABLES = "etc/acpi/tables";
 export const ACPI_RSDP = "etc/acpi/rsdp";
@@ -125,9 +152,10 @@ export function buildAcpi(m: AcpiMachine): AcpiFiles {
   t.script.allocate(ACPI_RSDP, 16, "fseg");
   t.script.allocate(ACPI_TABLES, 64, "high");
   const facs = t.raw(new Writer().text("FACS", 4).u32(64).zeros(56).bytes, 64);
-  const dsdt = t.add("DSDT", 1, buildDsdt(m));
+  const ich9 = m.chipset === "ich9";
+  const dsdt = t.add("DSDT", 1, ich9 ? buildQ35Dsdt(m) : buildDsdt(m));
   t.checksum(dsdt);
-  const fadt = t.add("FACP", 3, fadtBody());
+  const fadt = t.add("FACP", 3, fadtBody(ich9 ? ICH9_PM_PORTS : PM_PORTS));
   t.pointer(fadt + 36, 4, facs);
   t.pointer(fadt + 40, 4, dsdt);
   t.pointer(fadt + 132, 8, facs);
@@ -135,6 +163,7 @@ export function buildAcpi(m: AcpiMachine): AcpiFiles {
   t.checksum(fadt);
   const rest = [t.add("APIC", 1, madtBody(m))];
   if (m.hpet) rest.push(t.add("HPET", 1, hpetBody()));
+  if (m.pciexbar !== undefined) rest.push(t.add("MCFG", 1, mcfgBody(m.pciexbar)));
   rest.push(t.add("WAET", 1, new Writer().u32(2))); // the ACPI timer can be trusted
   for (const at of rest) t.checksum(at);
   const list = [fadt, ...rest];
@@ -160,8 +189,7 @@ export function buildAcpi(m: AcpiMachine): AcpiFiles {
 }
 
 /** Fixed ACPI Description Table, revision 3: 244 bytes. */
-function fadtBody(): Writer {
-  const p = PM_PORTS;
+function fadtBody(p: PmPorts): Writer {
   // WBINVD, C1, no fixed sleep button, RTC wakes from S4, reset register, platform timer.
   const flags = (1 << 0) | (1 << 2) | (1 << 5) | (1 << 7) | (1 << 10) | (1 << 15);
   return new Writer()
@@ -187,6 +215,11 @@ function madtBody(m: AcpiMachine): Writer {
   w.u8(2, 10, 0, 0).u32(2).u16(0); // the timer is on input 2
   for (const irq of [5, 9, 10, 11]) w.u8(2, 10, 0, irq).u32(irq).u16(0x000d);
   return w.u8(4, 6, 0xff).u16(0).u8(1); // NMI on LINT1 of all
+}
+
+/** PCI Firmware Specification 3.0, 4.1.2: segment 0, buses 0 to 255. */
+function mcfgBody(base: number): Writer {
+  return new Writer().u64(0).u64(base).u16(0).u8(0, 0xff).u32(0);
 }
 
 function hpetBody(): Writer {

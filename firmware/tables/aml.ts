@@ -79,6 +79,7 @@ export const store = (value: Aml, target: Aml): Aml => [0x70, ...value, ...targe
 export const and = (a: Aml, b: Aml, target: Aml = [0]): Aml => [0x7b, ...a, ...b, ...target];
 export const or = (a: Aml, b: Aml, target: Aml = [0]): Aml => [0x7d, ...a, ...b, ...target];
 export const equal = (a: Aml, b: Aml): Aml => [0x93, ...a, ...b];
+export const not = (a: Aml): Aml => [0x92, ...a];
 export const createDWordField = (source: Aml, index: number, n: string): Aml => [
   0x8a,
   ...source,

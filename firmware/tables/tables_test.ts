@@ -1,4 +1,4 @@
-import { assert, assertEquals, assertStringIncludes } from "@std/assert";
+import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
 import { buildAcpi } from "./acpi.ts";
 import * as aml from "./aml.ts";
 import { buildMpConfig, buildMpPointer } from "./mp.ts";
@@ -49,33 +49,61 @@ function tablesOf(blob: Uint8Array): Map<string, Uint8Array> {
   return found;
 }
 
+const q35 = { ...machine, chipset: "ich9" as const, pciexbar: 0xb0000000, pciMemStart: 0xa0000000 };
+
+/** The tables as iasl prints them; fails on anything iasl complains about. */
+async function disassemble(blob: Uint8Array): Promise<Map<string, string>> {
+  const dir = await Deno.makeTempDir(), texts = new Map<string, string>();
+  try {
+    for (const [name, bytes] of tablesOf(blob)) {
+      await Deno.writeFile(`${dir}/${name}.aml`, bytes);
+      await run("iasl", "-d", `${dir}/${name}.aml`);
+      const text = await Deno.readTextFile(`${dir}/${name}.dsl`);
+      assert(!/Incorrect checksum|Invalid|Error|Unknown/.test(text), `${name}: ${text}`);
+      texts.set(name, text);
+    }
+    const compiled = await run("iasl", `${dir}/DSDT.dsl`);
+    assertStringIncludes(compiled!, "Compilation successful. 0 Errors");
+  } finally {
+    await Deno.remove(dir, { recursive: true });
+  }
+  return texts;
+}
+
 Deno.test({
   name: "iasl disassembles every table, and compiles the DSDT again",
   ignore: !haveIasl,
   fn: async () => {
-    const tables = tablesOf(buildAcpi(machine).tables);
-    assertEquals([...tables.keys()], ["DSDT", "FACP", "APIC", "HPET", "WAET", "RSDT", "XSDT"]);
-    const dir = await Deno.makeTempDir();
-    try {
-      for (const [name, bytes] of tables) {
-        await Deno.writeFile(`${dir}/${name}.aml`, bytes);
-        await run("iasl", "-d", `${dir}/${name}.aml`);
-        const text = await Deno.readTextFile(`${dir}/${name}.dsl`);
-        assert(!/Incorrect checksum|Invalid|Error|Unknown/.test(text), `${name}: ${text}`);
-        if (name === "FACP") {
-          assertStringIncludes(text, "PM Timer Block Address : 00000608");
-          assertStringIncludes(text, "Reset Register");
-        }
-        if (name === "DSDT") {
-          assertStringIncludes(text, "Name (_PRT, Package (0x80)");
-          assertStringIncludes(text, 'EisaId ("PNP0A03")');
-        }
-      }
-      const compiled = await run("iasl", `${dir}/DSDT.dsl`);
-      assertStringIncludes(compiled!, "Compilation successful. 0 Errors");
-    } finally {
-      await Deno.remove(dir, { recursive: true });
-    }
+    const texts = await disassemble(buildAcpi(machine).tables);
+    assertEquals([...texts.keys()], ["DSDT", "FACP", "APIC", "HPET", "WAET", "RSDT", "XSDT"]);
+    assertStringIncludes(texts.get("FACP")!, "PM Timer Block Address : 00000608");
+    assertStringIncludes(texts.get("FACP")!, "Reset Register");
+    assertStringIncludes(texts.get("DSDT")!, "Name (_PRT, Package (0x80)");
+    assertStringIncludes(texts.get("DSDT")!, 'EisaId ("PNP0A03")');
+  },
+});
+
+Deno.test({
+  name: "Q35: iasl reads the tables; MCFG, the ICH9's ports, both routing tables",
+  ignore: !haveIasl,
+  fn: async () => {
+    const texts = await disassemble(buildAcpi(q35).tables);
+    assertEquals([...texts.keys()].includes("MCFG"), true);
+    assertStringIncludes(texts.get("MCFG")!, "Base Address : 00000000B0000000");
+    assertStringIncludes(texts.get("MCFG")!, "End Bus Number : FF");
+    const fadt = texts.get("FACP")!;
+    assertStringIncludes(fadt, "GPE0 Block Address : 00000620");
+    assertStringIncludes(fadt, "GPE0 Block Length : 10");
+    assertStringIncludes(fadt, "ACPI Enable Value : 02");
+    const dsdt = texts.get("DSDT")!;
+    assertStringIncludes(dsdt, 'EisaId ("PNP0A08")');
+    assertStringIncludes(dsdt, "Name (PRTA, Package (0x80)");
+    // Slot 31, INTA: PIRQA, input 16. Slot 1, INTA: PIRQF, input 21.
+    assertMatch(dsdt, /0x001FFFFF,\s+Zero,\s+Zero,\s+0x10/);
+    assertMatch(dsdt, /0x0001FFFF,\s+Zero,\s+Zero,\s+0x15/);
+    // PCI memory does not overlap the configuration space.
+    assertMatch(dsdt, /0xA0000000,\s+\/\/ Range Minimum\s+0xAFFFFFFF,/);
+    assertMatch(dsdt, /0xC0000000,\s+\/\/ Range Minimum\s+0xFEBFFFFF,/);
   },
 });
 
