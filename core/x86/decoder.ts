@@ -464,7 +464,7 @@ export function decode(
   let map: OpMap = OpMap.One;
   let cls: number = rep === 0xf3 ? Key.F3 : rep === 0xf2 ? Key.F2 : opsize ? Key.P66 : Key.None;
   let vex = false;
-  let vvvv = 0;
+  let vvvv = 0, namesVvvv = false;
   let vexL = 0;
   if (b === 0x0f) {
     map = OpMap.M0F;
@@ -493,7 +493,9 @@ export function decode(
     if (bits !== 64) rex &= 8;
     if (m < 1 || m > 3) return fault(pos - at, avail, "invalid");
     map = OpMap.Vex0F + m - 1;
+    // Outside 64-bit mode the highest bit is ignored, but not where the field must be unused.
     vvvv = ~(last >> 3) & (bits === 64 ? 15 : 7);
+    namesVvvv = (last & 0x78) !== 0x78;
     vexL = last >> 2 & 1;
     cls = last & 3;
     b = bytes[pos++];
@@ -569,7 +571,7 @@ export function decode(
     }
     pos = memPos;
   }
-  if (vex && vvvv !== 0 && !compiled.vvvv) return fault(pos - at, avail, "invalid");
+  if (namesVvvv && !compiled.vvvv) return fault(pos - at, avail, "invalid");
 
   // Operands.
   const specs = compiled.operands;

@@ -231,19 +231,19 @@ VEX.128.66.0F3A.WIG 0C /r ib  | VBLENDPS xmm1, xmm2, xmm3/m128, imm8    | avx
 VEX.256.66.0F3A.WIG 0C /r ib  | VBLENDPS ymm1, ymm2, ymm3/m256, imm8    | avx
 VEX.128.66.0F3A.WIG 0D /r ib  | VBLENDPD xmm1, xmm2, xmm3/m128, imm8    | avx
 VEX.256.66.0F3A.WIG 0D /r ib  | VBLENDPD ymm1, ymm2, ymm3/m256, imm8    | avx
-VEX.128.66.0F3A.W0 14 /r ib   | VPEXTRB ry/m8, xmm2, imm8               | avx wig32
-VEX.128.66.0F3A.W0 15 /r ib   | VPEXTRW ry/m16, xmm2, imm8              | avx wig32
+VEX.128.66.0F3A.WIG 14 /r ib  | VPEXTRB ry/m8, xmm2, imm8               | avx
+VEX.128.66.0F3A.WIG 15 /r ib  | VPEXTRW ry/m16, xmm2, imm8              | avx
 VEX.128.66.0F3A.W0 16 /r ib   | VPEXTRD r/m32, xmm2, imm8               | avx wig32
 VEX.128.66.0F3A.W1 16 /r ib   | VPEXTRQ r/m64, xmm2, imm8               | avx o64
 VEX.128.66.0F3A.WIG 17 /r ib  | VEXTRACTPS ry/m32, xmm1, imm8           | avx
 VEX.256.66.0F3A.W0 18 /r ib   | VINSERTF128 ymm1, ymm2, xmm3/m128, imm8 | avx
 VEX.256.66.0F3A.W0 19 /r ib   | VEXTRACTF128 xmm1/m128, ymm2, imm8      | avx
-VEX.128.66.0F3A.W0 20 /r ib   | VPINSRB xmm1, xmm2, r32/m8, imm8        | avx wig32
+VEX.128.66.0F3A.WIG 20 /r ib  | VPINSRB xmm1, xmm2, r32/m8, imm8        | avx
 VEX.128.66.0F3A.WIG 21 /r ib  | VINSERTPS xmm1, xmm2, xmm3/m32, imm8    | avx
 VEX.128.66.0F3A.W0 22 /r ib   | VPINSRD xmm1, xmm2, r/m32, imm8         | avx wig32
 VEX.128.66.0F3A.W1 22 /r ib   | VPINSRQ xmm1, xmm2, r/m64, imm8         | avx o64
-VEX.128.66.0F.W0 C4 /r ib     | VPINSRW xmm1, xmm2, r32/m16, imm8       | avx wig32
-VEX.128.66.0F.W0 C5 /r ib     | VPEXTRW ry, xmm1, imm8                  | avx wig32
+VEX.128.66.0F.WIG C4 /r ib    | VPINSRW xmm1, xmm2, r32/m16, imm8       | avx
+VEX.128.66.0F.WIG C5 /r ib    | VPEXTRW ry, xmm1, imm8                  | avx
 VEX.128.66.0F3A.WIG 40 /r ib  | VDPPS xmm1, xmm2, xmm3/m128, imm8       | avx
 VEX.256.66.0F3A.WIG 40 /r ib  | VDPPS ymm1, ymm2, ymm3/m256, imm8       | avx
 VEX.128.66.0F3A.WIG 41 /r ib  | VDPPD xmm1, xmm2, xmm3/m128, imm8       | avx
