@@ -25,6 +25,7 @@ import {
   fill,
   hostFlags,
   isIntegerRow,
+  placed,
   type TestCase,
   whyNot,
   WINDOW,
@@ -103,11 +104,12 @@ export class Oracle {
     for (const form of forms) {
       const first = r.encodings;
       for (let n = 0, tries = 0; n < o.encodings && tries < 8 * o.encodings; tries++) {
-        const c = draw(rnd, row, form, bits);
-        if (c === undefined) continue;
+        const drawn = draw(rnd, row, form, bits);
+        if (drawn === undefined) continue;
         n++;
         r.encodings++;
-        const ip = this.#place(c);
+        const ip = this.#next(), c = placed(drawn, ip);
+        this.#place(c, ip);
         for (let k = 0; k < o.rounds; k++) this.#one(rnd, c, ip, r);
       }
       if (r.encodings > first) r.coveredForms++;
@@ -115,8 +117,8 @@ export class Oracle {
     return r;
   }
 
-  /** Puts the instruction among HLTs in both memories. */
-  #place(c: TestCase): number {
+  /** Where the next instruction goes, among HLTs. */
+  #next(): number {
     this.#at += STEP;
     // A 16-bit jump there must not get into the data.
     if ((this.#at & 0xffff) >= 0x7000 && (this.#at & 0xffff) < 0xd000) this.#at += 0x6000;
@@ -126,7 +128,11 @@ export class Oracle {
       this.bed.ram.fill(HLT, CODE, CODE + CODE_BYTES);
       this.native.code.fill(HLT);
     }
-    const ip = this.#at + 256;
+    return this.#at + 256;
+  }
+
+  /** Puts the instruction into both memories. */
+  #place(c: TestCase, ip: number): void {
     // A far pointer stands at the end of its instruction.
     if (c.row.syntax.includes("ptr16")) {
       const v = new DataView(c.bytes.buffer), n = c.form.opSize >> 3, at = c.bytes.length - 2 - n;
@@ -135,7 +141,6 @@ export class Oracle {
     }
     this.bed.ram.set(c.bytes, ip);
     this.native.code.set(c.bytes, ip - CODE);
-    return ip;
   }
 
   #one(rnd: Random, c: TestCase, ip: number, r: RowResult): void {

@@ -77,6 +77,7 @@ function memoryOperand(rnd: Random, bits: 32 | 64, size: MemOperand["size"]): Me
     if (index === 4 || index === base) index = -1;
     else scale = rnd(4);
   }
+  if (bits === 64 && rnd(10) === 0) return ripRelative(size, addrSize);
   const absolute = addrSize !== 16 && rnd(10) === 0;
   const stack = base === Gpr.RSP || base === Gpr.RBP;
   return {
@@ -91,6 +92,22 @@ function memoryOperand(rnd: Random, bits: 32 | 64, size: MemOperand["size"]): Me
     rip: false,
     addrSize,
   };
+}
+
+/** An operand relative to the next instruction; {@link placed} gives it its displacement. */
+function ripRelative(size: MemOperand["size"], addrSize: 16 | 32 | 64): MemOperand {
+  const none = { base: -1, index: -1, scale: 0, disp: 0, dispHi: 0 };
+  return { kind: "mem", size, seg: 3, ...none, rip: true, addrSize };
+}
+
+/** The case with its RIP-relative operand, if it has one, in the window when the code is at `ip`. */
+export function placed(c: TestCase, ip: number): TestCase {
+  if (!c.mem?.rip) return c;
+  const disp = OPERAND - (ip + c.bytes.length);
+  const operands = c.request.operands!.map((o) =>
+    o?.kind === "mem" ? { ...o, disp, dispHi: disp >> 31 } : o
+  );
+  return { ...c, bytes: encode({ ...c.request, operands }) };
 }
 
 /** A random instruction of a form; undefined when the encoder has none for what was drawn. */
@@ -151,8 +168,8 @@ export function draw(
   try {
     const plain = row.operandSpecs.some((s) => s.kind === "mem" && s.role === 0);
     const segOverride = plain || mem !== undefined ? [-1, -1, -1, 0, 1, 2, 3][rnd(7)] : -1;
-    const bytes = encode({ ...request, addrSize, segOverride });
-    return { row, form, bits, bytes, request, mem, addrSize };
+    request = { ...request, addrSize, segOverride };
+    return { row, form, bits, bytes: encode(request), request, mem, addrSize };
   } catch {
     return undefined;
   }
@@ -241,6 +258,7 @@ export function fill(rnd: Random, c: TestCase, ip: number, s: Before, window: Da
   } else if (mem && !row.operandSpecs.some((x) => x.kind === "moffs")) {
     let target = OPERAND + rnd(64);
     if (mem.size === 128) target &= rnd(4) ? ~15 : ~0;
+    if (mem.rip) target = OPERAND;
     if (name.startsWith("BT") && c.request.operands![1]?.kind === "gpr") {
       const r = (c.request.operands![1] as { reg: number }).reg;
       if (r !== Gpr.RSP) g[r] = pointing(g[r], c.form.opSize, BigInt(rnd(800) - 400));
@@ -251,10 +269,15 @@ export function fill(rnd: Random, c: TestCase, ip: number, s: Before, window: Da
       if (mem.index >= 0) at -= g[mem.index] << BigInt(mem.scale);
       g[mem.base] = pointing(g[mem.base], addrSize, at);
     }
-    const w =
-      (mem.base === Gpr.RSP ? Number(g[Gpr.RSP]) + mem.disp : mem.base < 0 ? mem.disp : target) -
+    const w = (mem.base === Gpr.RSP
+      ? Number(g[Gpr.RSP]) + mem.disp
+      : mem.base < 0 && !mem.rip
+      ? mem.disp
+      : target) -
       WINDOW;
-    if (name === "CMPXCHG" && rnd(2)) window.setBigUint64(w, g[0], true);
+    if (name === "CMPXCHG" && rnd(2)) {
+      window.setBigUint64(w, g[0], true);
+    }
     if (name === "CMPXCHG8B" && rnd(2)) {
       window.setBigUint64(w, low(g[2], 32) << 32n | low(g[0], 32), true);
     }
@@ -262,15 +285,22 @@ export function fill(rnd: Random, c: TestCase, ip: number, s: Before, window: Da
       window.setBigUint64(w, g[0], true);
       window.setBigUint64(w + 8, g[2], true);
     }
-    if (/^(JMP|CALL)_NEAR_IND/.test(name)) window.setBigUint64(w, BigInt(ip + rnd(100) + 16), true);
+    if (/^(JMP|CALL)_NEAR_IND/.test(name)) {
+      window.setBigUint64(w, BigInt(ip + rnd(100) + 16), true);
+    }
     if (/^(JMP|CALL)_FAR_MEM/.test(name) || /^L[DES]S|^LSS/.test(name)) {
       const n = c.form.opSize >> 3;
-      if (n === 8) window.setBigUint64(w, BigInt(ip + 32), true);
-      else window.setUint32(w, ip + 32, true);
+      if (n === 8) {
+        window.setBigUint64(w, BigInt(ip + 32), true);
+      } else window.setUint32(w, ip + 32, true);
       const sel = /^L/.test(name) ? selectors[rnd(selectors.length)] : c.bits === 32 ? 0x23 : 0x33;
       window.setUint16(w + n, sel, true);
     }
-    if (row.operandSpecs.some((x) => x.kind === "sreg") || /^(VER|LAR|LSL|ARPL)/.test(name)) {
+    if (
+      row.operandSpecs.some((x) =>
+        x.kind === "sreg"
+      ) || /^(VER|LAR|LSL|ARPL)/.test(name)
+    ) {
       window.setUint16(w, selectors[rnd(selectors.length)], true);
     }
     if (name === "BOUND" && rnd(2)) {
