@@ -682,13 +682,15 @@ export class TcgVcpu implements Vcpu {
 
   getFpu(): Fpu {
     const cpu = this.cpu, top = cpu.get32(S.FTOP), empty = cpu.get32(S.FEMPTY);
-    const fpr = new Uint8Array(128), xmm = new Uint8Array(256);
+    const fpr = new Uint8Array(128), xmm = new Uint8Array(256), ymmHigh = new Uint8Array(256);
     for (let i = 0; i < 8; i++) {
       const at = S.FPR + 16 * ((top + i) & 7);
       fpr.set(cpu.u8.subarray(at, at + 10), 16 * i);
     }
     for (let i = 0; i < 16; i++) {
-      xmm.set(cpu.u8.subarray(S.XMM + S.XMM_SIZE * i, S.XMM + S.XMM_SIZE * i + 16), 16 * i);
+      const at = S.XMM + S.XMM_SIZE * i;
+      xmm.set(cpu.u8.subarray(at, at + 16), 16 * i);
+      ymmHigh.set(cpu.u8.subarray(at + 16, at + 32), 16 * i);
     }
     return {
       fpr,
@@ -700,6 +702,9 @@ export class TcgVcpu implements Vcpu {
       lastIp: cpu.get64(S.FIP),
       lastDp: cpu.get64(S.FDP),
       mxcsr: cpu.getU32(S.MXCSR),
+      ymmHigh,
+      pkru: cpu.getU32(S.PKRU),
+      xcr0: cpu.get64(S.XCR0),
     };
   }
 
@@ -721,6 +726,19 @@ export class TcgVcpu implements Vcpu {
       for (let i = 0; i < 16; i++) {
         cpu.u8.set(f.xmm.subarray(16 * i, 16 * i + 16), S.XMM + S.XMM_SIZE * i);
       }
+    }
+    if (f.ymmHigh) {
+      for (let i = 0; i < 16; i++) {
+        cpu.u8.set(f.ymmHigh.subarray(16 * i, 16 * i + 16), S.XMM + S.XMM_SIZE * i + 16);
+      }
+    }
+    if (f.pkru !== undefined) {
+      cpu.set32(S.PKRU, f.pkru);
+      cpu.env.mem.flush();
+    }
+    if (f.xcr0 !== undefined) {
+      cpu.set64(S.XCR0, f.xcr0);
+      cpu.updateMode();
     }
     if (f.lastOpcode !== undefined) cpu.set32(S.FOP, f.lastOpcode);
     if (f.lastIp !== undefined) cpu.set64(S.FIP, f.lastIp);
