@@ -244,7 +244,11 @@ class Model implements CpuModel {
         return { ...zero, edx: this.#word("80000007.edx") };
       case 0x80000008:
         return {
-          eax: this.has("lm") ? 0x3028 : this.has("pse36") || this.has("pae") ? 36 : 32,
+          eax: this.has("lm")
+            ? (this.has("la57") ? 57 : 48) << 8 | 40
+            : this.has("pse36") || this.has("pae")
+            ? 36
+            : 32,
           ebx: this.#word("80000008.ebx"),
           ecx: logical > 1 ? logical - 1 : 0,
           edx: 0,
