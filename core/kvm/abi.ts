@@ -72,6 +72,7 @@ export const Cap = {
   USER_MEMORY: 3,
   SET_TSS_ADDR: 4,
   EXT_CPUID: 7,
+  NR_VCPUS: 9,
   NR_MEMSLOTS: 10,
   MP_STATE: 14,
   COALESCED_MMIO: 15,

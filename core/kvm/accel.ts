@@ -112,6 +112,25 @@ export class KvmAccelerator implements Accelerator {
     }
   }
 
+  /**
+   * What KVM has to say about the number of processors.
+   * @param counts by the names that QEMU prints, such as `SMP`
+   * @returns warnings, without a prefix
+   * @throws UserError when there are more than KVM can have
+   */
+  checkCpus(counts: Readonly<Record<string, number>>): string[] {
+    const soft = this.extension(Cap.NR_VCPUS) || 4, hard = this.extension(Cap.MAX_VCPUS) || soft;
+    const text = (name: string, limit: string, n: number) =>
+      `Number of ${name} cpus requested (${counts[name]}) exceeds the ${limit} cpus supported ` +
+      `by KVM (${n})`;
+    const warnings: string[] = [];
+    for (const [name, count] of Object.entries(counts)) {
+      if (count > soft) warnings.push(text(name, "recommended", soft));
+      if (count > hard) throw new UserError(text(name, "maximum", hard));
+    }
+    return warnings;
+  }
+
   /** KVM_CHECK_EXTENSION: 0 when absent, else its value. */
   extension(cap: number): number {
     return Math.max(0, this.libc.ioctl(this.fd, Req.CHECK_EXTENSION, cap));

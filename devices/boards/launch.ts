@@ -9,7 +9,6 @@ import { chooseAccelerator } from "../../core/kvm/choose.ts";
 import { resolveKvmCpu } from "../../core/kvm/model.ts";
 import { SwitchAccelerator } from "../../core/kvm/switch.ts";
 import { Machine } from "../../core/machine.ts";
-import { GuestMemory } from "../../core/memory/guest_memory.ts";
 import type { MonitorTarget } from "../../core/monitor/target.ts";
 import type { GlobalProperty, MachineConfig } from "../../core/options/config.ts";
 import {
@@ -27,6 +26,7 @@ import { dumpCpu } from "../../core/x86/dump.ts";
 import { findFlash } from "./firmware_rom.ts";
 import { createPc, type PcBoard, pcMemoryBytes } from "./pc.ts";
 import type { PcConfig, PcDrive } from "./pc_config.ts";
+import { guestMemory } from "./pc_ram.ts";
 
 /** Starts a monitor on a character device. */
 export type MonitorStarter = (target: MonitorTarget) => void;
@@ -141,6 +141,8 @@ function build(
   const pc: PcConfig = {
     family: config.machine.family === "q35" ? "q35" : "pc",
     ramSize: config.memory.size,
+    maxRamBelow4g: config.machine.maxRamBelow4g,
+    warn,
     cpus: config.smp.cpus,
     topology: { ...config.smp },
     cpuModel: model,
@@ -173,8 +175,9 @@ function build(
     fdBootchk: config.machine.fdBootchk,
     smm: hasSmm(config, accelerator),
   };
-  const memory = new GuestMemory(
+  const memory = guestMemory(
     pcMemoryBytes(pc) + (usesTcg ? tcgMemory(pc.cpus) : 1 << 20) + (2 << 20),
+    pc.ramSize,
   );
   const machine = new Machine({
     memory,
@@ -208,7 +211,8 @@ function build(
   const view: FirmwareBoard = {
     mem: machine.mem,
     io: machine.io,
-    ramSize: config.memory.size,
+    ramSize: board.lowRamSize,
+    highRamSize: board.ramSplit.above4g,
     apicIds: board.vcpus.map((v) => v.apicId),
     fwCfg: board.fwCfg,
     addBootEntry: (path, index) => board.addBootEntry(path, index),
@@ -261,8 +265,15 @@ function openAccelerator(
   const tcg = tcgAccelerator(tier === undefined ? undefined : Number(tier) as Tier);
   const chosen = chooseAccelerator(
     config,
-    (request) =>
-      request.name === "tcg" ? tcg : kvm = new KvmAccelerator({ topology: config.smp, portable }),
+    (request) => {
+      if (request.name === "tcg") return tcg;
+      kvm = new KvmAccelerator({ topology: config.smp, portable });
+      const { cpus, maxcpus } = config.smp;
+      for (const text of kvm.checkCpus({ SMP: cpus, hotpluggable: maxcpus })) {
+        report(hooks.host, request.loc, `warning: ${text}`);
+      }
+      return kvm;
+    },
     (line) => hooks.host.stderr(`${line}\n`),
   );
   if (kvm === undefined || chosen !== kvm) {
@@ -276,7 +287,9 @@ function openAccelerator(
   const host = kvm;
   const resolve = (cpu: string | undefined) => {
     const { model, warnings } = resolveKvmCpu(cpu, host, config.enableKvm, warn);
-    return { model, warnings: asked === "off" ? [...warnings, ...USER_LAPIC_WARNINGS] : warnings };
+    const perCpu = Array.from({ length: config.smp.cpus - 1 }, () => warnings).flat();
+    const lapic = asked === "off" ? USER_LAPIC_WARNINGS : [];
+    return { model, warnings: [...warnings, ...lapic, ...perCpu] };
   };
   if (!config.enableKvm) return { accelerator: host, usesTcg: false, irqchip, resolve };
   const accelerator = new SwitchAccelerator(host, tcg, (message) => {
