@@ -21,6 +21,8 @@ export interface Clock {
    * (clock=vm) or the host's (clock=host).
    */
   wallTime(): number;
+  /** Time is counted in instructions: what the guest sees repeats. */
+  readonly icount?: boolean;
   /** The timers, where whoever runs vCPUs may look when the next one is due. */
   readonly queue?: TimerQueue;
 }

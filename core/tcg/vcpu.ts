@@ -20,6 +20,7 @@ import { debugTrap, Dr6, reportDebug, singleStepsBranches } from "../x86/debug.t
 import { deliver, deliverInterrupt } from "../x86/events.ts";
 import { type Insn, Seg } from "../x86/insn.ts";
 import { readMsr, writeMsr } from "../x86/msr.ts";
+import { hostRandom, repeatableRandom } from "../x86/random.ts";
 import { resetCpu } from "../x86/reset.ts";
 import * as S from "../x86/state.ts";
 import { Exit, Fl, Mode, Rec, Vec } from "../x86/state.ts";
@@ -111,6 +112,10 @@ export class TcgVcpu implements Vcpu {
         return apic();
       },
       tsc: () => BigInt(vm.tsc()),
+      random: () =>
+        vm.opts.clock.icount
+          ? repeatableRandom(this.index, this.instructions, this.cpu.nextRip)
+          : hostRandom(),
       pause: () => {
         if (vm.vcpus.length > 1) this.kick();
       },

@@ -62,8 +62,8 @@ export interface CpuEnv {
   debugChanged(): void;
   /** Counts a VM exit by KVM's reason name. */
   countExit(reason: string): void;
-  /** 64 random bits for RDRAND and RDSEED; absent: the host's. */
-  random?(): bigint;
+  /** 64 random bits for RDRAND and RDSEED. */
+  random(): bigint;
   /** Local APIC seen by MSRs and CR8, or undefined without one. */
   readonly apic: import("../accel.ts").InterruptSource | undefined;
   /** CPUID for this vCPU. */

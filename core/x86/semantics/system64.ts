@@ -67,14 +67,8 @@ function invpcid(cpu: Cpu, i: Insn): void {
 /** RDRAND and RDSEED: always succeed. CF is 1, the other arithmetic flags 0. */
 function random(cpu: Cpu, i: Insn): void {
   const bits = i.operands[0].size;
-  cpu.writeOperand(i, 0, BigInt.asUintN(bits, cpu.env.random?.() ?? hostRandom()));
+  cpu.writeOperand(i, 0, BigInt.asUintN(bits, cpu.env.random()));
   cpu.setFlags(Fl.CF, Fl.CF | Fl.PF | Fl.AF | Fl.ZF | Fl.SF | Fl.OF);
-}
-
-const randomWord = new BigUint64Array(1);
-function hostRandom(): bigint {
-  crypto.getRandomValues(randomWord);
-  return randomWord[0];
 }
 
 /** CLFLUSH and its relatives: nothing is cached, but the byte must be readable. */
