@@ -455,7 +455,7 @@ export class Mmu implements LinearMemory {
     const watched = this.cpu.i32[S.WATCHED >> 2] !== 0 && this.#watch(lo, hi, access, kind, user);
     if (bytes <= inPage) {
       const phys = this.translate(lo, hi, kind, user);
-      const word = this.map.lookup(phys), host = (word & ~0xfff) + (lo & 0xfff);
+      const word = this.map.lookup(phys), host = ((word & ~0xfff) >>> 0) + (lo & 0xfff);
       if (word !== 0 && !watched && !(write && word & Page.READONLY)) {
         if (!(write && word & Page.CODE) || !this.map.codeIn(host, bytes)) return host;
       }
@@ -511,7 +511,7 @@ export class Mmu implements LinearMemory {
   #readPhys(phys: number, to: number, n: number): void {
     const word = this.map.lookup(phys);
     if (word !== 0) {
-      const from = (word & ~0xfff) + (phys % 4096);
+      const from = ((word & ~0xfff) >>> 0) + (phys % 4096);
       this.#u8.copyWithin(to, from, from + n);
       return;
     }
@@ -529,7 +529,7 @@ export class Mmu implements LinearMemory {
   #writePhys(phys: number, from: number, n: number): void {
     const word = this.map.lookup(phys);
     if (word !== 0 && !(word & Page.READONLY)) {
-      const to = (word & ~0xfff) + (phys % 4096);
+      const to = ((word & ~0xfff) >>> 0) + (phys % 4096);
       this.#u8.copyWithin(to, from, from + n);
       if (word & Page.CODE && this.map.codeIn(to, n)) this.code.invalidate(to, n);
       return;

@@ -1,6 +1,6 @@
 /**
  * Guest physical pages as emitted code and the MMU see them: one word per 4 KiB page of the first
- * 4 GiB, the page's offset in the shared memory with flags in the low bits; 0 where an access must be
+ * 8 GiB (RAM that had to make room for PCI lies from 4 GiB on), the page's offset in the shared memory with flags in the low bits; 0 where an access must be
  * dispatched through the address space (device registers, holes, partial pages).
  */
 import type { AddressSpace } from "../memory/address_space.ts";
@@ -17,7 +17,9 @@ export const Page = {
   DIRTY_LOG: 8,
 } as const;
 
-const PAGES = 1 << 20;
+const PAGES = 1 << 21;
+/** Bytes of shared memory the table takes. */
+export const PHYS_MAP_BYTES = PAGES * 4;
 
 /** Stores beside translated code are told from stores into it by pieces of this many bytes. */
 export const GRANULE_SHIFT = 7;
@@ -38,7 +40,7 @@ export class PhysMap {
   readonly granules: number;
 
   constructor(readonly memory: GuestMemory, readonly space: AddressSpace) {
-    this.offset = memory.alloc(PAGES * 4, 4096);
+    this.offset = memory.alloc(PHYS_MAP_BYTES, 4096);
     this.table = new Uint32Array(memory.buffer, this.offset, PAGES);
     const pages = Math.ceil(memory.buffer.byteLength / 4096);
     this.#code = new Uint8Array(pages);
@@ -64,9 +66,9 @@ export class PhysMap {
     }
   }
 
-  /** The word of a physical address; 0 above 4 GiB and where nothing is stored. */
+  /** The word of a physical address; 0 from 8 GiB on and where nothing is stored. */
   lookup(phys: number): number {
-    return phys < 0x100000000 ? this.table[Math.floor(phys / 4096)] : 0;
+    return phys < PAGES * 4096 ? this.table[Math.floor(phys / 4096)] : 0;
   }
 
   /** Marks the storage page at `host` as holding translated code, or not any more. */

@@ -101,7 +101,7 @@ export class TranslationCache implements CodeWatcher {
     const phys = mmu.translate(lo, hi, "exec", cpu.cpl === 3);
     const word = this.phys.lookup(phys);
     if (word === 0) return this.#outsideRam(cpu, mmu, lo, hi);
-    const host = (word & ~0xfff) + (lo & 0xfff);
+    const host = ((word & ~0xfff) >>> 0) + (lo & 0xfff);
     const key = mode & KEY_MASK, cs = cpu.get32(S.SEGS + S.SEG_SIZE * Seg.CS + S.SEG_BASE);
     const ipHi = cpu.get32(S.RIP + 4);
     for (let b = this.#byHost.get(host); b !== undefined; b = b.next) {
@@ -127,7 +127,7 @@ export class TranslationCache implements CodeWatcher {
     const bits = (16 << (mode & 3)) as 16 | 32 | 64;
     const decodeMode = { bits };
     const limit = long || mode & Mode.CS_FLAT ? Infinity : cpu.segLimit(Seg.CS);
-    const pageEnd = once ? host + 16 : (host & ~0xfff) + 4096;
+    const pageEnd = once ? host + 16 : ((host & ~0xfff) >>> 0) + 4096;
     const startIp = cpu.rip;
     const ranges: [number, number][] = [[host, host]];
     const first = this.#at;
@@ -282,7 +282,7 @@ export class TranslationCache implements CodeWatcher {
     const word = this.phys.lookup(phys);
     let host = -1;
     if (word !== 0) {
-      host = word & ~0xfff;
+      host = (word & ~0xfff) >>> 0;
       w.set(this.#u8.subarray(host, host + 16), here);
     } else for (let i = 0; i < 16; i++) w[here + i] = this.phys.space.read(phys + i, 1);
     return { insn: decode(w, 0, here + 16, mode), host };
@@ -337,7 +337,7 @@ export class TranslationCache implements CodeWatcher {
    */
   decodeAt(cpu: Cpu, block: Block, at: number): DecodedInsn | undefined {
     const bits = (16 << (block.mode & 3)) as 16 | 32 | 64;
-    let insn = decode(this.#u8, at, (block.host & ~0xfff) + 4096 - at, { bits });
+    let insn = decode(this.#u8, at, ((block.host & ~0xfff) >>> 0) + 4096 - at, { bits });
     if (typeof insn === "string") return undefined;
     if (!hasFeature(insn, cpu)) insn = withoutFeature(insn) ?? insn;
     return allowed(insn, block.mode, cpu) ? insn : undefined;

@@ -4,7 +4,7 @@ import type { AddressSpace } from "../memory/address_space.ts";
 import type { GuestMemory } from "../memory/guest_memory.ts";
 import { allSemantics } from "../x86/semantics/all.ts";
 import * as S from "../x86/state.ts";
-import { PhysMap } from "./physmap.ts";
+import { PHYS_MAP_BYTES, PhysMap } from "./physmap.ts";
 import { buildRuntime, type RuntimeExports, type RuntimeHost } from "./runtime.ts";
 import { Shapes } from "./shapes.ts";
 import { TranslationCache } from "./translate.ts";
@@ -138,6 +138,6 @@ export const tcg: Accelerator = tcgAccelerator();
 
 /** Bytes of the shared memory that the accelerator needs besides guest storage. */
 export function tcgMemory(vcpus: number): number {
-  // The last two: the maps of physical pages and of translated code, for 4 GiB each.
-  return ARENA_BYTES + (4 << 20) + (4 << 20) + vcpus * (S.STATE_BYTES + 8192) + (1 << 20);
+  // With the map of physical pages, and that of translated code for 4 GiB.
+  return ARENA_BYTES + PHYS_MAP_BYTES + (4 << 20) + vcpus * (S.STATE_BYTES + 8192) + (1 << 20);
 }
