@@ -3,6 +3,7 @@
  * bus master SFF-8038i. A transfer is started, then polled until it is done: the back end of a
  * drive may need time, during which the guest's other interrupts go on.
  */
+import { ahciError, isAhci, pollAhci, startAhciCommand, startAhciTransfer } from "./ahci.ts";
 import type { FrameContext } from "./frame.ts";
 import { DriveFlag, type DriveInfo, DriveType } from "./drives.ts";
 import { irqEnabled } from "./irq.ts";
@@ -102,6 +103,7 @@ export function startTransfer(
   address: number,
   write: boolean,
 ): boolean {
+  if (isAhci(d)) return startAhciTransfer(c, d, lba, count, address, write);
   const packet = d.type === DriveType.atapi;
   const length = count * (packet ? 2048 : 512);
   const dma = d.bm !== 0 && (d.flags & DriveFlag.dma) !== 0 && buildPrds(c, address, length);
@@ -174,6 +176,7 @@ export function startCommand(
   address = 0,
   length = 0,
 ): boolean {
+  if (isAhci(d)) return startAhciCommand(c, d, cdb, address, length);
   c.write32(T_ADDRESS, address);
   c.write32(T_LEFT, length);
   c.write8(T_FLAGS, PACKET_DATA);
@@ -182,6 +185,7 @@ export function startCommand(
 
 /** Moves what can be moved and tells how far the transfer is. */
 export function pollTransfer(c: FrameContext, d: DriveInfo): Progress {
+  if (isAhci(d)) return pollAhci(c, d);
   const flags = c.read8(T_FLAGS);
   if (flags & PACKET_PENDING) {
     const s = altStatus(c, d);
@@ -248,13 +252,14 @@ function pollPio(c: FrameContext, d: DriveInfo, flags: number): Progress {
 
 /** What the drive said about the last command: the ATA error register, or the sense key. */
 export function lastError(c: FrameContext, d: DriveInfo): number {
+  if (isAhci(d)) return ahciError(c, d);
   const e = c.inb(d.cmd + ERROR);
   return d.type === DriveType.atapi ? e >> 4 : e;
 }
 
 /** Come back when the drive may be further: at its interrupt if that can arrive, else soon. */
 export function waitForDrive(c: FrameContext, d: DriveInfo, phase: number): void {
-  if (irqEnabled(c, d.irq)) c.wait(phase);
+  if (!isAhci(d) && irqEnabled(c, d.irq)) c.wait(phase);
   else c.poll(phase);
 }
 

@@ -2,6 +2,7 @@
 import { makeFont } from "../vgabios/font.ts";
 import { addVgaBios } from "../vgabios/services.ts";
 import type { Mapping } from "../../core/memory/address_space.ts";
+import { isAhci } from "./ahci.ts";
 import { irqDisk } from "./ata.ts";
 import { makeBootHandler, makeInt19, type Print } from "./boot.ts";
 import { int13 } from "./disk.ts";
@@ -92,7 +93,7 @@ function irqIde(c: FrameContext, irq: number): void {
   let seen = 0;
   for (let n = 0; n < driveCount(c); n++) {
     const d = readDrive(c, n);
-    if (d.irq !== irq || d.cmd === seen) continue;
+    if (isAhci(d) || d.irq !== irq || d.cmd === seen) continue;
     irqDisk(c, d.cmd + 7);
     seen = d.cmd;
   }

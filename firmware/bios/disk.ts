@@ -27,6 +27,7 @@ import {
   writeSpecification,
 } from "./eltorito.ts";
 import { floppyService } from "./floppy.ts";
+import { isAhci } from "./ahci.ts";
 import type { FrameContext } from "./frame.ts";
 import { Bda, Private, PRIVATE_BASE, PRIVATE_SEGMENT } from "./layout.ts";
 
@@ -393,7 +394,9 @@ function deviceParameters(c: FrameContext, info: DriveInfo): void {
   v.setUint32(12, cd ? 0xffffffff : info.physicalSectors, true);
   v.setBigUint64(16, cd ? 0xffffffffffffffffn : BigInt(info.sectors), true);
   v.setUint16(24, cd ? 2048 : 512, true);
-  if (size >= 0x1e) {
+  const ahci = isAhci(info);
+  if (size >= 0x1e && ahci) v.setUint32(26, 0xffffffff, true); // the extension is of ATA ports
+  else if (size >= 0x1e) {
     writeDpte(c, info);
     v.setUint16(26, Private.dpte, true);
     v.setUint16(28, PRIVATE_SEGMENT, true);
@@ -403,13 +406,13 @@ function deviceParameters(c: FrameContext, info: DriveInfo): void {
     b[32] = 0x24; // length of the path
     const isa = info.bdf === 0xffff;
     b.set(new TextEncoder().encode(isa ? "ISA " : "PCI "), 36);
-    b.set(new TextEncoder().encode("ATA     "), 40);
+    b.set(new TextEncoder().encode(ahci ? "SATA    " : "ATA     "), 40);
     if (isa) v.setUint16(48, info.cmd, true);
     else {
       b[48] = info.bdf >> 8;
       b[49] = (info.bdf >> 3) & 31;
       b[50] = info.bdf & 7;
-      b[51] = info.channel & 1;
+      b[51] = ahci ? 0xff : info.channel & 1;
     }
     b[56] = info.unit;
     b[65] = -b.subarray(30, 65).reduce((a, x) => a + x, 0) & 0xff;

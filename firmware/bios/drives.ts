@@ -3,17 +3,20 @@ import type { FrameContext } from "./frame.ts";
 import { Private, PRIVATE_BASE } from "./layout.ts";
 
 export const DriveType = { none: 0, ata: 1, atapi: 2 } as const;
-export const DriveFlag = { lba48: 1, dma: 2, removable: 4 } as const;
+export const DriveFlag = { lba48: 1, dma: 2, removable: 4, ahci: 8 } as const;
 
 /** One row. All fields are unsigned integers. */
 export interface DriveInfo {
   type: number;
   flags: number;
-  /** Command block, control block (device control register) and bus master ports; 0 for no DMA. */
+  /**
+   * Command block, control block (device control register) and bus master ports; 0 for no DMA. With
+   * AHCI, low and high half of the address of the controller's registers.
+   */
   cmd: number;
   ctl: number;
   bm: number;
-  /** 0 master, 1 slave. */
+  /** 0 master, 1 slave; with AHCI the port. */
   unit: number;
   irq: number;
   /** 0 primary, 1 secondary, then controller by controller. */

@@ -1,4 +1,5 @@
-/** POST: finds IDE controllers and what is attached to them; fills the drive table. */
+/** POST: finds IDE and AHCI controllers and what is attached to them; fills the drive table. */
+import { findAhciDevices } from "./ahci.ts";
 import { identify } from "./ata.ts";
 import { addDrive, countType, DriveFlag, type DriveInfo, DriveType, readDrive } from "./drives.ts";
 import type { FrameContext } from "./frame.ts";
@@ -96,6 +97,58 @@ function userGeometry(c: FrameContext, path: string) {
   return undefined;
 }
 
+/** What IDENTIFY data say of a drive, in addition to where it is. */
+function describe(
+  c: FrameContext,
+  where: Pick<DriveInfo, "cmd" | "ctl" | "bm" | "unit" | "irq" | "channel" | "bdf">,
+  id: { readonly packet: boolean; readonly words: Uint16Array },
+  path: string,
+  flags: number,
+): FoundDrive {
+  const w = id.words;
+  const info: DriveInfo = {
+    ...where,
+    type: id.packet ? DriveType.atapi : DriveType.ata,
+    flags,
+    cylinders: 0,
+    heads: 0,
+    sectorsPerTrack: 0,
+    sectors: 0,
+    physicalCylinders: w[1],
+    physicalHeads: w[3] & 0xff,
+    physicalSectors: w[6] & 0xff,
+  };
+  if (!id.packet) {
+    const lba28 = w[60] + w[61] * 65536;
+    info.sectors = lba28;
+    if (w[83] & 0x0400) {
+      info.flags |= DriveFlag.lba48;
+      info.sectors = Math.max(lba28, w[100] + w[101] * 2 ** 16 + w[102] * 2 ** 32);
+    }
+    const unit = flags & DriveFlag.ahci ? 0 : where.unit, { channel } = where;
+    const mode = channel < 2 ? (readCmos(c, 0x39) >> (2 * (2 * channel + unit))) & 3 : 1;
+    const g = userGeometry(c, path) ?? translateGeometry(
+      mode,
+      { cylinders: w[1], heads: w[3] & 0xff, sectors: w[6] & 0xff },
+      info.sectors,
+    );
+    info.cylinders = g.cylinders;
+    info.heads = g.heads;
+    info.sectorsPerTrack = g.sectors;
+  }
+  return { info, model: text(w, 27, 47), path };
+}
+
+/** Drives at AHCI ports. Their translations are in CMOS in order of the ports. */
+export function findAhciDrives(c: FrameContext, lastBus: number): FoundDrive[] {
+  return findAhciDevices(c, lastBus).map((d) => {
+    const path = `/pci@i0cf8/${d.name}/drive@${d.unit.toString(16)}/disk@0`;
+    const irq = readConfig(c, d.bdf, Pci.INTERRUPT_LINE, 1);
+    const { cmd, ctl, unit, bdf } = d, flags = DriveFlag.ahci | DriveFlag.dma;
+    return describe(c, { cmd, ctl, bm: 0, unit, irq, channel: unit, bdf }, d, path, flags);
+  });
+}
+
 /** Looks at every channel. The drive table is filled by {@link registerDrives}, in boot order. */
 export function findIdeDrives(c: FrameContext, lastBus: number): FoundDrive[] {
   const found: FoundDrive[] = [];
@@ -103,45 +156,13 @@ export function findIdeDrives(c: FrameContext, lastBus: number): FoundDrive[] {
     for (const unit of [0, 1]) {
       const id = identify(c, { ...ch, unit });
       if (id === undefined) continue;
-      const w = id.words;
       const slot = (ch.bdf >> 3) & 31, fn = ch.bdf & 7;
       const where = ch.bdf === 0xffff
         ? `/isa@0/ide@${ch.cmd.toString(16)}`
         : `/pci@i0cf8/ide@${slot.toString(16)}${fn ? "," + fn : ""}`;
       const path = `${where}/drive@${channel & 1}/disk@${unit}`;
-      const dma = ch.bm !== 0 && (w[49] & 0x0100) !== 0;
-      const info: DriveInfo = {
-        ...ch,
-        unit,
-        channel,
-        type: id.packet ? DriveType.atapi : DriveType.ata,
-        flags: dma ? DriveFlag.dma : 0,
-        cylinders: 0,
-        heads: 0,
-        sectorsPerTrack: 0,
-        sectors: 0,
-        physicalCylinders: w[1],
-        physicalHeads: w[3] & 0xff,
-        physicalSectors: w[6] & 0xff,
-      };
-      if (!id.packet) {
-        const lba28 = w[60] + w[61] * 65536;
-        info.sectors = lba28;
-        if (w[83] & 0x0400) {
-          info.flags |= DriveFlag.lba48;
-          info.sectors = Math.max(lba28, w[100] + w[101] * 2 ** 16 + w[102] * 2 ** 32);
-        }
-        const mode = channel < 2 ? (readCmos(c, 0x39) >> (2 * (2 * channel + unit))) & 3 : 1;
-        const g = userGeometry(c, path) ?? translateGeometry(
-          mode,
-          { cylinders: w[1], heads: w[3] & 0xff, sectors: w[6] & 0xff },
-          info.sectors,
-        );
-        info.cylinders = g.cylinders;
-        info.heads = g.heads;
-        info.sectorsPerTrack = g.sectors;
-      }
-      found.push({ info, model: text(w, 27, 47), path });
+      const dma = ch.bm !== 0 && (id.words[49] & 0x0100) !== 0;
+      found.push(describe(c, { ...ch, unit, channel }, id, path, dma ? DriveFlag.dma : 0));
     }
     c.outb(ch.ctl, 0x08);
     maskIrq(c, ch.irq, false);

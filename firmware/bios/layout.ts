@@ -140,6 +140,10 @@ export const Private = {
   /** Text on its way to INT 10h. */
   text: 0x2000,
   textMax: 0x800,
+  /** AHCI command list (1 KiB), received frames (256 bytes) and command table: see ahci.ts. */
+  ahciList: 0x2c00,
+  ahciFrames: 0x3000,
+  ahciTable: 0x3100,
   /** Device path of the option ROM being initialised, 256 bytes. */
   romName: 0x2900,
   /** 2 KiB buffers: drivers' and the boot code's. */

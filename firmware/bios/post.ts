@@ -2,6 +2,7 @@
  * Power-on self test: from reset to INT 19h. Each phase is one visit of the handler; what a later
  * phase needs is kept in the private segment.
  */
+import { isAhci } from "./ahci.ts";
 import {
   addBootEntry,
   bootCount,
@@ -29,7 +30,7 @@ import { DriveType } from "./drives.ts";
 import { floppyCount, resetFloppy } from "./floppy.ts";
 import type { FrameContext } from "./frame.ts";
 import { fileNumber, FwCfg, fwCfgPresent, item16, readFile } from "./fwcfg.ts";
-import { findIdeDrives, registerDrives } from "./ide_detect.ts";
+import { findAhciDrives, findIdeDrives, registerDrives } from "./ide_detect.ts";
 import { initPics, maskIrq } from "./irq.ts";
 import { dropKey, initKeyBuffer, peekKey } from "./keyboard.ts";
 import { Bda, Ebda, EBDA_SEGMENT, Private, PRIVATE_BASE } from "./layout.ts";
@@ -413,14 +414,16 @@ function hookSercon(c: FrameContext, rom: BiosRom): void {
 
 function findDrives(c: FrameContext): void {
   const order = bootOrder(c);
-  const drives = findIdeDrives(c, c.read8(P + Private.lastBus));
+  const last = c.read8(P + Private.lastBus);
+  const drives = [...findIdeDrives(c, last), ...findAhciDrives(c, last)];
   const rank = (path: string) => pathPriority(order, path) ?? Infinity;
   drives.sort((a, b) => rank(a.path) === rank(b.path) ? 0 : rank(a.path) < rank(b.path) ? -1 : 1);
   registerDrives(c, drives);
   let disk = 0, cd = 0;
   for (const d of drives) {
     const isCd = d.info.type === DriveType.atapi;
-    const where = `ata${d.info.channel}-${d.info.unit}`;
+    const { channel, unit } = d.info;
+    const where = isAhci(d.info) ? `ahci-${unit}` : `ata${channel}-${unit}`;
     const mib = Math.floor(d.info.sectors / 2048);
     addBootEntry(c, {
       type: isCd ? BootType.cd : BootType.disk,
@@ -439,7 +442,7 @@ function findDrives(c: FrameContext): void {
 function addDriveEntries(c: FrameContext): void {
   const order = bootOrder(c);
   for (let n = 0; n < floppyCount(c); n++) {
-    const path = `/pci@i0cf8/isa@1/fdc@03f0/floppy@${n}`;
+    const path = `/pci@i0cf8/isa@${isQ35(c) ? "1f" : "1"}/fdc@03f0/floppy@${n}`;
     const isa = `/isa@0/fdc@03f0/floppy@${n}`;
     addBootEntry(c, {
       type: BootType.floppy,

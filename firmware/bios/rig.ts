@@ -56,7 +56,7 @@ export class BiosRig {
     const { mem, io } = this.pc.env;
     this.bios = attachBios({ mem, io });
     // The board's ROM is a filler; the real one is put where the chip set shows it.
-    const image = this.bios.rom.image, block = this.pc.board.bios;
+    const image = this.bios.rom.image, { block } = this.pc.board.firmware;
     block.u8.set(image, block.size - image.length);
   }
 
