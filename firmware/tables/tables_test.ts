@@ -182,6 +182,7 @@ Deno.test("PCI routing table: size and checksum", () => {
 Deno.test("SMBIOS: structures in order, strings ended, the entry point's counts", () => {
   const { anchor, tables } = buildSmbios({
     ramSize: 128 << 20,
+    lowRamSize: 128 << 20,
     sockets: 2,
     coresPerSocket: 1,
     threadsPerSocket: 1,
