@@ -15,6 +15,8 @@ export interface FirmwareBoard {
   readonly io: AddressSpace;
   /** Bytes of RAM below the PCI hole. */
   readonly ramSize: number;
+  /** Bytes of RAM from 4 GiB on, default none. */
+  readonly highRamSize?: number;
   readonly apicIds: readonly number[];
   /** Memory-mapped PCI configuration space on a board that has one: where it is now. */
   readonly pciexbar?: () => number | undefined;

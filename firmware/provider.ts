@@ -53,7 +53,8 @@ function tables(board: FirmwareBoard, config: MachineConfig): void {
   const id = board.cpuid(1);
   const { cpus, sockets, cores, dies, threads } = config.smp;
   const smbios = buildSmbios({
-    ramSize: board.ramSize,
+    ramSize: board.ramSize + (board.highRamSize ?? 0),
+    lowRamSize: board.ramSize,
     sockets: Math.min(sockets, Math.ceil(cpus / (cores * dies * threads))),
     coresPerSocket: cores * dies,
     threadsPerSocket: cores * dies * threads,

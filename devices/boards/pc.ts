@@ -37,11 +37,10 @@ import { type BootEntry, bootOrderFile, fillFwCfg } from "./pc_fwcfg.ts";
 import { firmwareBytes, type FirmwareRom, mapFirmware } from "./firmware_rom.ts";
 import { infoMtree } from "./pc_info.ts";
 import { makeInterrupts, type PcInterrupts } from "./pc_irq.ts";
+import { type RamSplit, splitRam } from "./pc_ram.ts";
 import { PcSlots } from "./pc_plug.ts";
 import { PiixChipset } from "./piix_chipset.ts";
 
-/** RAM from here on would collide with the PCI hole and has to move above 4 GiB. */
-export const PC_MAX_LOW_RAM = 0xe0000000;
 const PC_ROM_SIZE = 0x20000;
 const DEFAULT_BOOT_ORDER = "cad";
 /** CMOS byte that tells firmware why it starts, and its value for a resume from S3. */
@@ -65,6 +64,7 @@ export function createPc(config: PcConfig, env: MachineEnv): PcBoard {
 
 export class PcBoard {
   readonly ram: RamBlock;
+  readonly ramSplit: RamSplit;
   readonly firmware: FirmwareRom;
   readonly optionRom: RamBlock;
   readonly irqs: PcInterrupts;
@@ -97,24 +97,24 @@ export class PcBoard {
 
   constructor(readonly config: PcConfig, readonly env: MachineEnv) {
     const c = config;
-    if (c.ramSize >= PC_MAX_LOW_RAM) {
-      throw new UserError(
-        `RAM size ${c.ramSize / 2 ** 20} MiB is more than this build can ` +
-          `give a machine (${PC_MAX_LOW_RAM / 2 ** 20 - 1} MiB)`,
-      );
-    }
     const { memory, mem, io, clock } = env;
+
+    // Interrupts and processors, whose states lie below RAM in the shared memory: emitted code names
+    // them by signed 32-bit numbers.
+    this.irqs = makeInterrupts(env);
+    for (let i = 0; i < c.cpus; i++) this.#addVcpu(i);
 
     // Memory
     this.ram = memory.allocBlock("pc.ram", Math.max(c.ramSize, 1 << 20));
-    mem.map(ramRegion("ram-below-4g", this.ram, { size: c.ramSize }), 0);
+    const { below4g, above4g } = this.ramSplit = splitRam(c);
+    mem.map(ramRegion("ram-below-4g", this.ram, { size: below4g }), 0);
+    if (above4g > 0) {
+      const high = ramRegion("ram-above-4g", this.ram, { size: above4g, blockOffset: below4g });
+      mem.map(high, 2 ** 32);
+    }
     this.firmware = mapFirmware(c, env);
     this.firmware.flash.forEach((chip, n) => this.keep(`system.flash${n}`, chip));
     this.optionRom = memory.allocBlock("pc.rom", PC_ROM_SIZE);
-
-    // Interrupts and processors
-    this.irqs = makeInterrupts(env);
-    for (let i = 0; i < c.cpus; i++) this.#addVcpu(i);
 
     // QEMU counts its processors and `kvmvapic` first.
     this.#unattached = c.cpus + (c.cpuModel.has("apic") ? 1 : 0);
@@ -263,13 +263,13 @@ export class PcBoard {
     for (const d of c.drives.filter((d) => d.interface === "ide")) this.slots.addIdeDrive(d);
     this.chipset.addPowerManagement();
     if (this.chipset.displayLast) addDisplay();
-    fillFwCfg(this.fwCfg, c, this.chipset.sleepStates);
+    fillFwCfg(this.fwCfg, c, this.ramSplit, this.chipset.sleepStates);
     for (const rom of c.optionRoms ?? []) {
       this.addBootEntry(`/rom@genroms/${rom.name}`, rom.bootindex);
     }
     this.slots.plugAll(c.devices);
 
-    cmos.setMemory(this.rtc, c.ramSize, 0);
+    cmos.setMemory(this.rtc, below4g, above4g);
     cmos.setCpuCount(this.rtc, c.cpus);
     const [a, b] = this.fdc?.drives ?? [];
     cmos.setFloppies(this.rtc, a?.type ?? 0, b?.type ?? 0);
@@ -335,7 +335,7 @@ export class PcBoard {
 
   /** RAM below 4 GiB, bytes. */
   get lowRamSize(): number {
-    return this.config.ramSize;
+    return this.ramSplit.below4g;
   }
 
   /** What is seen below 1 MiB where PAM sends reads to PCI. */

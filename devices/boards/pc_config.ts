@@ -16,8 +16,12 @@ export interface PcDrive {
 export interface PcConfig {
   /** Which board it is; default `pc`. */
   readonly family?: "pc" | "q35";
-  /** Bytes, a multiple of 4096, below 3584 MiB. */
+  /** Bytes, a multiple of 4096. */
   readonly ramSize: number;
+  /** `max-ram-below-4g`, bytes; default as far as PCI leaves room. */
+  readonly maxRamBelow4g?: number;
+  /** Prints a warning as the program does. */
+  readonly warn?: (text: string) => void;
   readonly cpus: number;
   readonly topology: {
     readonly sockets: number;

@@ -1,5 +1,6 @@
 /** What a PC's firmware finds in fw_cfg, as QEMU's pc board fills it. */
 import type { PcConfig } from "./pc_config.ts";
+import type { RamSplit } from "./pc_ram.ts";
 import { UserError } from "../../core/errors.ts";
 import { FwCfg, FwCfgKey } from "../misc/fw_cfg.ts";
 
@@ -46,7 +47,7 @@ export interface SleepStates {
 }
 
 /** Everything that is known before devices are added. */
-export function fillFwCfg(fw: FwCfg, c: PcConfig, sleep: SleepStates): void {
+export function fillFwCfg(fw: FwCfg, c: PcConfig, ram: RamSplit, sleep: SleepStates): void {
   fw.add(FwCfgKey.UUID, c.uuid ?? new Uint8Array(16));
   fw.add64(FwCfgKey.RAM_SIZE, c.ramSize);
   fw.add16(FwCfgKey.NOGRAPHIC, c.nographic ? 1 : 0);
@@ -58,7 +59,9 @@ export function fillFwCfg(fw: FwCfg, c: PcConfig, sleep: SleepStates): void {
   fw.add32(FwCfgKey.IRQ0_OVERRIDE, 1);
   fw.add(FwCfgKey.NUMA, new Uint8Array(16));
   fw.add(FwCfgKey.HPET, hpetConfig(c.hpet ?? true));
-  fw.addFile("etc/e820", e820([[0, c.ramSize, E820_RAM]]));
+  const map: [number, number, number][] = [[0, ram.below4g, E820_RAM]];
+  if (ram.above4g > 0) map.push([2 ** 32, ram.above4g, E820_RAM]);
+  fw.addFile("etc/e820", e820(map));
   fw.addFile(
     "etc/system-states",
     new Uint8Array([

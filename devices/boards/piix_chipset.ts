@@ -29,7 +29,7 @@ export class PiixChipset implements Chipset {
       mem: env.mem,
       io: env.io,
       ram: board.ram,
-      ramSize: config.ramSize,
+      ramSize: board.lowRamSize,
       lowRoms: board.lowRoms(),
     });
     this.pciNode = board.root.add(board.node("i440FX-pcihost")).addBus(

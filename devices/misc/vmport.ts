@@ -50,7 +50,7 @@ export class Vmport implements Device {
       ecx: uuid.getUint32(8, true),
       edx: uuid.getUint32(12, true),
     }));
-    this.register(GET_RAM_SIZE, () => ({ eax: opts.ramSize, ebx: 0x1177 }));
+    this.register(GET_RAM_SIZE, () => ({ eax: opts.ramSize >>> 0, ebx: 0x1177 }));
     this.register(GET_HZ, () => ({
       eax: (opts.tscKhz * 1000) % 2 ** 32,
       ebx: Math.floor(opts.tscKhz * 1000 / 2 ** 32),

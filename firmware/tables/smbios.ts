@@ -3,6 +3,8 @@
 /** Texts may be undefined: then QEMU's defaults stand. */
 export interface SmbiosMachine {
   readonly ramSize: number;
+  /** Bytes of it below 4 GiB. */
+  readonly lowRamSize: number;
   /** Per socket: cores and threads in all. */
   readonly sockets: number;
   readonly coresPerSocket: number;
@@ -154,7 +156,7 @@ function memory(
         .str(get(17, "part", "")).u8(0).u32(extended ? mib : 0).u16(0).u16(0).u16(0).u16(0),
     );
   }
-  const below = Math.min(m.ramSize, 0xe0000000);
+  const below = m.lowRamSize;
   const ranges = [[0, below]];
   if (m.ramSize > below) ranges.push([4 * GIB, m.ramSize - below]);
   ranges.forEach(([start, length], n) => {
