@@ -7,7 +7,7 @@ import { lanes, ZERO } from "./sse_common.ts";
 // ---- AES
 
 /** Multiplication in GF(2^8) modulo x^8 + x^4 + x^3 + x + 1. */
-function multiply(a: number, b: number): number {
+export function multiply(a: number, b: number): number {
   let r = 0;
   for (; b > 0; b >>= 1, a = a << 1 ^ (a & 0x80 ? 0x11b : 0)) if (b & 1) r ^= a;
   return r;
@@ -38,7 +38,7 @@ function row(table: readonly number[], n: number): V128 {
 }
 
 /** Each byte looked up in a table of 256, sixteen entries at a time. */
-function lookUp(name: string, table: readonly number[]): Callee {
+export function lookUp(name: string, table: readonly number[]): Callee {
   return library(name, { params: ["v128"], results: ["v128"] }, (f) => {
     const x = f.param(0, "v128");
     let r: V128 | undefined;

@@ -1,8 +1,9 @@
-/** AES, PCLMULQDQ and SHA instructions. Intel SDM volume 2. */
+/** AES, PCLMULQDQ, SHA and GFNI instructions. Intel SDM volume 2. */
 import { V128 } from "../../wasm/expr.ts";
 import { call, type Callee } from "../../wasm/func.ts";
 import type { Emit } from "./emit.ts";
 import * as L from "./lib_sse_crypto.ts";
+import * as GF from "./lib_sse_gf.ts";
 import { imm8, rdAligned, sse } from "./sse_common.ts";
 
 /** An operation on both operands in a library function. */
@@ -37,4 +38,13 @@ export function sseCryptoSemantics(): void {
     const b = e.let(rdAligned(e, 1));
     e.wrV(0, call(L.sha256Rounds, "v128", e.rdV(0), b, e.rdV(2)));
   });
+  sse("GF2P8MULB", binary(GF.gfMultiply));
+  for (const [name, inverse] of [["GF2P8AFFINEQB", false], ["GF2P8AFFINEINVQB", true]] as const) {
+    sse(name, (e) => {
+      const b = e.let(rdAligned(e, 1)), a = e.rdV(0);
+      const x = inverse ? e.let(call(GF.gfInvert, "v128", a)) : a;
+      const half = BigInt(imm8(e)) * 0x0101010101010101n;
+      e.wrV(0, call(GF.gfAffine, "v128", x, b).xor(V128.of(half, half)));
+    }, { byImmediate: true });
+  }
 }
