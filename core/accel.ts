@@ -219,6 +219,11 @@ export interface Vm {
   readonly current?: Vcpu;
   /** Set by the machine; called when a vCPU outside `run` has got an event it may have to run for. */
   onEvent?: () => void;
+  /**
+   * Called when the vCPU whose accesses come next is in system management mode, and when it is not
+   * any more: the board shows SMRAM meanwhile. Only tcg has SMM.
+   */
+  onSmm?: (active: boolean) => void;
   /** A20 gate: when low, bit 20 of every physical address from the CPU is 0. */
   setA20(enabled: boolean): void;
   /** Set by a board that reports x87 errors as a PC does; asked when CR0.NE is 0. Only tcg has it. */

@@ -3,7 +3,7 @@
  * 8 GiB (RAM that had to make room for PCI lies from 4 GiB on), the page's offset in the shared memory with flags in the low bits; 0 where an access must be
  * dispatched through the address space (device registers, holes, partial pages).
  */
-import type { AddressSpace } from "../memory/address_space.ts";
+import type { AddressSpace, FlatRange } from "../memory/address_space.ts";
 import type { GuestMemory } from "../memory/guest_memory.ts";
 
 export const Page = {
@@ -20,6 +20,10 @@ export const Page = {
 const PAGES = 1 << 21;
 /** Bytes of shared memory the table takes. */
 export const PHYS_MAP_BYTES = PAGES * 4;
+
+function equal(a: FlatRange, b: FlatRange): boolean {
+  return a.start === b.start && a.end === b.end && a.region === b.region && a.offset === b.offset;
+}
 
 /** Stores beside translated code are told from stores into it by pieces of this many bytes. */
 export const GRANULE_SHIFT = 7;
@@ -49,12 +53,28 @@ export class PhysMap {
     this.rebuild();
   }
 
-  /** Follows a change of the address space's flat list. */
+  /** The flat list that the table shows. */
+  #flat: readonly FlatRange[] = [];
+
+  /** Follows a change of the address space's flat list: where it differs from before. */
   rebuild(): void {
-    this.table.fill(0);
-    for (const r of this.space.flat) {
-      if (r.region.kind !== "ram") continue;
-      const first = Math.ceil(r.start / 4096), end = Math.min(Math.floor(r.end / 4096), PAGES);
+    const before = this.#flat, flat = this.#flat = this.space.flat;
+    let same = 0;
+    while (same < flat.length && same < before.length && equal(flat[same], before[same])) same++;
+    let tail = 0;
+    while (
+      same + tail < flat.length && same + tail < before.length &&
+      equal(flat[flat.length - 1 - tail], before[before.length - 1 - tail])
+    ) tail++;
+    const from = same === 0 ? 0 : flat[same - 1].end;
+    const to = tail === 0 ? PAGES * 4096 : flat[flat.length - tail].start;
+    const low = Math.floor(from / 4096), high = Math.min(Math.ceil(to / 4096), PAGES);
+    if (low >= high) return;
+    this.table.fill(0, low, high);
+    for (const r of flat) {
+      if (r.region.kind !== "ram" || r.end <= low * 4096 || r.start >= high * 4096) continue;
+      const first = Math.max(low, Math.ceil(r.start / 4096));
+      const end = Math.min(Math.floor(r.end / 4096), high);
       const flags = Page.RAM | (r.region.readonly ? Page.READONLY : 0) |
         (r.region.dirtyLog ? Page.DIRTY_LOG : 0);
       const delta = r.region.block.offset + r.region.blockOffset + r.offset - r.start;

@@ -22,6 +22,7 @@ import { type Insn, Seg } from "../x86/insn.ts";
 import { readMsr, writeMsr } from "../x86/msr.ts";
 import { hostRandom, repeatableRandom } from "../x86/random.ts";
 import { resetCpu } from "../x86/reset.ts";
+import { enterSmm, SMBASE_RESET } from "../x86/smm.ts";
 import * as S from "../x86/state.ts";
 import { Exit, Fl, Mode, Rec, Vec } from "../x86/state.ts";
 import { setControlRegister, setEfer } from "../x86/control.ts";
@@ -83,6 +84,8 @@ export class TcgVcpu implements Vcpu {
   #nmi = false;
   #nmiBlocked = false;
   #smi = false;
+  /** NMIs were blocked when the SMI came: RSM leaves them so. */
+  #smiInsideNmi = false;
   #init = false;
   #sipi = -1;
   #interrupted = false;
@@ -123,6 +126,7 @@ export class TcgVcpu implements Vcpu {
         this.mpState = "halted";
       },
       debugChanged: () => this.#debug.update(),
+      resume: (how) => this.#resume(how),
       eventsChanged: () => this.cpu.set32(S.KICK, -0x80000000),
       countExit: count,
       cpuid: (leaf, subleaf) => this.cpuid(leaf, subleaf),
@@ -159,6 +163,7 @@ export class TcgVcpu implements Vcpu {
       this.#nmiBlocked =
         false;
     this.#sipi = -1;
+    this.#smiInsideNmi = false;
     this.#fatal = undefined;
     if (logMask & LogItem.cpu_reset) log("cpu_reset", `CPU Reset (CPU ${this.index})`);
   }
@@ -199,13 +204,15 @@ export class TcgVcpu implements Vcpu {
   }
   /** Tells emitted code whether setting IF must come to the run loop. */
   #notePending(): void {
-    this.cpu.set32(S.PENDING, this.#intr || this.#nmi || this.#smi || this.#init ? 1 : 0);
+    const pending = this.#intr || this.#nmi || this.#smi || this.#init;
+    this.cpu.set32(S.PENDING, pending ? 1 : 0);
   }
 
   /** Something would run: not halted, or an event is waiting that ends the halt. */
   get runnable(): boolean {
-    if (this.mpState === "runnable" || this.#init || this.#nmi || this.#smi) return true;
+    if (this.mpState === "runnable" || (this.#init && !this.cpu.smm)) return true;
     if (this.mpState === "halted") {
+      if ((this.#nmi && !this.#nmiBlocked) || (this.#smi && !this.cpu.smm)) return true;
       return this.#intr && (this.cpu.get32(S.FLAG_SYS) & Fl.IF) !== 0;
     }
     return this.mpState === "init-received" && this.#sipi >= 0;
@@ -214,7 +221,7 @@ export class TcgVcpu implements Vcpu {
   /** Takes pending events that can be taken now; true when the vCPU can execute. */
   #takeEvents(): boolean {
     const cpu = this.cpu;
-    if (this.#init) {
+    if (this.#init && !cpu.smm) {
       this.#init = false;
       const cr0 = cpu.cr0 & 0x60000000;
       resetCpu(cpu, true);
@@ -233,6 +240,16 @@ export class TcgVcpu implements Vcpu {
     if (this.mpState === "uninitialized") return false;
     const flags = cpu.get32(S.FLAG_SYS);
     const shadow = cpu.get32(S.SHADOW) !== 0;
+    if (this.#smi && !cpu.smm && !shadow && !this.#debug.step) {
+      this.#smi = false;
+      this.#notePending();
+      this.#count("smi");
+      this.#smiInsideNmi = this.#nmiBlocked;
+      this.#nmiBlocked = true;
+      this.vm.showSmram(true);
+      enterSmm(cpu, this.mpState === "halted");
+      this.mpState = "runnable";
+    }
     if (this.#debug.step) {
       // The stub steps through the program, not into its interrupt handlers.
     } else if (this.#nmi && !this.#nmiBlocked && !shadow) {
@@ -253,6 +270,18 @@ export class TcgVcpu implements Vcpu {
       }
     }
     return this.mpState === "runnable";
+  }
+
+  #resume(how: "running" | "halted" | "shutdown"): void {
+    if (how === "shutdown") {
+      this.#shutdown = true;
+      return;
+    }
+    this.vm.showSmram(false);
+    this.#nmiBlocked = this.#smiInsideNmi;
+    this.#smiInsideNmi = false;
+    if (how === "halted") this.mpState = "halted";
+    this.#wake();
   }
 
   /** Runs an event delivery; a triple fault ends in `shutdown`. */
@@ -283,6 +312,7 @@ export class TcgVcpu implements Vcpu {
     vm.current = this;
     let linkFrom = 0, linkFlushes = 0, linkIp = 0n, linkCs = 0n, linkMode = 0, stepped = false;
     const debug = this.#debug;
+    vm.showSmram(cpu.smm);
     try {
       for (;;) {
         cpu.set32(S.KICK, 0);
@@ -392,6 +422,7 @@ export class TcgVcpu implements Vcpu {
     } finally {
       this.#instructions += this.#budgetStart - this.#reserve - cpu.get32(S.BUDGET);
       vm.current = undefined;
+      vm.showSmram(false);
     }
   }
 
@@ -786,6 +817,9 @@ export class TcgVcpu implements Vcpu {
       nmi: this.#nmi,
       nmiBlocked: this.#nmiBlocked,
       smi: this.#smi,
+      smm: this.cpu.smm,
+      smbase: this.cpu.smbase,
+      smiInsideNmi: this.#smiInsideNmi,
       init: this.#init,
       sipi: this.#sipi,
       shadow: this.cpu.get32(S.SHADOW),
@@ -799,6 +833,9 @@ export class TcgVcpu implements Vcpu {
     this.#nmi = s.nmi as boolean;
     this.#nmiBlocked = s.nmiBlocked as boolean;
     this.#smi = s.smi as boolean;
+    this.cpu.smm = (s.smm ?? false) as boolean;
+    this.cpu.smbase = (s.smbase ?? SMBASE_RESET) as number;
+    this.#smiInsideNmi = (s.smiInsideNmi ?? false) as boolean;
     this.#init = s.init as boolean;
     this.#sipi = s.sipi as number;
     this.cpu.set32(S.SHADOW, s.shadow as number);

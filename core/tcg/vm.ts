@@ -28,6 +28,8 @@ export class TcgVm implements Vm {
   current: TcgVcpu | undefined;
   fpuError: FpuErrorLine | undefined;
   onEvent?: () => void;
+  onSmm?: (active: boolean) => void;
+  #smram = false;
   /** Compile hot loops into regions (tier 1). */
   regions = false;
   topology = { sockets: 1, cores: 1, threads: 1 };
@@ -86,6 +88,13 @@ export class TcgVm implements Vm {
   #of(base: number): TcgVcpu {
     const c = this.current;
     return c !== undefined && c.cpu.base === base ? c : this.#byBase.get(base)!;
+  }
+
+  /** Shows SMRAM or hides it. */
+  showSmram(on: boolean): void {
+    if (on === this.#smram) return;
+    this.#smram = on;
+    this.onSmm?.(on);
   }
 
   /** Time-stamp counter in ticks. */

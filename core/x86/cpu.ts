@@ -58,6 +58,8 @@ export interface CpuEnv {
   halt(): void;
   /** Events of the outside world may now be deliverable: the run loop looks after this instruction. */
   eventsChanged(): void;
+  /** RSM has ended system management mode so. */
+  resume(how: "running" | "halted" | "shutdown"): void;
   /** The debug registers or CR4.DE have changed. */
   debugChanged(): void;
   /** Counts a VM exit by KVM's reason name. */
@@ -99,6 +101,8 @@ export class Cpu {
   readonly msrs = new Map<number, bigint>();
   /** System-management mode. */
   smm = false;
+  /** Base of the state save area and the entry point of SMIs. */
+  smbase = 0x30000;
   /** DR6 bits of debug traps that are due when the current instruction is done. */
   debugTraps = 0;
   /** Enabled breakpoints on ports. */

@@ -44,12 +44,14 @@ export function dumpCpu(vcpu: Vcpu, options: DumpOptions = {}): string {
       `ESI=${word(r.rsi)} EDI=${word(r.rdi)} EBP=${word(r.rbp)} ESP=${word(r.rsp)}`,
     );
   }
-  const halted = vcpu.mpState === "runnable" ? 0 : 1, shadow = inShadow(vcpu) ? 1 : 0;
+  const events = vcpu.saveEvents() as { shadow?: number; smm?: boolean } | undefined;
+  const halted = vcpu.mpState === "runnable" ? 0 : 1, shadow = events?.shadow ? 1 : 0;
+  const smm = events?.smm ? 1 : 0;
   const cpl = protectedMode ? s.ss.dpl : 0, a20 = options.a20 === false ? 0 : 1;
   lines.push(
     (cs64 ? `RIP=${wide(r.rip)} RFL=` : `EIP=${word(r.rip)} EFL=`) +
       `${word(r.rflags)} [${flags(Number(r.rflags & 0xffffffffn))}] ` +
-      `CPL=${cpl} II=${shadow} A20=${a20} SMM=0 HLT=${halted}`,
+      `CPL=${cpl} II=${shadow} A20=${a20} SMM=${smm} HLT=${halted}`,
   );
   const segment = (name: string, g: Segment) => {
     const base = cs64 ? wide(g.base) : word(g.base),
@@ -85,11 +87,6 @@ export function dumpCpu(vcpu: Vcpu, options: DumpOptions = {}): string {
 
 function hex(v: bigint | number, digits: number): string {
   return v.toString(16).padStart(digits, "0");
-}
-
-function inShadow(vcpu: Vcpu): boolean {
-  const events = vcpu.saveEvents() as { shadow?: number } | undefined;
-  return (events?.shadow ?? 0) !== 0;
 }
 
 /** DF, OF, SF, ZF, AF, PF, CF. */

@@ -39,7 +39,16 @@ export const Msr = {
   IA32_GS_BASE: 0xc0000101,
   IA32_KERNEL_GS_BASE: 0xc0000102,
   IA32_TSC_AUX: 0xc0000103,
+  SMM_BASE: 0xc0010111,
 } as const;
+
+const HWCR = 0xc0010015, HWCR_SMM_LOCK = 1n;
+
+/** AMD's family 0Fh and later show SMBASE in a register. */
+function hasSmmBase(cpu: Cpu): boolean {
+  const m = msrModel(cpu.env.model);
+  return m.amd && m.family >= 15;
+}
 
 function refused(cpu: Cpu, what: string, index: number): never {
   if (logMask & LogItem.guest_errors) {
@@ -64,6 +73,9 @@ export function readMsr(cpu: Cpu, index: number): bigint {
       return cpu.env.model.has("lm") ? cpu.segBase(Seg.FS) : cpu.gp();
     case Msr.IA32_GS_BASE:
       return cpu.env.model.has("lm") ? cpu.segBase(Seg.GS) : cpu.gp();
+    case Msr.SMM_BASE:
+      if (hasSmmBase(cpu)) return BigInt(cpu.smbase >>> 0);
+      break;
     case Msr.IA32_MTRRCAP:
       return cpu.env.model.has("mtrr") ? BigInt(MTRR_PAIRS | 0x500) : cpu.gp();
     case Msr.IA32_MCG_CAP:
@@ -105,6 +117,10 @@ export function writeMsr(cpu: Cpu, index: number, value: bigint): void {
     case Msr.IA32_GS_BASE:
       if (!cpu.env.model.has("lm") || !canonical(value, cpu.env.model)) cpu.gp();
       cpu.set64(S.SEGS + S.SEG_SIZE * (index === Msr.IA32_FS_BASE ? Seg.FS : Seg.GS), value);
+      return;
+    case Msr.SMM_BASE:
+      if (!hasSmmBase(cpu) || value >> 32n || ((cpu.msrs.get(HWCR) ?? 0n) & HWCR_SMM_LOCK)) break;
+      cpu.smbase = Number(value);
       return;
     case Msr.IA32_BIOS_UPDT_TRIG:
       return;

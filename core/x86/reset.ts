@@ -1,6 +1,7 @@
 /** The state after power-on and INIT. Intel SDM volume 3, table 10-1. */
 import { Attr, type Cpu } from "./cpu.ts";
 import { Seg } from "./insn.ts";
+import { SMBASE_RESET } from "./smm.ts";
 import * as S from "./state.ts";
 import { Vec } from "./state.ts";
 
@@ -34,6 +35,7 @@ export function resetCpu(cpu: Cpu, init = false): void {
     cpu.set32(S.MXCSR, 0x1f80);
   }
   cpu.smm = false;
+  if (!init) cpu.smbase = SMBASE_RESET;
   cpu.debugTraps = 0;
   cpu.alone = false;
   cpu.set32(S.EXC_VECTOR, Vec.DE);

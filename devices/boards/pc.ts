@@ -152,6 +152,7 @@ export class PcBoard {
     const fpuError = this.#keep("ioportF0", new FpuErrorLatch(this.irqs.line(13)));
     io.map(fpuError.region, 0xf0);
     env.vm.fpuError = fpuError;
+    env.vm.onSmm = (active) => this.setSmm(active);
 
     this.slots = new PcSlots(this);
     const addDisplay = () => {

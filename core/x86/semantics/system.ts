@@ -7,6 +7,7 @@ import { controlHelpers } from "../helpers/control.ts";
 import { farHelpers } from "../helpers/far.ts";
 import { ioHelpers } from "../helpers/io.ts";
 import { segmentHelpers } from "../helpers/segments.ts";
+import { smmHelpers } from "../smm.ts";
 import * as S from "../state.ts";
 import { Fl, Mode } from "../state.ts";
 import { define, type Emit } from "./emit.ts";
@@ -77,6 +78,7 @@ export function systemSemantics(): void {
   segmentHelpers();
   farHelpers();
   controlHelpers();
+  smmHelpers();
   ioHelpers();
   segmentLoadSemantics();
   for (const n of ["LES", "LDS", "LSS", "LFS", "LGS", "LLDT", "LTR"]) {
@@ -102,6 +104,7 @@ export function systemSemantics(): void {
   define("STI", sti);
   define("PUSHF", pushf);
   define("POPF", popf);
+  helper("RSM", true);
   // A spinning vCPU lets the others run.
   helper("PAUSE", true);
 }
