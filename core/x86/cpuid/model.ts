@@ -17,7 +17,8 @@ export const tcgFeatures: ReadonlySet<string> = new Set(
     "sse sse2 ss ht pni ssse3 movbe popcnt monitor hypervisor nx mmxext 3dnowprefetch abm arat " +
     "sse4.1 sse4.2 sse4a aes pclmulqdq sha-ni " +
     "lm syscall lahf-lm cx16 fsgsbase pcid invpcid smep smap umip pku la57 rdtscp rdpid rdrand " +
-    "rdseed xsave xsaveopt xsavec xgetbv1 pdpe1gb clflushopt clwb adx").split(" "),
+    "rdseed xsave xsaveopt xsavec xgetbv1 pdpe1gb clflushopt clwb adx " +
+    "avx avx2 fma f16c bmi1 bmi2 vaes vpclmulqdq gfni").split(" "),
 );
 
 export interface ResolvedModel {
