@@ -1,9 +1,9 @@
 /**
  * The memory slow path of emitted code, itself emitted: it walks the page tables, fills the TLB, sets
- * accessed and dirty bits, joins the parts of an access that crosses a page, and stores beside
- * translated code. It handles what has one outcome in plain storage; on a fault, a device register, a
- * table above 4 GiB or a store into translated code it changes nothing that matters and asks
- * {@link Mmu}, the authority, to do the access again. Intel SDM volume 3, chapter 4.
+ * accessed and dirty bits, joins the parts of an access that crosses a page, stores beside translated
+ * code, and raises the page faults of absent pages and missing rights. With device registers, tables
+ * above 4 GiB, reserved bits, protection keys or a store into translated code it changes nothing that
+ * matters and asks {@link Mmu}, the authority, to do the access again. Intel SDM volume 3, chapter 4.
  */
 import { I32, load } from "../wasm/expr.ts";
 import { call, type Callee, FunctionBuilder, type Label, type Local } from "../wasm/func.ts";
@@ -117,6 +117,24 @@ class FillEmitter {
   #giveUpIf(cond: I32): void {
     this.f.if(cond, () => this.#giveUp());
   }
+  /** The access faults when `cond`, after the accessed bits on the way have been set. */
+  #faultIf(cond: I32, present: 0 | 1): void {
+    this.f.if(cond, () => {
+      // A fetch's error code depends on more.
+      this.#giveUpIf(this.#want.and(WANT.EXEC).ne(0));
+      // 32-bit paging sets them together with the leaf's.
+      this.f.if(this.#cr4.get().and(CR4_PAE).ne(0), () => this.#markUpper());
+      const error = this.#want.and(WANT.WRITE).shl(1).or(this.#want.and(WANT.USER)).or(present);
+      this.f.store("i32.store", this.#cpu, error, S.WALK_ERROR);
+      this.#giveUp();
+    });
+  }
+  #markUpper(): void {
+    const { word, at, entry } = this.#upper;
+    this.f.if(at.get().ne(0), () => {
+      this.#giveUpIf(call(MARK, "i32", word.get(), at.get(), entry.get().or(PTE.A)).eqz());
+    });
+  }
   #state(at: number): I32 {
     return load("i32.load", this.#cpu, at);
   }
@@ -130,6 +148,7 @@ class FillEmitter {
 
   emit(): void {
     const f = this.f, lo = this.#lo, want = this.#want;
+    f.store("i32.store", this.#cpu, I32.of(-1), S.WALK_ERROR);
     // Data breakpoints are TypeScript's.
     this.#giveUpIf(this.#state(S.WATCHED).ne(0));
     const slot = f.let(
@@ -198,7 +217,7 @@ class FillEmitter {
     const f = this.f, lo = this.#lo;
     this.#find(this.#state(S.CR3).and(-4096).add(lo.shr_u(22).shl(2)));
     const pde = f.let(load("i32.load", this.#at.get()));
-    this.#giveUpIf(pde.and(PTE.P).eqz());
+    this.#faultIf(pde.and(PTE.P).eqz(), 0);
     this.#rights.set(pde);
     this.#entry.set(pde);
     f.if(
@@ -213,7 +232,7 @@ class FillEmitter {
         this.#markLater();
         this.#find(pde.and(-4096).add(lo.shr_u(12).and(0x3ff).shl(2)));
         const pte = f.let(load("i32.load", this.#at.get()));
-        this.#giveUpIf(pte.and(PTE.P).eqz());
+        this.#faultIf(pte.and(PTE.P).eqz(), 0);
         this.#rights.set(this.#rights.get().and(pte));
         this.#entry.set(pte);
         this.#phys.set(pte.and(-4096).or(lo.and(0xfff)));
@@ -243,7 +262,7 @@ class FillEmitter {
       this.#entry.set(load("i32.load", this.#at.get()));
       this.#high.set(load("i32.load", this.#at.get(), 4));
       const high = this.#high.get();
-      this.#giveUpIf(this.#entry.get().and(PTE.P).eqz());
+      this.#faultIf(this.#entry.get().and(PTE.P).eqz(), 0);
       // Reserved, or an address above 4 GiB, or NX while it is off.
       this.#giveUpIf(high.and(reserved.get()).or(high.shr_u(31).and(nxOff)).ne(0));
     };
@@ -320,27 +339,21 @@ class FillEmitter {
       this.#nx.get().shr_u(31)
         .or(this.#cr4.get().and(CR4_SMEP).ne(0).and(us).and(user.eqz())).eqz(),
     );
-    this.#giveUpIf(
-      user.and(us.eqz()).or(write.and(writable.eqz())).or(exec.and(this.#exec.get().eqz())),
-    );
     const keys = this.#state(S.MODE).and(Mode.LONG).ne(0).and(us);
     f.if(this.#cr4.get().and(CR4_PKE).ne(0).and(keys), () => {
       // Pages whose key takes rights away are TypeScript's.
       const key = this.#high.get().shr_u(27).and(15);
       this.#giveUpIf(this.#state(S.PKRU).shr_u(key.shl(1)).and(3).ne(0));
     });
+    this.#faultIf(user.and(us.eqz()).or(write.and(writable.eqz())), 1);
+    this.#giveUpIf(exec.and(this.#exec.get().eqz()));
     f.if(this.#cr4.get().and(CR4_SMAP).ne(0).and(us).and(user.eqz()), () => {
       // With AC clear nothing but code may be fetched, and the data tags stay empty: too rare for here.
       this.#giveUpIf(this.#state(S.FLAG_SYS).and(Fl.AC).eqz());
       this.#giveUpIf(this.#state(S.SMAP_PAGES).ge_u(S.SMAP_LIST_ENTRIES));
       this.#smap.set(I32.of(1));
     });
-    f.if(this.#upper.at.get().ne(0), () => {
-      const { word, at, entry } = this.#upper;
-      this.#giveUpIf(
-        call(MARK, "i32", word.get(), at.get(), entry.get().or(PTE.A)).eqz(),
-      );
-    });
+    this.#markUpper();
     const mark = f.let(entry.get().or(PTE.A).or(write.select(I32.of(PTE.D), I32.of(0))));
     f.if(mark.ne(entry.get()), () => {
       this.#giveUpIf(call(MARK, "i32", this.#word.get(), this.#at.get(), mark).eqz());
@@ -424,35 +437,50 @@ export function emitProbe(f: FunctionBuilder, slow: Callee): void {
   };
 
   f.block((no) => {
-    const word = f.let(call(FILL, "i32", cpu, lo, hi, want));
-    f.brIf(no, word.eqz());
-    const host = f.let(word.and(-4096).add(offset));
-    f.if(offset.add(bytes).le_u(4096), () => {
-      inPlace(word, host, bytes, no);
-      f.return(host);
+    const at = f.local("i32");
+    f.block((failed) => {
+      at.set(lo);
+      const word = f.let(call(FILL, "i32", cpu, lo, hi, want));
+      f.brIf(failed, word.eqz());
+      const host = f.let(word.and(-4096).add(offset));
+      f.if(offset.add(bytes).le_u(4096), () => {
+        inPlace(word, host, bytes, no);
+        f.return(host);
+      });
+      const first = f.let(I32.of(4096).sub(offset)), rest = f.let(bytes.sub(first));
+      at.set(lo.and(-4096).add(4096));
+      const long = load("i32.load", cpu, S.MODE).and(Mode.CODE_MASK).eq(2);
+      // Where the upper half changes, canonical form is to be looked at first.
+      f.brIf(no, at.get().eqz().and(long));
+      const word2 = f.let(call(FILL, "i32", cpu, at.get(), hi, want));
+      f.brIf(failed, word2.eqz());
+      const host2 = f.let(word2.and(-4096));
+      inPlace(word, host, first, no);
+      inPlace(word2, host2, rest, no);
+      // Neighbours in the shared memory need no joining.
+      f.if(host.add(first).eq(host2), () => f.return(host));
+      const bounce = f.let(cpu.add(S.BOUNCE));
+      f.if(access.and(ACCESS.READ).ne(0), () => {
+        f.copy(bounce, host, first);
+        f.copy(bounce.add(first), host2, rest);
+      });
+      f.if(write, () => {
+        f.store("i32.store", cpu, host, S.BOUNCE_TO);
+        f.store("i32.store", cpu, host2, S.BOUNCE_TO2);
+        f.store("i32.store", cpu, first, S.BOUNCE_FIRST);
+        f.store("i32.store", cpu, bytes, S.BOUNCE_BYTES);
+      });
+      f.return(bounce);
     });
-    const first = f.let(I32.of(4096).sub(offset)), rest = f.let(bytes.sub(first));
-    const lo2 = f.let(lo.and(-4096).add(4096));
-    const long = load("i32.load", cpu, S.MODE).and(Mode.CODE_MASK).eq(2);
-    const word2 = f.let(call(FILL, "i32", cpu, lo2, hi.add(lo2.eqz().and(long)), want));
-    f.brIf(no, word2.eqz());
-    const host2 = f.let(word2.and(-4096));
-    inPlace(word, host, first, no);
-    inPlace(word2, host2, rest, no);
-    // Neighbours in the shared memory need no joining.
-    f.if(host.add(first).eq(host2), () => f.return(host));
-    const bounce = f.let(cpu.add(S.BOUNCE));
-    f.if(access.and(ACCESS.READ).ne(0), () => {
-      f.copy(bounce, host, first);
-      f.copy(bounce.add(first), host2, rest);
-    });
-    f.if(write, () => {
-      f.store("i32.store", cpu, host, S.BOUNCE_TO);
-      f.store("i32.store", cpu, host2, S.BOUNCE_TO2);
-      f.store("i32.store", cpu, first, S.BOUNCE_FIRST);
-      f.store("i32.store", cpu, bytes, S.BOUNCE_BYTES);
-    });
-    f.return(bounce);
+    const error = f.let(load("i32.load", cpu, S.WALK_ERROR));
+    f.brIf(no, error.lt_s(0));
+    f.store("i32.store", cpu, at.get(), S.CR2);
+    f.store("i32.store", cpu, hi, S.CR2 + 4);
+    f.store("i32.store", cpu, rec, S.EXIT_REC);
+    f.store("i32.store", cpu, I32.of(S.Vec.PF), S.EXC_VECTOR);
+    f.store("i32.store", cpu, error, S.EXC_ERROR);
+    f.store("i32.store", cpu, I32.of(S.Exit.EXCEPTION), S.EXIT);
+    f.return(I32.of(0));
   });
   f.tail(slow, cpu, rec, lo, hi, access);
 }

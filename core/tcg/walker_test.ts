@@ -29,7 +29,7 @@ class Bed {
   #fault = "";
 
   constructor(readonly emitted: boolean) {
-    const memory = this.memory = new GuestMemory(6 << 20);
+    const memory = this.memory = new GuestMemory(16 << 20);
     this.words = new Int32Array(memory.buffer);
     const space = new AddressSpace("memory", 2 ** 40, 0xff);
     this.ram = memory.allocBlock("ram", RAM);
@@ -91,7 +91,12 @@ class Bed {
     const host = this.emitted
       ? (this.rt.probe as (...a: unknown[]) => number)(base, 0, lin, access)
       : this.#typescript(lo, hi, access);
-    if (host === 0) return this.#fault;
+    if (host === 0) {
+      if (this.#fault !== "") return this.#fault;
+      assertEquals(this.cpu.get32(S.EXIT), S.Exit.EXCEPTION);
+      const vector = this.cpu.get32(S.EXC_VECTOR), error = this.cpu.get32(S.EXC_ERROR);
+      return `fault ${vector} ${error} ${this.cpu.get64(S.CR2)}`;
+    }
     const seen = access & ACCESS.READ ? [...this.memory.u8.subarray(host, host + n)].join() : "";
     if (access & ACCESS.WRITE) {
       for (let k = 0; k < n; k++) this.memory.u8[host + k] = pattern + k;
@@ -187,7 +192,7 @@ function tables(
   for (let at = 0; at < size; at += wide ? 8 : 4) {
     if (at >= 0x10000 && rnd(8) !== 0) continue;
     const where = tidy ? 9 : rnd(wide ? 80 : 24);
-    const page = where === 0
+    let page = where === 0
       ? DEVICE + 0x1000 * rnd(3)
       : where === 1
       ? ROM + 0x1000 * rnd(4)
@@ -196,6 +201,8 @@ function tables(
       : where === 3
       ? 0x7000000
       : 0x1000 * (1 + rnd(rnd(4) ? 15 : 40));
+    // Processors keep PAE's first table in registers: it is not to be changed by walks.
+    if (pae && page === 0x1000) page = 0x2000;
     // With more levels to go through, each goes wrong more rarely.
     const seldom = wide ? 5 : 1;
     let e = page | (rnd(12 * seldom) === 0 && !tidy ? 0 : 1);
@@ -233,7 +240,7 @@ function compare(mode: Mode, seed: number, rounds: number, accesses: number) {
   const a = new Bed(true), b = new Bed(false);
   const wide = mode !== "32-bit" && mode !== "none";
   const ram = a.ram.offset - a.cpu.base;
-  let slow = 0, total = 0, faults = 0, done = 0;
+  let slow = 0, total = 0, faults = 0, quick = 0, done = 0;
   for (let round = 0; round < rounds; round++) {
     const tidy = rnd(4) === 0;
     const bytes = tables(rnd, mode, tidy, RAM), rom = tables(rnd, mode, tidy, 0x8000);
@@ -288,8 +295,10 @@ function compare(mode: Mode, seed: number, rounds: number, accesses: number) {
         const got = a.access(lo, hi, access, pattern);
         const message = `${what} access ${access.toString(16)}`;
         assertEquals(got, b.access(lo, hi, access, pattern), message);
-        if (got.startsWith("fault")) faults++;
-        else {
+        if (got.startsWith("fault")) {
+          faults++;
+          quick += a.slow === before ? 1 : 0;
+        } else {
           done++;
           slow += a.slow - before;
         }
@@ -304,7 +313,7 @@ function compare(mode: Mode, seed: number, rounds: number, accesses: number) {
     assertEquals(a.vram.u8, b.vram.u8);
     assertEquals(a.rom.u8, b.rom.u8);
   }
-  return { slow, total, faults, done };
+  return { slow, total, faults, quick, done };
 }
 
 for (
@@ -317,6 +326,9 @@ for (
     const r = compare(mode, mode.length * 7919, rounds, 60);
     assert(r.done > r.total / 8, `only ${r.done} of ${r.total} accesses were made`);
     if (mode !== "none") assert(r.faults > r.total / 20, `${r.faults} faults`);
+    if (mode !== "none" && mode !== "5-level") {
+      assert(r.quick > r.faults / 3, `only ${r.quick} of ${r.faults} faults were raised at once`);
+    }
     // What succeeds in plain storage stays out of TypeScript: the rest is devices, code and ROM.
     if (mode !== "5-level") assert(r.slow < r.done / 2, `${r.slow} slow of ${r.done}`);
   });
@@ -398,7 +410,7 @@ Deno.test("global pages outlive a CR3 write, INVLPG reaches all of a large page"
   b.access(0x2000, 0, 1 | ACCESS.READ, 0);
   b.mmu.flushPage(0x41f000);
   assertEquals([read(0), read(0x1000)], [-1, -1]);
-  assertEquals(b.slow, 1);
+  assertEquals(b.slow, 0);
 });
 
 Deno.test("jump caches forget single pages and keep global code", () => {

@@ -370,9 +370,10 @@ export class Cpu {
 
   /** Base 0, full limit, readable and writable. */
   isFlat(n: number): boolean {
-    return this.segBaseIs0(n) && this.segLimit(n) === 0xffffffff &&
-      this.#bound(S.SEGS + S.SEG_SIZE * n + S.SEG_WHI) === 0xffffffff &&
-      this.#bound(S.SEGS + S.SEG_SIZE * n + S.SEG_RHI) === 0xffffffff;
+    // The upper bounds have 32 bits.
+    const i32 = this.i32, at = (S.SEGS + S.SEG_SIZE * n) >> 2;
+    return i32[at + (S.SEG_WHI >> 2)] === -1 && i32[at + (S.SEG_RHI >> 2)] === -1 &&
+      i32[at + (S.SEG_LIMIT >> 2)] === -1 && i32[at] === 0 && i32[at + 1] === 0;
   }
 
   /**
@@ -537,16 +538,14 @@ export class Cpu {
       return a;
     }
     const off = Number(offset), at = S.SEGS + S.SEG_SIZE * n;
-    const lo = this.#bound(at + (write ? S.SEG_WLO : S.SEG_RLO));
-    const hi = this.#bound(at + (write ? S.SEG_WHI : S.SEG_RHI));
+    const i32 = this.i32, low = (at + (write ? S.SEG_WLO : S.SEG_RLO)) >> 2;
+    const high = (at + (write ? S.SEG_WHI : S.SEG_RHI)) >> 2;
+    const lo = i32[low + 1] * 0x100000000 + (i32[low] >>> 0), hi = i32[high] >>> 0;
     if (off < lo || off + bytes - 1 > hi) this.fault(n === Seg.SS ? Vec.SS : Vec.GP, 0);
-    return (off + this.segBase32(n)) >>> 0;
+    return (off + i32[(at + S.SEG_BASE) >> 2]) >>> 0;
   }
 
-  /** A segment bound as a number: it has at most 33 bits. */
-  #bound(at: number): number {
-    return (this.i32[at >> 2] >>> 0) + this.i32[(at >> 2) + 1] * 0x100000000;
-  }
+  /** A segment bound has at most 33 bits. */
   #setBound(at: number, v: number): void {
     this.i32[at >> 2] = v;
     this.i32[(at >> 2) + 1] = v >= 0x100000000 ? 1 : 0;

@@ -109,6 +109,8 @@ export const TLB_COUNT = 0x4c0;
 export const JC_COUNT = 0x4c4;
 /** Non-zero while the TLB may hold entries of 1 GiB pages. */
 export const TLB_HUGE_USED = 0x4c8;
+/** Error code of the page fault that the last walk in emitted code found; -1 when it did not decide. */
+export const WALK_ERROR = 0x4e0;
 /** Non-zero once a page of 1 GiB was met and the CPU model has them. */
 export const HUGE_PAGES = 0x4cc;
 /**

@@ -21,6 +21,11 @@ function segmentAt(n: number): number {
   return S.SEGS + S.SEG_SIZE * n;
 }
 
+/** FLAT is about DS, ES and SS outside 64-bit mode: a load that would change it is the helper's. */
+function decidesFlat(e: Emit, n: number): boolean {
+  return !e.long && (n === Seg.DS || n === Seg.ES);
+}
+
 /** Base is selector × 16; limit and rights stay, which are those of 64 KiB of data. */
 function loadReal(e: Emit, n: number, selector: I32, slow: () => void): void {
   const at = segmentAt(n);
@@ -45,8 +50,7 @@ function loadNull(e: Emit, n: number, selector: I32): void {
 
 function loadFromGdt(e: Emit, n: number, selector: I32, slow: () => void): void {
   const at = segmentAt(n);
-  // FLAT is about DS, ES and SS: a load that would change it is the helper's.
-  const counts = n === Seg.DS || n === Seg.ES, flatMode = (e.mode & Mode.FLAT) !== 0;
+  const counts = decidesFlat(e, n), flatMode = (e.mode & Mode.FLAT) !== 0;
   const offset = e.let(selector.and(0xfff8));
   const gdt = e.field64(S.GDTR_BASE);
   const outside = offset.add(7).gt_u(e.field32(S.GDTR_LIMIT).and(0xffff));
@@ -85,7 +89,7 @@ function loadFromGdt(e: Emit, n: number, selector: I32, slow: () => void): void 
 function loadSegment(e: Emit, n: number, selector: I32, name: string): void {
   const slow = () => e.helperBranch(name);
   if (!e.protectedMode || e.vm86) return loadReal(e, n, selector, slow);
-  const flat = (e.mode & Mode.FLAT) !== 0 && (n === Seg.DS || n === Seg.ES);
+  const flat = decidesFlat(e, n) && (e.mode & Mode.FLAT) !== 0;
   e.f.if(
     selector.and(0xfffc).eqz(),
     () => flat ? slow() : loadNull(e, n, selector),

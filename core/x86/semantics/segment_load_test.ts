@@ -15,7 +15,7 @@ const ENTRIES = 64;
 type Kind = "real" | "protected" | "64-bit";
 
 function machine() {
-  const memory = new GuestMemory(60 << 20);
+  const memory = new GuestMemory(72 << 20);
   const mem = new AddressSpace("memory", 2 ** 40, 0xff), io = new AddressSpace("I/O", 65536, 0xff);
   const ram = memory.allocBlock("ram", 1 << 20);
   mem.map(ramRegion("ram", ram), 0);
