@@ -438,6 +438,9 @@ export function emitProbe(f: FunctionBuilder, slow: Callee): void {
 
   f.block((no) => {
     const at = f.local("i32");
+    const long = load("i32.load", cpu, S.MODE).and(Mode.CODE_MASK).eq(2);
+    // Where an access changes the upper half, canonical form is to be looked at first.
+    f.brIf(no, lo.ge_u(0xfffff000).and(offset.add(bytes).gt_u(4096)).and(long));
     f.block((failed) => {
       at.set(lo);
       const word = f.let(call(FILL, "i32", cpu, lo, hi, want));
@@ -449,9 +452,6 @@ export function emitProbe(f: FunctionBuilder, slow: Callee): void {
       });
       const first = f.let(I32.of(4096).sub(offset)), rest = f.let(bytes.sub(first));
       at.set(lo.and(-4096).add(4096));
-      const long = load("i32.load", cpu, S.MODE).and(Mode.CODE_MASK).eq(2);
-      // Where the upper half changes, canonical form is to be looked at first.
-      f.brIf(no, at.get().eqz().and(long));
       const word2 = f.let(call(FILL, "i32", cpu, at.get(), hi, want));
       f.brIf(failed, word2.eqz());
       const host2 = f.let(word2.and(-4096));
