@@ -292,11 +292,17 @@ class FillEmitter {
 
     f.if(this.#state(S.MODE).and(Mode.LONG).ne(0), () => {
       reserved.set(I32.of(0x000fffff));
+      const five = f.let(this.#cr4.get().and(CR4_LA57).ne(0));
       this.#giveUpIf(
-        this.#cr4.get().and(CR4_LA57).or(this.#state(S.CR3 + 4).and(0xfffff)).ne(0)
-          .or(hi.shr_s(15).ne(hi.shr_s(31))),
+        this.#state(S.CR3 + 4).and(0xfffff).ne(0)
+          .or(hi.shr_s(five.select(I32.of(24), I32.of(15))).ne(hi.shr_s(31))),
       );
       table.set(this.#state(S.CR3).and(-4096));
+      f.if(five, () => {
+        take(hi.shr_u(16).and(0x1ff));
+        this.#giveUpIf(this.#entry.get().and(PTE.PS).ne(0));
+        descend();
+      });
       take(hi.shr_u(7).and(0x1ff));
       this.#giveUpIf(this.#entry.get().and(PTE.PS).ne(0));
       descend();
