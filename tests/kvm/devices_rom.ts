@@ -164,6 +164,10 @@ export function devicesRom(cpus: number, end: "exit" | "triple-fault"): Uint8Arr
   }
   i.mov(eax, mem(STARTED));
   report("others started");
+  if (end === "triple-fault") {
+    i.lidt(mem("idt_empty"));
+    i.ud2();
+  }
 
   // Real mode again, for interrupts.
   i.jmp(far(CODE16, at16("leave"), 4));
@@ -202,15 +206,9 @@ export function devicesRom(cpus: number, end: "exit" | "triple-fault"): Uint8Arr
   i.jb("wait");
   out(0x21, 0xff);
   put("halted and woken\n");
-  if (end === "exit") {
-    out(DEBUG_EXIT, EXIT_STATUS >> 1);
-    i.cli();
-    i.hlt();
-  } else {
-    a.db(0x2e, 0x0f, 0x01, 0x1e); // cs: lidt, an empty table
-    a.dw(at16("idt_empty"));
-    i.int3();
-  }
+  out(DEBUG_EXIT, EXIT_STATUS >> 1);
+  i.cli();
+  i.hlt();
 
   a.label("tick");
   i.push(ax);
