@@ -2,94 +2,9 @@
  * Whole-machine boots through the command line, judged by what the guest prints on its serial port.
  * Guests come from Debian packages; where they cannot be had the tests say so and are skipped.
  */
-import { assert, assertEquals, assertMatch } from "@std/assert";
-import { guest, GuestUnavailable, INIT_MARKER } from "../guests/guests.ts";
-
-/** A running machine with its serial port on pipes. */
-class Session {
-  text = "";
-  readonly #child: Deno.ChildProcess;
-  readonly #writer: WritableStreamDefaultWriter<Uint8Array>;
-  readonly #readers: Promise<void>[];
-  #changed: () => void = () => {};
-  ended = false;
-
-  constructor(args: readonly string[]) {
-    this.#child = new Deno.Command(Deno.execPath(), {
-      args: [
-        "run",
-        "-A",
-        "--no-check",
-        new URL("../../main.ts", import.meta.url).pathname,
-        ...args,
-      ],
-      stdin: "piped",
-      stdout: "piped",
-      stderr: "piped",
-    }).spawn();
-    this.#writer = this.#child.stdin.getWriter();
-    const read = async (s: ReadableStream<Uint8Array>) => {
-      const decoder = new TextDecoder();
-      for await (const chunk of s) {
-        this.text += decoder.decode(chunk, { stream: true });
-        this.#changed();
-      }
-    };
-    this.#readers = [read(this.#child.stdout), read(this.#child.stderr)];
-    Promise.all(this.#readers).then(() => {
-      this.ended = true;
-      this.#changed();
-    });
-  }
-
-  /** Waits until `pattern` occurs behind position `from`; gives the position behind it. */
-  async expect(pattern: RegExp, from = 0): Promise<number> {
-    for (;;) {
-      const m = pattern.exec(this.text.slice(from));
-      if (m) return from + m.index + m[0].length;
-      assert(!this.ended, `ended before ${pattern}:\n${this.text.slice(-2000)}`);
-      await new Promise<void>((r) => this.#changed = r);
-    }
-  }
-
-  async type(text: string): Promise<void> {
-    await this.#writer.write(new TextEncoder().encode(text));
-  }
-
-  async status(): Promise<number> {
-    const { code } = await this.#child.status;
-    await Promise.all(this.#readers);
-    return code;
-  }
-
-  async stop(): Promise<void> {
-    if (!this.ended) this.#child.kill("SIGKILL");
-    await this.#writer.close().catch(() => {});
-    await this.#child.status;
-    await Promise.all(this.#readers);
-  }
-}
-
-async function booting(
-  t: Deno.TestContext,
-  args: (get: typeof guest) => Promise<string[]> | string[],
-  body: (s: Session) => Promise<void>,
-): Promise<void> {
-  let list: string[];
-  try {
-    list = await args(guest);
-  } catch (e) {
-    if (!(e instanceof GuestUnavailable)) throw e;
-    console.log(`skipped (${t.name}): ${e.message}`);
-    return;
-  }
-  const s = new Session(list);
-  try {
-    await body(s);
-  } finally {
-    await s.stop();
-  }
-}
+import { assertEquals, assertMatch } from "@std/assert";
+import { INIT_MARKER } from "../guests/guests.ts";
+import { booting } from "./session.ts";
 
 Deno.test("our firmware says when nothing can be booted", async (t) => {
   await booting(t, () => ["-nographic", "-m", "32"], async (s) => {

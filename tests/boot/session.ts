@@ -1,0 +1,90 @@
+/** A machine started through the command line, its serial port on pipes, for tests of boots. */
+import { assert } from "@std/assert";
+import { guest, GuestUnavailable } from "../guests/guests.ts";
+
+/** A running machine with its serial port on pipes. */
+export class Session {
+  text = "";
+  readonly #child: Deno.ChildProcess;
+  readonly #writer: WritableStreamDefaultWriter<Uint8Array>;
+  readonly #readers: Promise<void>[];
+  #changed: () => void = () => {};
+  ended = false;
+
+  constructor(args: readonly string[]) {
+    this.#child = new Deno.Command(Deno.execPath(), {
+      args: [
+        "run",
+        "-A",
+        "--no-check",
+        new URL("../../main.ts", import.meta.url).pathname,
+        ...args,
+      ],
+      stdin: "piped",
+      stdout: "piped",
+      stderr: "piped",
+    }).spawn();
+    this.#writer = this.#child.stdin.getWriter();
+    const read = async (s: ReadableStream<Uint8Array>) => {
+      const decoder = new TextDecoder();
+      for await (const chunk of s) {
+        this.text += decoder.decode(chunk, { stream: true });
+        this.#changed();
+      }
+    };
+    this.#readers = [read(this.#child.stdout), read(this.#child.stderr)];
+    Promise.all(this.#readers).then(() => {
+      this.ended = true;
+      this.#changed();
+    });
+  }
+
+  /** Waits until `pattern` occurs behind position `from`; gives the position behind it. */
+  async expect(pattern: RegExp, from = 0): Promise<number> {
+    for (;;) {
+      const m = pattern.exec(this.text.slice(from));
+      if (m) return from + m.index + m[0].length;
+      assert(!this.ended, `ended before ${pattern}:\n${this.text.slice(-2000)}`);
+      await new Promise<void>((r) => this.#changed = r);
+    }
+  }
+
+  async type(text: string): Promise<void> {
+    await this.#writer.write(new TextEncoder().encode(text));
+  }
+
+  async status(): Promise<number> {
+    const { code } = await this.#child.status;
+    await Promise.all(this.#readers);
+    return code;
+  }
+
+  async stop(): Promise<void> {
+    if (!this.ended) this.#child.kill("SIGKILL");
+    await this.#writer.close().catch(() => {});
+    await this.#child.status;
+    await Promise.all(this.#readers);
+  }
+}
+
+/** Runs `body` on a machine; says so and skips where a guest cannot be had. */
+export async function booting(
+  t: Deno.TestContext,
+  args: (get: typeof guest) => Promise<string[]> | string[],
+  body: (s: Session) => Promise<void>,
+): Promise<void> {
+  let list: string[];
+  try {
+    list = await args(guest);
+  } catch (e) {
+    if (!(e instanceof GuestUnavailable)) throw e;
+    console.log(`skipped (${t.name}): ${e.message}`);
+    return;
+  }
+  const s = new Session(list);
+  try {
+    await body(s);
+  } finally {
+    await s.stop();
+  }
+}
