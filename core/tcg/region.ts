@@ -83,7 +83,7 @@ class RegionBuilder {
     });
     // Without a loop the way in and out can cost more than it saves.
     if ((loops === 0 && this.#insns.size < MIN_STRAIGHT) || this.#full) return false;
-    const index = this.shapes.install(f);
+    const index = this.shapes.install(f, (m) => low.exits.add(m));
     const ranges = [...this.#insns.values()].map((i) => {
       const at = this.#host(i.ip);
       return [at, at + i.insn.length] as const;

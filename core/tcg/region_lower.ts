@@ -25,6 +25,7 @@ import {
   type Packed,
   packFlags,
 } from "./region_flags.ts";
+import { type ExitRegister, RegionExits } from "./region_exits.ts";
 import { hasFlagUpdate, type RegionInsn } from "./region_scan.ts";
 import type { RuntimeImports } from "./runtime.ts";
 
@@ -107,8 +108,14 @@ export class RegionLowering implements Lowering {
   #depth = 0;
   /** Temporaries of this instruction known to be constants. */
   readonly #consts = new Map<number, Expr>();
+  readonly exits: RegionExits;
 
   constructor(readonly f: FunctionBuilder, readonly rt: RuntimeImports, readonly plan: RegionPlan) {
+    const registers: ExitRegister[] = [];
+    for (let n = 0; n < 8; n++) {
+      if (plan.written & (1 << n)) registers.push({ n, wide: (plan.wide & (1 << n)) !== 0 });
+    }
+    this.exits = new RegionExits(rt, registers);
     this.#cpu = f.param(0, "i32");
     this.#entry = f.param(1, "i32");
     for (let n = 0; n < 8; n++) {
@@ -193,30 +200,21 @@ export class RegionLowering implements Lowering {
     this.done = 0;
   }
 
-  /** Brings the vCPU state up to date; the budget is made larger by `extra`. */
-  #writeBack(extra = 0): void {
-    const f = this.f, cpu = this.#cpu;
-    this.#gpr.forEach((l, n) => {
-      if (l === undefined || !(this.plan.written & (1 << n))) return;
-      if (this.plan.wide & (1 << n)) f.store("i64.store", cpu, l.get().extend_u(), S.GPR + 8 * n);
-      else f.store("i32.store", cpu, l.get(), S.GPR + 8 * n);
-    });
-    const p = packFlags(this.flags, this.#packed, this.#bind);
-    f.store("i64.store", cpu, p.res, S.FLAG_RES);
-    f.store("i32.store", cpu, p.aux, S.FLAG_AUX);
-    f.store(
-      "i32.store",
-      cpu,
+  /** The vCPU state as arguments of a way out; the budget is made larger by `extra`. */
+  #state(extra = 0): Expr[] {
+    return this.exits.args(
+      this.flags,
+      this.#packed,
       this.#rest.get().add(this.#budget.get()).add(extra - this.done),
-      S.BUDGET,
+      this.exits.registers.map(({ n }) => this.#gpr[n]!.get()),
+      this.#bind,
     );
   }
 
   /** Leaves the region for `rip`. The entry record is the first of its block: its index is 0. */
   leave(rip: I64): void {
     // The jump takes one instruction off the budget for the record it is made from.
-    this.#writeBack(1);
-    this.f.tail(this.rt.jump, this.#cpu, this.#entry, rip);
+    this.f.tail(this.exits.way("leave"), this.#cpu, this.#entry, rip, ...this.#state(1));
   }
 
   /**
@@ -502,14 +500,14 @@ export class RegionLowering implements Lowering {
 
   /** The slow path: it may fault, or look at the vCPU. */
   #probe(lin: I32, d: MemAccess, access: number): I32 {
-    this.#writeBack();
     const host = this.f.let(call(
-      this.rt.probe,
+      this.exits.way("probe"),
       "i32",
       this.#cpu,
       I32.of(this.plan.record(this.#insn)),
-      lin.extend_u(),
+      lin,
       I32.of(d.bytes | access | (d.system ? ACCESS.SYSTEM : 0)),
+      ...this.#state(),
     ));
     this.f.if(host.eqz(), () => this.f.return());
     this.#called();
@@ -527,9 +525,14 @@ export class RegionLowering implements Lowering {
   }
 
   #raise(vector: number, error: I32): void {
-    this.#writeBack();
     const rec = I32.of(this.plan.record(this.#insn));
-    this.f.call(this.rt.raise, this.#cpu, rec, I32.of(vector), error);
-    this.f.return();
+    this.f.tail(
+      this.exits.way("raise"),
+      this.#cpu,
+      rec,
+      I32.of(vector),
+      error,
+      ...this.#state(),
+    );
   }
 }

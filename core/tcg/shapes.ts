@@ -21,6 +21,19 @@ export interface Shape {
   readonly ends: boolean;
 }
 
+/** A handler to be compiled, and its place in the table. */
+interface Waiting {
+  readonly f: FunctionBuilder;
+  readonly low: Tier0Lowering;
+  readonly index: number;
+}
+
+/**
+ * Handlers in small modules that are worth being compiled again as one. Every module has pages of
+ * code of its own: a processor going from module to module misses in its instruction caches.
+ */
+const PACK = 192;
+
 /** Mode bits that change what semantics emit; CPL and limits are looked at when running. */
 const MODE_KEY = Mode.CODE_MASK | Mode.SS32 | Mode.FLAT | Mode.CS_FLAT | Mode.PE | Mode.VM86 |
   Mode.LONG;
@@ -136,8 +149,12 @@ export function shapeKey(i: Insn, mode: number, samePage: boolean, special = fal
 
 export class Shapes {
   readonly #shapes = new Map<string, Shape>();
-  readonly #waiting: { f: FunctionBuilder; low: Tier0Lowering; index: number }[] = [];
+  #waiting: Waiting[] = [];
+  /** How to make the handlers again that are in small modules of their own. */
+  #loose: (() => Waiting)[] = [];
   readonly #helperIds = new Map<string, number>();
+  /** Make handlers for the registers of frequent instructions. */
+  specialise = false;
   /** Helpers by number. */
   readonly helpers: ReturnType<typeof helperOf>[] = [];
   #next: number;
@@ -169,10 +186,15 @@ export class Shapes {
 
   /** The handler of an instruction; {@link flush} must run before it is executed. */
   get(i: Insn, mode: number, samePage: boolean): Shape {
-    const special = isSpecial(i, mode, this.#shapes.size);
+    const special = this.specialise && isSpecial(i, mode, this.#shapes.size);
     const key = shapeKey(i, mode, samePage, special);
     let s = this.#shapes.get(key);
-    if (s === undefined) this.#shapes.set(key, s = this.#make(i, mode, samePage, special));
+    if (s === undefined) {
+      s = semanticsOf(i.row.name) === undefined
+        ? this.raising(Vec.UD, -1)
+        : this.#queue(() => this.#make(i, mode, samePage, special));
+      this.#shapes.set(key, s);
+    }
     return s;
   }
 
@@ -181,23 +203,24 @@ export class Shapes {
     const key = `raise ${vector} ${error}`;
     let s = this.#shapes.get(key);
     if (s === undefined) {
-      const f = new FunctionBuilder(key, HANDLER);
-      f.tail(
-        RUNTIME.raise,
-        f.param(0, "i32"),
-        f.param(1, "i32"),
-        f.param(0, "i32").constant(vector),
-        f.param(0, "i32").constant(error),
-      );
-      s = this.#queue(f, new Tier0Lowering(f, RUNTIME, false, false, () => 0), true);
+      s = this.#queue(() => {
+        const f = new FunctionBuilder(key, HANDLER);
+        f.tail(
+          RUNTIME.raise,
+          f.param(0, "i32"),
+          f.param(1, "i32"),
+          f.param(0, "i32").constant(vector),
+          f.param(0, "i32").constant(error),
+        );
+        return { f, low: new Tier0Lowering(f, RUNTIME, false, false, () => 0), ends: true };
+      });
       this.#shapes.set(key, s);
     }
     return s;
   }
 
-  #make(i: Insn, mode: number, samePage: boolean, special: boolean): Shape {
-    const semantics = semanticsOf(i.row.name);
-    if (semantics === undefined) return this.raising(Vec.UD, -1);
+  #make(i: Insn, mode: number, samePage: boolean, special: boolean) {
+    const semantics = semanticsOf(i.row.name)!;
     const f = new FunctionBuilder(i.row.syntax, HANDLER);
     const e = new Emit(f, i, mode);
     if (i.row.privilege === "cpl0") e.raiseIf(e.field32(S.CPL).ne(0), Vec.GP, I32.of(0));
@@ -212,19 +235,22 @@ export class Shapes {
       special,
       (mode & Mode.LONG) !== 0,
     );
-    return this.#queue(f, low, e.ended);
+    return { f, low, ends: e.ended };
   }
 
-  #queue(f: FunctionBuilder, low: Tier0Lowering, ends: boolean): Shape {
+  #queue(make: () => { f: FunctionBuilder; low: Tier0Lowering; ends: boolean }): Shape {
     const index = this.#next++;
-    this.#waiting.push({ f, low, index });
-    return { index, ends };
+    const made = make();
+    this.#waiting.push({ ...made, index });
+    this.#loose.push(() => ({ ...make(), index }));
+    return { index, ends: made.ends };
   }
 
-  /** Compiles a function at once and puts it into the table. */
-  install(f: FunctionBuilder): number {
+  /** Compiles a function at once, with others that `more` adds, and puts it into the table. */
+  install(f: FunctionBuilder, more: (m: ModuleBuilder) => void): number {
     const m = new ModuleBuilder(this.limits);
     m.add(f, undefined, "region");
+    more(m);
     const module = new WebAssembly.Module(m.encode());
     this.#provide(module);
     const instance = new WebAssembly.Instance(module, { env: this.imports });
@@ -255,6 +281,10 @@ export class Shapes {
   /** Compiles the handlers asked for since the last call and installs them. */
   flush(): void {
     if (this.#waiting.length === 0) return;
+    if (this.#loose.length >= PACK) {
+      this.#waiting = this.#loose.map((make) => make());
+      this.#loose = [];
+    }
     const m = new ModuleBuilder(this.limits);
     for (const w of this.#waiting) m.add(w.f, w.low, `h${w.index}`);
     const module = new WebAssembly.Module(m.encode());
@@ -266,6 +296,6 @@ export class Shapes {
     for (const w of this.#waiting) {
       this.table.set(w.index, instance.exports[`h${w.index}`] as CallableFunction);
     }
-    this.#waiting.length = 0;
+    this.#waiting = [];
   }
 }

@@ -1,4 +1,5 @@
 /** The software accelerator: one translation cache and function table for all vCPUs of a machine. */
+import { setFlagsFromString } from "node:v8";
 import type { Accelerator, FpuErrorLine, Vcpu, VcpuOptions, Vm, VmOptions } from "../accel.ts";
 import type { AddressSpace } from "../memory/address_space.ts";
 import type { GuestMemory } from "../memory/guest_memory.ts";
@@ -30,14 +31,21 @@ export class TcgVm implements Vm {
   onEvent?: () => void;
   onSmm?: (active: boolean) => void;
   #smram = false;
-  /** Compile hot loops into regions (tier 1). */
-  regions = false;
+  /** Compile hot code into regions (tier 1). Set before the guest runs. */
+  get regions(): boolean {
+    return !this.shapes.specialise;
+  }
+  set regions(on: boolean) {
+    // What a handler for each choice of registers gains is worth its warming up in tier 0 alone.
+    this.shapes.specialise = !on;
+  }
   topology = { sockets: 1, cores: 1, threads: 1 };
   #a20 = true;
   readonly #byBase = new Map<number, TcgVcpu>();
 
   constructor(readonly opts: VmOptions) {
     allSemantics();
+    tuneEngine();
     this.memory = opts.memory;
     this.mem = opts.mem;
     this.io = opts.io;
@@ -126,6 +134,14 @@ export class TcgVm implements Vm {
   }
 
   close(): void {}
+}
+
+/**
+ * Lets the engine optimise emitted functions after less use: a guest's start runs many handlers a
+ * few thousand times each, which is below the engine's own threshold.
+ */
+function tuneEngine(): void {
+  setFlagsFromString("--wasm-tiering-budget=200000");
 }
 
 /** The highest tier to run code on: 0 for threaded code alone, 1 for regions as well. */

@@ -223,7 +223,69 @@ class FuncEncoder {
   readonly #callees = new Set<Callee>();
 
   constructor(readonly module: ModuleBuilder, readonly f: FunctionBuilder, readonly low: Lowering) {
-    this.#body = this.#lowerAll(f.body);
+    if (low === PLAIN) {
+      this.#body = f.body;
+      this.#findCallees(f.body);
+    } else this.#body = this.#lowerAll(f.body);
+  }
+
+  /** For bodies that stay as they are. */
+  #findCallees(stmts: readonly Stmt[]): void {
+    const inside = (x: Expr) => {
+      if (x.op === CALL) this.#callees.add(x.data as Callee);
+      for (const a of x.args) inside(a);
+    };
+    for (const s of stmts) {
+      switch (s.k) {
+        case "guest":
+          PLAIN.stmt(s);
+          break;
+        case "set":
+        case "drop":
+          inside(s.value);
+          break;
+        case "store":
+          inside(s.addr);
+          inside(s.value);
+          break;
+        case "call":
+        case "tail":
+          this.#callees.add(s.callee);
+          s.args.forEach(inside);
+          break;
+        case "tailIndirect":
+          s.args.forEach(inside);
+          inside(s.index);
+          break;
+        case "if":
+          inside(s.cond);
+          this.#findCallees(s.then);
+          this.#findCallees(s.else);
+          break;
+        case "block":
+          this.#findCallees(s.body);
+          break;
+        case "brIf":
+          inside(s.cond);
+          break;
+        case "brTable":
+          inside(s.index);
+          break;
+        case "return":
+          if (s.value !== undefined) inside(s.value);
+          break;
+        case "fill":
+          inside(s.addr);
+          inside(s.value);
+          inside(s.length);
+          break;
+        case "copy":
+          inside(s.to);
+          inside(s.from);
+          inside(s.length);
+          break;
+      }
+    }
   }
 
   collectCallees(): Iterable<Callee> {
