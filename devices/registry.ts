@@ -109,7 +109,7 @@ export const DEVICE_TYPES: readonly DeviceTypeSpec[] = [
   ]),
   part("i440FX", "PCI", PCI, { description: "Host bridge" }),
   part("q35-pcihost", "System", [
-    size("MCFG", UNSET64),
+    int("MCFG", UNSET64),
     size("pci-hole64-size", 34359738368),
     int("short_root_bus", 0),
     size("below-4g-mem-size", 0),

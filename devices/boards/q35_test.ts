@@ -220,7 +220,7 @@ Deno.test("monitor: the tree of devices has QEMU's names", () => {
   for (
     const line of [
       "dev: q35-pcihost",
-      "MCFG = 18446744073709551615",
+      "MCFG = 18446744073709551615 (0xffffffffffffffff)",
       "bus: pcie.0",
       "type PCIE",
       "dev: ICH9-LPC",

@@ -38,8 +38,8 @@ const APM_ACPI_ENABLE = 0x02, APM_ACPI_DISABLE = 0x03;
 const RC_CPU_RESET = 0x04, RC_STORED = 0x0a;
 /** SLP_TYP values, as the DSDT announces them. */
 export const ICH9_S3 = 1, ICH9_S4 = 2, ICH9_S5 = 0;
-/** Over RAM (0) and the memory-mapped configuration space. */
-const RCRB_PRIORITY = 0.3;
+/** Over RAM (0), the memory-mapped configuration space and PAM's segments (1). */
+const RCRB_PRIORITY = 1.25;
 /** GSI of PIRQA. */
 const PIRQ_GSI = 16;
 
