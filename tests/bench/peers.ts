@@ -35,7 +35,8 @@ function commandLine(w: Workload, accelerator: string): string[] {
 
 function script(url: string): string[] {
   const path = decodeURIComponent(new URL(url, import.meta.url).pathname);
-  return [Deno.execPath(), "run", "-A", "--quiet", path];
+  // The package of the peer is no dependency of the project: it does not belong in a lock file.
+  return [Deno.execPath(), "run", "-A", "--quiet", "--no-lock", path];
 }
 
 /** The first line that a command prints; a program that is missing or fails is not available. */

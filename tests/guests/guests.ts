@@ -1,6 +1,7 @@
 /** Every guest medium that tests can ask for, by name. */
 import { cached } from "./cache.ts";
 import { type Arch, debianPackage } from "./debian.ts";
+import { isolinuxIso } from "./isolinux.ts";
 import { benchInitrd, linuxInitrd, linuxIso, linuxKernel } from "./linux.ts";
 
 export { GuestUnavailable } from "./cache.ts";
@@ -85,6 +86,7 @@ export const guests = {
     "amd64",
     `${grub}/grub-rescue-floppy.img`,
   ),
+  "isolinux-iso": { description: "isolinux CD that asks what to boot", make: isolinuxIso },
   "ipxe-iso": fromPackage("iPXE's CD", "ipxe", "all", "usr/lib/ipxe/ipxe.iso"),
   "seabios": fromPackage("SeaBIOS, 128 KiB", "seabios", "all", `${sea}/bios.bin`),
   "seabios-256k": fromPackage("SeaBIOS, 256 KiB", "seabios", "all", `${sea}/bios-256k.bin`),
