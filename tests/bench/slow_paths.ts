@@ -27,10 +27,13 @@ import {
   edx,
   esi,
   mem as at,
+  r15,
+  rbx,
+  rsi,
 } from "../../firmware/asm/operand.ts";
 
-const RAM = 48 << 20, CODE = 0x1000, HANDLER = 0x3000, GDT = 0x500, IDT = 0x600, TSS = 0x700;
-const PD = 0x10000, PT = 0x100000, DATA = 0x800000, MMIO = RAM - 0x1000;
+const RAM = 48 << 20, CODE = 0x1000, HANDLER = 0x3000, GDT = 0x500, IDT = 0x4000, TSS = 0x700;
+const PD = 0x10000, PML4 = 0x20000, PT = 0x100000, DATA = 0x800000, MMIO = RAM - 0x1000;
 const STACK = 0x8000, USER_STACK = 0x9000;
 
 type Code = (a: Assembler) => void;
@@ -44,7 +47,7 @@ interface Case {
   readonly setup?: Code;
   /** 3: the loop runs in user mode. */
   readonly cpl?: 3;
-  readonly paging?: false;
+  readonly long?: true;
 }
 
 const stride = (step: number, access: Code): Code => (a) => {
@@ -131,6 +134,29 @@ const cases: readonly Case[] = [
     body: (a) => a.i.wrmsr(),
   },
   { name: "clts", body: (a) => a.i.clts() },
+  { name: "64-bit: load, TLB miss", long: true, body: stride(4096, (a) => a.i.mov(eax, at(rsi))) },
+  { name: "64-bit: int + iretq", long: true, body: (a) => a.i.int(0x40) },
+  { name: "64-bit: int + iretq from user", long: true, cpl: 3, body: (a) => a.i.int(0x40) },
+  { name: "64-bit: page fault + iretq", long: true, body: (a) => a.i.mov(ebx, at(r15)) },
+  { name: "64-bit: syscall + sysretq", long: true, cpl: 3, body: (a) => a.i.syscall() },
+  {
+    name: "64-bit: pushfq + cli + popfq",
+    long: true,
+    body: (a) => {
+      a.i.pushfq();
+      a.i.cli();
+      a.i.popfq();
+    },
+  },
+  {
+    name: "64-bit: mov cr3 + 32 pages",
+    long: true,
+    setup: (a) => a.i.mov(rbx, cr3),
+    body: (a) => {
+      a.i.mov(cr3, rbx);
+      for (let n = 0; n < 32; n++) a.i.mov(eax, at(rsi, 4096 * n));
+    },
+  },
 ];
 
 function measure(c: Case, base: number): number {
@@ -145,10 +171,11 @@ function measure(c: Case, base: number): number {
   const model = {
     name: "bench",
     cpuid: () => ({ eax: 0, ebx: 0, ecx: 0, edx: 0 }),
-    has: (f: string) => f !== "lm",
+    has: () => true,
   };
   const cpu = vm.createVcpu({ index: 0, apicId: 0, bsp: true, model });
-  const a = new Assembler(32, CODE);
+  const bits = c.long ? 64 : 32, step = c.long ? 16 : 8;
+  const a = new Assembler(bits, CODE);
   a.i.mov(esi, DATA);
   c.setup?.(a);
   a.i.mov(edi, 0x7fffffff);
@@ -160,29 +187,52 @@ function measure(c: Case, base: number): number {
   a.i.ret();
   ram.u8.set(a.assemble().bytes, CODE);
   const v = ram.view;
-  const handlers = new Assembler(32, HANDLER);
-  handlers.i.iretd();
+  const handlers = new Assembler(bits, HANDLER);
+  if (c.long) handlers.i.iretq();
+  else handlers.i.iretd();
   handlers.align(16);
-  // The page fault's handler steps over the MOV (5 bytes) and drops the error code.
-  handlers.db(0x83, 0x44, 0x24, 0x04, 0x05); // add dword [esp+4], 5
-  handlers.db(0x83, 0xc4, 0x04); // add esp, 4
-  handlers.i.iretd();
+  // The page fault's handler steps over the MOV (5 or 3 bytes) and drops the error code.
+  if (c.long) {
+    handlers.db(0x83, 0x44, 0x24, 0x08, 0x03); // add dword [rsp+8], 3
+    handlers.db(0x48, 0x83, 0xc4, 0x08); // add rsp, 8
+    handlers.i.iretq();
+  } else {
+    handlers.db(0x83, 0x44, 0x24, 0x04, 0x05); // add dword [esp+4], 5
+    handlers.db(0x83, 0xc4, 0x04); // add esp, 4
+    handlers.i.iretd();
+  }
+  handlers.align(32);
+  handlers.db(0x48, 0x0f, 0x07); // sysretq
   ram.u8.set(handlers.assemble().bytes, HANDLER);
-  const descriptors = [0x00cf9b000000ffffn, 0x00cf93000000ffffn, 0x00cffb000000ffffn];
-  descriptors.push(0x00cff3000000ffffn);
+  const descriptors = c.long
+    ? [0x00af9b000000ffffn, 0x00cf93000000ffffn, 0x00affb000000ffffn, 0x00cff3000000ffffn]
+    : [0x00cf9b000000ffffn, 0x00cf93000000ffffn, 0x00cffb000000ffffn, 0x00cff3000000ffffn];
+  // SYSRET wants its stack segment below its code segment.
+  descriptors.push(0x00affb000000ffffn);
   descriptors.forEach((d, n) => v.setBigUint64(GDT + 8 + 8 * n, d, true));
   for (let n = 0; n < 0x41; n++) {
-    v.setUint32(IDT + 8 * n, (8 << 16) | (n === 14 ? HANDLER + 16 : HANDLER), true);
-    v.setUint32(IDT + 8 * n + 4, 0xee00, true);
+    v.setUint32(IDT + step * n, (8 << 16) | (n === 14 ? HANDLER + 16 : HANDLER), true);
+    v.setUint32(IDT + step * n + 4, 0xee00, true);
   }
   v.setUint32(TSS + 4, STACK, true);
-  v.setUint32(TSS + 8, 16, true);
+  v.setUint32(TSS + 8, c.long ? 0 : 16, true);
   // Linear addresses up to 256 MiB lie over the 40 MiB behind DATA again and again.
   const pages = (RAM - DATA) / 4096 - 64;
   for (let n = 0; n < 64; n++) v.setUint32(PD + 4 * n, (PT + 4096 * n) | 7, true);
   for (let n = 0; n < 65536; n++) {
     const p = n * 4096 < DATA ? n : (DATA >> 12) + (n - (DATA >> 12)) % pages;
     v.setUint32(PT + 4 * n, ((n === MMIO / 4096 ? n : p) << 12) | 7, true);
+  }
+  if (c.long) {
+    v.setUint32(PML4, (PML4 + 0x1000) | 7, true);
+    v.setUint32(PML4 + 0x1000, (PML4 + 0x2000) | 7, true);
+    // The same page tables, read as 8-byte entries.
+    for (let n = 0; n < 128; n++) v.setUint32(PML4 + 0x2000 + 8 * n, (PT + 4096 * n) | 7, true);
+    for (let n = 65535; n >= 0; n--) {
+      const e = v.getUint32(PT + 4 * n, true);
+      v.setUint32(PT + 8 * n, e, true);
+      v.setUint32(PT + 8 * n + 4, 0, true);
+    }
   }
   const flat = {
     base: 0n,
@@ -198,20 +248,30 @@ function measure(c: Case, base: number): number {
   const dpl = c.cpl ?? 0, rpl = dpl, shift = dpl ? 16 : 0;
   const data = { ...flat, dpl, selector: (16 + shift) | rpl, type: 3 };
   cpu.setSregs({
-    cr0: c.paging === false ? 0x11n : 0x80010011n,
-    cr3: BigInt(PD),
-    cr4: 0x80n,
-    gdt: { base: BigInt(GDT), limit: 39 },
-    idt: { base: BigInt(IDT), limit: 0x41 * 8 - 1 },
+    cr0: 0x80010011n,
+    cr3: BigInt(c.long ? PML4 : PD),
+    cr4: c.long ? 0xa0n : 0x80n,
+    efer: c.long ? 0x501n : 0n,
+    gdt: { base: BigInt(GDT), limit: 47 },
+    idt: { base: BigInt(IDT), limit: 0x41 * step - 1 },
     tr: { ...flat, s: 0, dpl: 0, selector: 8, type: 11, base: BigInt(TSS), limit: 0x67 },
-    cs: { ...flat, dpl, selector: (8 + shift) | rpl, type: 11 },
+    cs: {
+      ...flat,
+      dpl,
+      selector: (8 + shift) | rpl,
+      type: 11,
+      ...(c.long ? { l: 1, db: 0 } : {}),
+    },
     ds: data,
     es: data,
     ss: data,
     fs: data,
     gs: data,
   });
+  cpu.setMsr(0xc0000081, (0x18n << 48n) | (8n << 32n));
+  cpu.setMsr(0xc0000082, BigInt(HANDLER + 32));
   cpu.setRegs({
+    r15: 0x7ff00000n,
     rip: BigInt(CODE),
     rsp: BigInt(dpl ? USER_STACK : STACK),
     rflags: dpl ? 0x3002n : 2n,
