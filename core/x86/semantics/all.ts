@@ -12,6 +12,7 @@ import { bitSemantics } from "./bits.ts";
 import { bmiSemantics } from "./bmi.ts";
 import { controlSemantics } from "./control.ts";
 import { shiftSemantics } from "./shifts.ts";
+import { now3dSemantics } from "./now3d.ts";
 import { sse3Semantics } from "./sse3.ts";
 import { sse4Semantics } from "./sse4.ts";
 import { sseCompareSemantics } from "./sse_compare.ts";
@@ -39,6 +40,7 @@ export function allSemantics(): void {
   controlSemantics();
   systemSemantics();
   mmxSemantics();
+  now3dSemantics();
   packedIntegerSemantics();
   sseMoveSemantics();
   sseFloatSemantics();
