@@ -35,7 +35,7 @@ const LOADED_HIGH = 0x01, CAN_USE_HEAP = 0x80;
 /** Loader number 0xB is QEMU's. */
 const LOADER = 0xb0;
 /** Room that firmware keeps at the top of RAM for its tables, as QEMU's pc board assumes. */
-const FIRMWARE_ROOM = 0x28000;
+export const FIRMWARE_ROOM = 0x28000;
 
 /** True for a kernel with a setup header. */
 export function isLinux(kernel: Uint8Array): boolean {

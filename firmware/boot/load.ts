@@ -9,7 +9,8 @@ import {
   layOutMultiboot,
   type MultibootModule,
 } from "./multiboot.ts";
-import { Key, linuxRom, multibootRom } from "./rom.ts";
+import { CMDLINE_ADDRESS, layOutPvh, START_INFO_ADDRESS } from "./pvh.ts";
+import { Key, linuxRom, multibootRom, pvhRom } from "./rom.ts";
 
 export interface KernelFiles {
   readonly kernel: string;
@@ -40,9 +41,7 @@ export function loadKernel(
   if (!isLinux(image)) {
     const header = findMultibootHeader(image);
     if (header !== undefined) return multiboot(image, header, files, ramSize, warn, read);
-    if (isElf(image)) {
-      throw new UserError("Error loading uncompressed kernel without PVH ELF Note");
-    }
+    if (isElf(image)) return pvh(image, files, ramSize, read);
   }
   const initrd = files.initrd === undefined ? undefined : loadInitrd(files.initrd, read);
   const l = layOutLinux(image, files.append, initrd, ramSize);
@@ -63,6 +62,35 @@ export function loadKernel(
     items.push([Key.INITRD_DATA, l.initrd]);
   }
   return { items, rom: { name: "linuxboot_dma.bin", data: linuxRom() } };
+}
+
+/** A kernel that is started by its PVH entry. */
+function pvh(
+  image: Uint8Array,
+  files: KernelFiles,
+  ramSize: number,
+  read: ReadFile,
+): LoadedKernel {
+  const initrd = files.initrd === undefined ? undefined : loadInitrd(files.initrd, read);
+  const l = layOutPvh(image, files.append, initrd, ramSize);
+  const items: Items = [
+    [Key.KERNEL_ENTRY, u32(l.kernel.entry)],
+    [Key.KERNEL_ADDR, u32(l.kernel.address)],
+    [Key.KERNEL_SIZE, u32(l.kernel.data.length)],
+    [Key.KERNEL_DATA, l.kernel.data],
+    [Key.CMDLINE_ADDR, u32(CMDLINE_ADDRESS)],
+    [Key.CMDLINE_SIZE, u32(l.cmdline.length)],
+    [Key.CMDLINE_DATA, l.cmdline],
+    [Key.SETUP_ADDR, u32(START_INFO_ADDRESS)],
+    [Key.SETUP_SIZE, u32(l.startInfo.length)],
+    [Key.SETUP_DATA, l.startInfo],
+  ];
+  if (initrd !== undefined) {
+    items.push([Key.INITRD_ADDR, u32(l.initrdAddress)]);
+    items.push([Key.INITRD_SIZE, u32(initrd.length)]);
+    items.push([Key.INITRD_DATA, initrd]);
+  }
+  return { items, rom: { name: "pvh.bin", data: pvhRom() } };
 }
 
 /** Splits `-initrd` at commas; two commas are one in a name. */

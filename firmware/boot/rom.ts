@@ -51,8 +51,8 @@ export const Key = {
 
 const DMA_PORT = 0x514;
 const SELECT_READ = 0x0a;
-/** Where the multiboot ROM writes the memory map: at most 4 KiB below the information structure. */
-export const MULTIBOOT_MAP = 0x8000;
+/** Where a ROM writes the memory map: at most 4 KiB below the information structure. */
+export const MEMORY_MAP = 0x8000;
 const MAP_END = 0x9000;
 
 /** Start of the ROM: header, PnP expansion header, an init function that does nothing. */
@@ -87,6 +87,9 @@ function finish(a: Assembler): Uint8Array {
   rom[rom.length - 1] = -rom.reduce((x, y) => x + y, 0);
   return rom;
 }
+
+/** Offsets in `struct hvm_start_info` of what the ROM fills in. */
+const StartInfo = { RSDP: 32, MEMMAP: 40, MEMMAP_ENTRIES: 48 } as const;
 
 /** Own stack at 0:7C00; a frame of 32 bytes below BP for DMA descriptors. */
 function prologue(a: Assembler): void {
@@ -203,32 +206,12 @@ export function multibootRom(): Uint8Array {
   i.mov(mem(bp, -28), eax);
 
   // mmap: a size word before each E820 entry.
-  i.mov(di, MULTIBOOT_MAP);
-  i.xor(ebx, ebx);
-  a.label("map_next");
-  i.mov(eax, 0xe820);
-  i.mov(edx, 0x534d4150);
-  i.mov(ecx, 20);
-  i.add(di, 4);
-  i.push(bp);
-  i.int(0x15);
-  i.pop(bp);
-  i.jc("map_end");
-  i.mov(dword(di, -4), 20);
-  i.add(di, 20);
-  i.cmp(di, MAP_END - 24);
-  i.ja("map_done");
-  i.test(ebx, ebx);
-  i.jnz("map_next");
-  i.jmp("map_done");
-  a.label("map_end");
-  i.sub(di, 4);
-  a.label("map_done");
-  i.sub(di, MULTIBOOT_MAP);
+  readMap(a, () => i.add(di, 4), () => i.mov(dword(di, -24), 20), () => i.sub(di, 4));
+  i.sub(di, MEMORY_MAP);
   i.mov(bx, mem(bp, -24));
   i.movzx(eax, di);
   i.mov(mem(bx, 44), eax);
-  i.mov(dword(bx, 48), MULTIBOOT_MAP);
+  i.mov(dword(bx, 48), MEMORY_MAP);
 
   // mem_lower, mem_upper in KiB; above 16 MiB in 64 KiB.
   i.int(0x12);
@@ -253,8 +236,47 @@ export function multibootRom(): Uint8Array {
   i.mov(mem(bx, 8), eax);
   a.label("no_upper");
 
-  // A20, then flat 32-bit segments. The ROM's segment makes the descriptor table's address.
+  i.mov(eax, 0x2badb002);
+  enterProtected(a);
+  emitDma(a);
+  return finish(a);
+}
+
+/** Writes the E820 map at {@link MEMORY_MAP}, 24 bytes an entry: `before` and `after` each, `none` at the end. */
+function readMap(a: Assembler, before: () => void, after: () => void, none: () => void): void {
+  const i = a.i;
+  i.mov(di, MEMORY_MAP);
+  i.xor(ebx, ebx);
+  a.label("map_next");
+  i.mov(eax, 0xe820);
+  i.mov(edx, 0x534d4150);
+  i.mov(ecx, 20);
+  before();
+  i.push(bp);
+  i.int(0x15);
+  i.pop(bp);
+  i.jc("map_end");
+  i.add(di, 20);
+  after();
+  i.cmp(di, MAP_END - 24);
+  i.ja("map_done");
+  i.test(ebx, ebx);
+  i.jnz("map_next");
+  i.jmp("map_done");
+  a.label("map_end");
+  none();
+  a.label("map_done");
+}
+
+/**
+ * Goes to the entry at BP−28 in flat 32-bit segments, with EAX as it is and EBX the information
+ * structure's address at BP−24.
+ */
+function enterProtected(a: Assembler): void {
+  const i = a.i;
+  // A20; then the ROM's segment makes the descriptor table's address.
   i.cli();
+  i.mov(mem(bp, -32), eax);
   i.in(al, 0x92);
   i.or(al, 2);
   i.and(al, 0xfe);
@@ -282,7 +304,7 @@ export function multibootRom(): Uint8Array {
   i.mov(eax, 0x10);
   for (const s of [ds, es, fs, gs, ss]) i.mov(s, eax);
   i.mov(esp, 0x7c00);
-  i.mov(eax, 0x2badb002);
+  i.mov(eax, mem(esp, -32));
   i.jmp(ecx);
   a.bits(16);
   a.align(8);
@@ -290,6 +312,58 @@ export function multibootRom(): Uint8Array {
   a.dq(0);
   a.dq(0x00cf9b000000ffffn);
   a.dq(0x00cf93000000ffffn);
+}
+
+/** Starts a kernel by the PVH protocol: Xen's docs/misc/pvh.pandoc. */
+export function pvhRom(): Uint8Array {
+  const a = new Assembler(16), i = a.i;
+  begin(a, "PVH loader");
+  prologue(a);
+  load(a, Key.SETUP_ADDR, Key.SETUP_SIZE, Key.SETUP_DATA);
+  load(a, Key.CMDLINE_ADDR, Key.CMDLINE_SIZE, Key.CMDLINE_DATA);
+  load(a, Key.KERNEL_ADDR, Key.KERNEL_SIZE, Key.KERNEL_DATA);
+  load(a, Key.INITRD_ADDR, Key.INITRD_SIZE, Key.INITRD_DATA);
+  i.mov(ax, Key.SETUP_ADDR);
+  i.call("item");
+  i.mov(mem(bp, -24), eax); // struct hvm_start_info, below 64 KiB
+  i.mov(ax, Key.KERNEL_ENTRY);
+  i.call("item");
+  i.mov(mem(bp, -28), eax);
+
+  // memmap: a reserved word behind each E820 entry.
+  readMap(a, () => {}, () => {
+    i.mov(dword(di), 0);
+    i.add(di, 4);
+  }, () => {});
+  i.sub(di, MEMORY_MAP);
+  i.mov(ax, di);
+  i.xor(dx, dx);
+  i.mov(cx, 24);
+  i.div(cx);
+  i.mov(bx, mem(bp, -24));
+  i.mov(dword(bx, StartInfo.MEMMAP), MEMORY_MAP);
+  i.movzx(eax, ax);
+  i.mov(mem(bx, StartInfo.MEMMAP_ENTRIES), eax);
+
+  // The RSDP is on a paragraph from E0000h on.
+  i.mov(ax, 0xe000);
+  a.label("rsdp_next");
+  i.mov(ds, ax);
+  i.xor(di, di);
+  i.cmp(dword(di), 0x20445352); // "RSD "
+  i.jne("rsdp_not");
+  i.cmp(dword(di, 4), 0x20525450); // "PTR "
+  i.je("rsdp_found");
+  a.label("rsdp_not");
+  i.inc(ax);
+  i.jnz("rsdp_next");
+  a.label("rsdp_found");
+  i.movzx(eax, ax);
+  i.shl(eax, 4);
+  i.xor(dx, dx);
+  i.mov(ds, dx);
+  i.mov(mem(bx, StartInfo.RSDP), eax);
+  enterProtected(a);
   emitDma(a);
   return finish(a);
 }
