@@ -635,7 +635,11 @@ export class TcgVcpu implements Vcpu {
       const v = r[name];
       if (v !== undefined) this.cpu.setReg64(n, BigInt.asUintN(64, v));
     });
-    if (r.rip !== undefined) this.cpu.rip = BigInt.asUintN(64, r.rip);
+    if (r.rip !== undefined) {
+      // A port handler may send the vCPU elsewhere in the middle of a block.
+      this.cpu.rip = BigInt.asUintN(64, r.rip);
+      this.cpu.set32(S.KICK, -0x80000000);
+    }
     if (r.rflags !== undefined) {
       const { cpu } = this, flags = Number(r.rflags & 0xffffffffn);
       cpu.setFlags(flags);
