@@ -1,6 +1,7 @@
 /**
  * WebAssembly's instructions by name: number, operand types, result type. Source: WebAssembly Core
- * Specification (binary format, "Instructions") with SIMD, threads and tail calls.
+ * Specification (binary format, "Instructions") with SIMD, relaxed SIMD,
+ * threads and tail calls.
  *
  * A number is `prefix << 12 | code`; prefix 0 for one-byte opcodes, else 0xfc, 0xfd or 0xfe.
  */
@@ -120,7 +121,8 @@ define(
    f32x4.pmin f32x4.pmax f64x2.abs f64x2.neg =239 f64x2.sqrt f64x2.add f64x2.sub f64x2.mul f64x2.div
    f64x2.min f64x2.max f64x2.pmin f64x2.pmax i32x4.trunc_sat_f32x4_s i32x4.trunc_sat_f32x4_u
    f32x4.convert_i32x4_s f32x4.convert_i32x4_u i32x4.trunc_sat_f64x2_s_zero
-   i32x4.trunc_sat_f64x2_u_zero f64x2.convert_low_i32x4_s f64x2.convert_low_i32x4_u`,
+   i32x4.trunc_sat_f64x2_u_zero f64x2.convert_low_i32x4_s f64x2.convert_low_i32x4_u
+   =261 f32x4.relaxed_madd f32x4.relaxed_nmadd f64x2.relaxed_madd f64x2.relaxed_nmadd`,
 );
 const RMW = ["add", "sub", "and", "or", "xor", "xchg", "cmpxchg"];
 define(

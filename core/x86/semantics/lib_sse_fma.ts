@@ -2,8 +2,9 @@
  * Fused multiply-add on bit patterns: the exact product, an exact sum, one rounding. See `lib_sse.ts`.
  * Intel SDM volume 1, chapter 14.5.
  */
-import { I32, I64, type V128 } from "../../wasm/expr.ts";
-import { call, type Callee, type FunctionBuilder } from "../../wasm/func.ts";
+import { type F64, I32, I64, type V128 } from "../../wasm/expr.ts";
+import { call, type Callee, FunctionBuilder } from "../../wasm/func.ts";
+import { ModuleBuilder } from "../../wasm/module.ts";
 import { library } from "../library.ts";
 import {
   flushInput,
@@ -24,7 +25,7 @@ import {
   type Suffix,
   unpack,
 } from "./lib_sse.ts";
-import { lane, withLane } from "./lib_sse_arith.ts";
+import { lane, shapeOf, withLane } from "./lib_sse_arith.ts";
 import { mulWide, shiftJam128, var32, var64 } from "./softfloat.ts";
 
 /** Signs that an operation turns: of the product, of the addend. */
@@ -168,3 +169,30 @@ export const ssePackedFma = both((s, t) =>
     },
   )
 );
+
+/** a × b + c in the host's relaxed SIMD: rounded once, or twice, as the host likes. */
+export const relaxedMadd = (t: Format, a: V128, b: V128, c: V128): V128 =>
+  a.simd(`${shapeOf(t)}.relaxed_madd`, b, c);
+
+let fusedNatively: boolean | undefined;
+
+/** Whether the host's relaxed multiply-add rounds once, in both formats. */
+export function hasFusedMadd(): boolean {
+  return fusedNatively ??= FORMATS.every(([, t]) => {
+    const type = t.bits === 64 ? "f64" : "f32";
+    const f = new FunctionBuilder("madd", { params: [type, type, type], results: [type] });
+    const [a, b, c] = [0, 1, 2].map((n) => (f.param(n, type) as F64).splat());
+    const r = relaxedMadd(t, a, b, c);
+    f.return(t.bits === 64 ? r.laneF64(0) : r.laneF32(0));
+    const m = new ModuleBuilder({ initial: 1, maximum: 1 });
+    m.add(f, undefined, "madd");
+    const memory = new WebAssembly.Memory({ initial: 1, maximum: 1, shared: true });
+    const { exports } = new WebAssembly.Instance(new WebAssembly.Module(m.encode()), {
+      env: { memory, table: new WebAssembly.Table({ element: "anyfunc", initial: 1 }) },
+    });
+    const madd = exports.madd as (a: number, b: number, c: number) => number;
+    // (1 + d)(1 − d) − 1 is −d², which a rounded product loses.
+    const d = 2 ** -(t.frac - 4);
+    return madd(1 + d, 1 - d, -1) === -d * d;
+  });
+}
