@@ -19,12 +19,14 @@ import { eventLoopTurn } from "./turn.ts";
 import { VcpuRegisters } from "./vcpu_regs.ts";
 import type { KvmVm } from "./vm.ts";
 import { walk } from "./walk.ts";
-import { usesIdt32 } from "./weak_host.ts";
+import { isKernelCode, usesIdt32 } from "./weak_host.ts";
 
 /** The longest stay in one `run`, in ns. */
 const SLICE_NS = 2_000_000;
 /** The shortest: a guest has to get somewhere between two timers that are always due. */
 const SLICE_MIN_NS = 100_000;
+/** Slices without an exit after which a host that emulates kernel code is left: half a second. */
+const QUIET_SLICES = 250;
 /** How long `runAsync` handles exits before it lets the event loop do other things, in ms. */
 const TURN_MS = 1;
 const APIC_BASE_DEFAULT = 0xfee00800n, APIC_BASE_BSP = 0x100n;
@@ -76,6 +78,8 @@ export class KvmVcpu extends VcpuRegisters implements Vcpu {
   #sliceOpen = false;
   /** When it goes off, in ms. */
   #sliceEnd = 0;
+  /** Slices since the last exit: see {@link KvmVcpu.#emulated}. */
+  #quiet = 0;
   /** Inside `run` or `runAsync`. */
   #busy = false;
   #apicBaseLow = 0;
@@ -164,6 +168,7 @@ export class KvmVcpu extends VcpuRegisters implements Vcpu {
       else {
         this.#beforeRun();
         const failure = this.#afterRun(this.#enterHere());
+        if (failure === INTERRUPTED) return this.#emulated(1) ?? failure;
         if (failure !== undefined) return failure;
       }
       const exit = this.#handle(this.runPage.getUint32(Run.EXIT_REASON, true));
@@ -208,7 +213,7 @@ export class KvmVcpu extends VcpuRegisters implements Vcpu {
           thread.resume();
           const ended = thread.wait();
           if (ended !== false) {
-            await ended;
+            await this.#quietly(thread, ended);
             turn = performance.now();
           }
           if (this.#closed) return INTERRUPTED;
@@ -221,6 +226,8 @@ export class KvmVcpu extends VcpuRegisters implements Vcpu {
           // A signal left over from an earlier slice says nothing about this one.
           if (this.#pace.here && now >= this.#sliceEnd) this.#pace.sliceEnded(now);
           this.#sliceOpen = false;
+          const emulated = this.#emulated(this.#pace.here ? 1 : 0);
+          if (emulated !== undefined) return emulated;
         } else if (failure !== undefined) return failure;
         if (failure !== undefined) continue;
       }
@@ -324,6 +331,7 @@ export class KvmVcpu extends VcpuRegisters implements Vcpu {
 
   #handle(reason: number): VmExit | undefined {
     this.vm.current = this;
+    this.#quiet = 0;
     try {
       return this.#handleExit(reason);
     } finally {
@@ -388,6 +396,29 @@ export class KvmVcpu extends VcpuRegisters implements Vcpu {
   #beyondHost(): VmExit | undefined {
     if (!this.vm.leaveBeforePaging || !usesIdt32(this.peekSregs())) return undefined;
     return { reason: "internal-error", message: "KVM: this host cannot page 32-bit guests\n" };
+  }
+
+  /**
+   * On such a host: the guest's kernel code has run long without an exit, which KVM emulates at a
+   * small part of the speed of the accelerator in reserve.
+   * @param slices that have gone by
+   */
+  #emulated(slices: number): VmExit | undefined {
+    if (!this.vm.leaveBeforePaging || (this.#quiet += slices) < QUIET_SLICES) return undefined;
+    this.#quiet = 0;
+    if (!isKernelCode(this.peekSregs())) return undefined;
+    return { reason: "internal-error", message: "KVM: this host emulates the guest's kernel\n" };
+  }
+
+  /** Waits for the vCPU's thread; on such a host not longer than it may run without an exit. */
+  async #quietly(thread: VcpuThread, ended: Promise<unknown>): Promise<void> {
+    if (!this.vm.leaveBeforePaging) return void await ended;
+    const timer = setTimeout(() => {
+      this.#quiet = QUIET_SLICES;
+      thread.interrupt();
+    }, QUIET_SLICES * SLICE_NS / 1e6);
+    await ended;
+    clearTimeout(timer);
   }
 
   #dispatched(): void {

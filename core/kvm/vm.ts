@@ -23,7 +23,7 @@ export class KvmVm implements Vm {
   readonly coalesced: CoalescedMmio;
   /** The vCPU whose exit is being handled. */
   current: KvmVcpu | undefined;
-  /** Where a guest is about to page 32-bit code, its exits become internal errors. */
+  /** Reports as an internal error what a weak host (weak_host.ts) does badly. */
   leaveBeforePaging = false;
   readonly clock: Clock;
   #closed = false;

@@ -1,7 +1,8 @@
 /**
  * Hosts whose KVM runs only some of the processor's modes. A software KVM (PVM) has no paging outside
- * long mode: KVM_SET_SREGS drops CR0.PG without an error, and MOV to CR0 raises #GP. A machine that
- * has another accelerator in reserve leaves such a KVM before the guest gets there.
+ * long mode: KVM_SET_SREGS drops CR0.PG without an error, and MOV to CR0 raises #GP; and it emulates
+ * all code of privilege level 0. A machine that has another accelerator in reserve leaves such a KVM
+ * before the guest gets there, and when the guest computes there for long.
  */
 import type { Segment, Sregs } from "../accel.ts";
 import { Req } from "./abi.ts";
@@ -25,6 +26,11 @@ export function isPaged32(s: Sregs): boolean {
 export function usesIdt32(s: Sregs): boolean {
   return (s.cr0 & CR0_PE) !== 0n && (s.efer & EFER_LMA) === 0n && s.idt.base !== 0n &&
     s.idt.limit >= IDT32_LIMIT;
+}
+
+/** Real mode, or privilege level 0. */
+export function isKernelCode(s: Sregs): boolean {
+  return (s.cr0 & CR0_PE) === 0n || (s.cs.selector & 3) === 0;
 }
 
 /** Asks a vCPU that is never run. @param kvmFd of `/dev/kvm` */

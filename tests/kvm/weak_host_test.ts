@@ -1,10 +1,10 @@
 /** A host whose KVM has no 32-bit paging, real or pretended: found out, left in time, not gone back to. */
-import { assertEquals, assertStringIncludes, assertThrows } from "@std/assert";
+import { assert, assertEquals, assertStringIncludes, assertThrows } from "@std/assert";
 import { UserError } from "../../core/errors.ts";
 import { KvmAccelerator } from "../../core/kvm/accel.ts";
 import { SwitchAccelerator, type SwitchVm } from "../../core/kvm/switch.ts";
 import { tcg } from "../../core/tcg/vm.ts";
-import { type Bench, hex, kvmTest, tcgOptions, withBench } from "./harness.ts";
+import { Bench, hex, kvmTest, tcgOptions, withBench, within } from "./harness.ts";
 
 class WeakHost extends KvmAccelerator {
   override get pages32(): boolean {
@@ -69,6 +69,32 @@ kvmTest(
     kvm.close();
   },
 );
+
+kvmTest("kernel code that runs long without an exit is taken off a weak host", async () => {
+  for (const threaded of [false, true]) {
+    const kvm = new WeakHost(), warnings: string[] = [];
+    const accelerator = new SwitchAccelerator(kvm, tcg, (text) => warnings.push(text));
+    const b = new Bench({ ...tcgOptions(), accelerator });
+    try {
+      const vm = b.vm as SwitchVm;
+      b.load(0x1000, hex("66 40 eb fc")); // again: inc eax; jmp again
+      b.realMode(0x100, 0);
+      b.vcpu.setRegs({ rax: 0n });
+      const end = performance.now() + 10_000;
+      while (vm.name === "kvm" && performance.now() < end) {
+        const exit = threaded ? await within(5000, b.vcpu.runAsync!()) : b.vcpu.run(1000);
+        assertEquals(exit.reason, "interrupted");
+      }
+      assertEquals(warnings, ["KVM: this host emulates the guest's kernel\n"]);
+      const { rax } = b.vcpu.getRegs();
+      b.vcpu.run(1000);
+      assert(b.vcpu.getRegs().rax > rax, "it goes on");
+    } finally {
+      b.close();
+      kvm.close();
+    }
+  }
+});
 
 kvmTest("one that had no exit in between triple-faults there, and goes on all the same", () => {
   const kvm = new KvmAccelerator(), warnings: string[] = [];
