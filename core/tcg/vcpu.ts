@@ -119,6 +119,9 @@ export class TcgVcpu implements Vcpu {
         vm.opts.clock.icount
           ? repeatableRandom(this.index, this.instructions, this.cpu.nextRip)
           : hostRandom(),
+      get alone() {
+        return vm.vcpus.length === 1;
+      },
       pause: () => {
         if (vm.vcpus.length > 1) this.kick();
       },

@@ -54,6 +54,8 @@ export interface CpuEnv {
   tsc(): bigint;
   /** PAUSE: this vCPU waits for another one, which should get its turn. */
   pause(): void;
+  /** The machine has no other vCPU, whose stores could end a wait. */
+  readonly alone: boolean;
   /** Ends the instruction in HLT. */
   halt(): void;
   /** Events of the outside world may now be deliverable: the run loop looks after this instruction. */

@@ -64,14 +64,23 @@ export function deliverInterrupt(cpu: Cpu, vector: number, software: boolean): v
   deliverEvent(cpu, vector, -1, software ? "software" : "external");
 }
 
+/** Events logged so far: QEMU numbers them. */
+let logged = 0;
+
 function logException(cpu: Cpu, vector: number, error: number): void {
-  const hex = (v: number, n: number) => (v >>> 0).toString(16).padStart(n, "0");
+  const hex = (v: number | bigint, n: number) => v.toString(16).padStart(n, "0");
+  const wide = (v: bigint) => hex(v, 16);
+  const pc = cpu.long ? cpu.rip : BigInt.asUintN(32, cpu.rip + cpu.segBase(Seg.CS));
+  const last = vector === Vec.PF
+    ? `CR2=${wide(cpu.get64(S.CR2))}`
+    : `env->regs[R_EAX]=${wide(cpu.reg64(0))}`;
   log(
     "int",
     `check_exception old: 0xffffffff new 0x${vector.toString(16)}\n` +
-      `     ${cpu.env.options.index}: v=${hex(vector, 2)} e=${hex(error < 0 ? 0 : error, 4)} i=0 ` +
-      `cpl=${cpu.cpl} IP=${hex(cpu.selector(Seg.CS), 4)}:${hex(cpu.eip, 8)} ` +
-      `SP=${hex(cpu.selector(Seg.SS), 4)}:${hex(cpu.reg32(4), 8)} CR2=${hex(cpu.get32(S.CR2), 8)}`,
+      `${String(logged++).padStart(6)}: v=${hex(vector, 2)} ` +
+      `e=${hex(error < 0 ? 0 : error, 4)} i=0 cpl=${cpu.cpl} ` +
+      `IP=${hex(cpu.selector(Seg.CS), 4)}:${wide(cpu.rip)} pc=${wide(pc)} ` +
+      `SP=${hex(cpu.selector(Seg.SS), 4)}:${wide(cpu.reg64(4))} ${last}`,
   );
 }
 

@@ -252,8 +252,10 @@ export function controlHelpers(): void {
   });
   defineHelper("MWAIT", (cpu) => {
     if (cpu.cpl !== 0) cpu.ud();
-    // Without store monitoring it is a HLT that any event ends; extension bit 0 is checked by the SDM.
     if (cpu.reg32(1) & ~1) cpu.gp(0);
+    // Stores are not watched, so that it may sleep only where an interrupt is all that can end it;
+    // waking for no reason is allowed.
+    if (!cpu.env.alone || !(cpu.get32(S.FLAG_SYS) & Fl.IF)) return cpu.env.pause();
     cpu.env.halt();
     cpu.env.eventsChanged();
   });
