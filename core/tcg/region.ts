@@ -19,6 +19,8 @@ import type { Block, TranslationCache } from "./translate.ts";
 const MAX_INSNS = 100;
 /** Fewest instructions of a region without a loop. */
 const MIN_STRAIGHT = 6;
+/** Most instructions of a loop that remembers pages, and most pages. */
+const MAX_TIGHT = 40, MAX_PAGES = 6;
 /** Most versions of a basic block for different pending flags. */
 const MAX_VERSIONS = 3;
 
@@ -65,6 +67,7 @@ class RegionBuilder {
       ...this.#use,
       guard,
       stale: this.cache.handlers.stale,
+      pages: this.#isTightLoop() ? MAX_PAGES : 0,
       record: (i) => this.#record(i),
     });
     low.prologue();
@@ -98,8 +101,22 @@ class RegionBuilder {
     return true;
   }
 
+  /** Whether the region is a small loop, which goes to the same few pages again and again. */
+  #isTightLoop(): boolean {
+    if (this.#insns.size > MAX_TIGHT) return false;
+    for (const i of this.#insns.values()) {
+      if (i.end === undefined || i.end.kind === "dynamic") continue;
+      if (i.end.target <= i.ip && this.#insns.has(i.end.target)) return true;
+    }
+    return false;
+  }
+
   #host(ip: bigint): number {
     return this.block.host + Number(ip - this.block.ip);
+  }
+
+  #taken(target: bigint): boolean {
+    return this.#inPage(target) && this.cache.entered(this.block, this.#host(target));
   }
 
   #inPage(ip: bigint): boolean {
@@ -134,7 +151,10 @@ class RegionBuilder {
         if (i === undefined) break;
         this.#insns.set(ip, i);
         if (i.end !== undefined) {
-          if (i.end.kind !== "dynamic") lead(i.end.target);
+          // A branch that was never taken is not followed.
+          if (i.end.kind === "jump" || (i.end.kind === "cond" && this.#taken(i.end.target))) {
+            lead(i.end.target);
+          }
           if (i.end.kind === "cond") lead(i.next);
           break;
         }

@@ -65,8 +65,6 @@ const folds = new Map<number, (a: number, b: number) => number>([
 
 /** Instructions between two looks at KICK. */
 const POLL = 4096;
-/** Pages remembered in locals. */
-const MAX_PAGES = 6;
 /** Equal to no page address. */
 const NO_PAGE = 0x800;
 
@@ -79,6 +77,8 @@ export interface RegionPlan {
   /** Record whose handler becomes `stale` when code of the region changes. */
   readonly guard: number;
   readonly stale: number;
+  /** Pages that the region remembers in locals. */
+  readonly pages: number;
   /** Record that exceptions of the instruction are reported with. */
   record(i: RegionInsn): number;
 }
@@ -127,7 +127,7 @@ export class RegionLowering implements Lowering {
     this.#budget = f.local("i32");
     this.#rest = f.local("i32");
     this.#pages = Array.from(
-      { length: MAX_PAGES },
+      { length: plan.pages },
       () => ({ tag: f.local("i32"), addend: f.local("i32") }),
     );
     this.#carriers = [f.local("i32"), f.local("i32")];

@@ -343,6 +343,14 @@ export class TranslationCache implements CodeWatcher {
     return allowed(insn, block.mode, cpu) ? insn : undefined;
   }
 
+  /** Whether code at storage address `at` has been translated as `block` was: it has been jumped to. */
+  entered(block: Block, at: number): boolean {
+    for (let b = this.#byHost.get(at); b !== undefined; b = b.next) {
+      if (b.mode === block.mode && b.cs === block.cs) return true;
+    }
+    return false;
+  }
+
   /**
    * A record outside any block, for reporting exceptions of an instruction of a region: it is the first
    * of its block, so that nothing is taken off the budget. 0 when the cache is full.
