@@ -2,11 +2,13 @@
 import type { AddressSpace } from "./memory/address_space.ts";
 import type { MachineConfig } from "./options/config.ts";
 
-/** A kernel to start directly: `-kernel`, `-initrd`, `-append`. */
+/** A kernel to start directly: `-kernel`, `-initrd`, `-append`, `-dtb`. */
 export interface DirectKernel {
   readonly kernel: string;
   readonly initrd: string | undefined;
   readonly append: string;
+  /** A flattened device tree, handed to bzImages alone. */
+  readonly dtb?: string;
 }
 
 /** What firmware needs of a board. */

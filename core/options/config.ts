@@ -232,6 +232,7 @@ export interface MachineConfig {
   dataDirs: string[];
   kernel: string | undefined;
   initrd: string | undefined;
+  dtb: string | undefined;
   append: string | undefined;
   optionRoms: { file: string; bootindex: number }[];
   fwCfg: FwCfgItem[];

@@ -77,6 +77,18 @@ export function loadInitrd(path: string, read: ReadFile = Deno.readFileSync): Ui
   }
 }
 
+/** The file `-dtb` names. */
+export function loadDtb(path: string, read: ReadFile = Deno.readFileSync): Uint8Array {
+  let why = "No such file or directory"; // as QEMU says of an empty one, too
+  try {
+    const tree = read(path);
+    if (tree.length > 0) return tree;
+  } catch (e) {
+    if (strerror(e) !== "Is a directory") why = strerror(e);
+  }
+  throw new BareUserError(`qemu: error reading dtb ${path}: ${why}`);
+}
+
 /**
  * The images of `-option-rom`, searched for in the data directories. One that cannot be opened is
  * told and left out, as in QEMU.

@@ -127,6 +127,7 @@ export function resolve(c: CommandLine): MachineConfig {
     kernel: machineParts.kernel,
     initrd: machineParts.initrd,
     append: machineParts.append,
+    dtb: machineParts.dtb,
     optionRoms: c.groups.all(lists.OPTION_ROM_OPTS).map((o) => ({
       file: o.get("romfile")!,
       bootindex: Number(BigInt.asIntN(32, o.number("bootindex") ?? -1n)),
@@ -318,7 +319,8 @@ function resolveMachine(c: CommandLine, type: MachineType) {
   const backend = text("memory-backend");
   if (backend !== undefined) fail("", `Memory backend '${backend}' not found`);
   const [smp, memory, boot] = [dict("smp"), dict("memory"), dict("boot")];
-  const [firmware, kernel, initrd, append] = ["firmware", "kernel", "initrd", "append"].map(text);
+  const [firmware, kernel, initrd, append, dtb] = ["firmware", "kernel", "initrd", "append", "dtb"]
+    .map(text);
   return {
     machine: applyMachineProps(type, options, c.host),
     memory: settings.resolveMemory(memory, type, c.host),
@@ -330,6 +332,7 @@ function resolveMachine(c: CommandLine, type: MachineType) {
     kernel,
     initrd,
     append,
+    dtb,
   };
 }
 

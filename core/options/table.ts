@@ -349,7 +349,7 @@ export const OPTIONS: readonly OptionRow[] = [
       does.machineArg("append"),
     ),
     arg("initrd", "-initrd file    use 'file' as initial ram disk", does.machineArg("initrd")),
-    missing("dtb", true, "device trees"),
+    arg("dtb", "-dtb    file    use 'file' as device tree image", does.machineArg("dtb")),
   ),
   ...rows(
     "Debug/Expert options",

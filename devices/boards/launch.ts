@@ -226,6 +226,7 @@ function build(
     parts.firmware.loadKernel(view, {
       kernel: config.kernel,
       initrd: config.initrd,
+      dtb: config.dtb,
       append: config.append ?? "",
     });
   }

@@ -30,7 +30,10 @@ const H = {
   HEAP_END_PTR: 0x224,
   CMD_LINE_PTR: 0x228,
   INITRD_ADDR_MAX: 0x22c,
+  SETUP_DATA: 0x250,
 } as const;
+/** `struct setup_data`: next (8 bytes), type, length. */
+const SETUP_DATA_SIZE = 16, SETUP_DTB = 2;
 const LOADED_HIGH = 0x01, CAN_USE_HEAP = 0x80;
 /** Loader number 0xB is QEMU's. */
 const LOADER = 0xb0;
@@ -71,6 +74,7 @@ export function layOutLinux(
   cmdline: string,
   initrd: Uint8Array | undefined,
   ramSize: number,
+  dtb?: Uint8Array,
 ): LinuxImage {
   if (image.length < H.HEADER + 2) throw new BareUserError("qemu: invalid kernel header");
   const head = new DataView(image.buffer, image.byteOffset, image.byteLength);
@@ -116,13 +120,26 @@ export function layOutLinux(
     v.setUint32(H.RAMDISK_IMAGE, initrdAddress, true);
     v.setUint32(H.RAMDISK_SIZE, initrd.length, true);
   }
+  let kernel = image.subarray(setupSize);
+  if (dtb !== undefined) {
+    if (protocol < 0x209) throw new BareUserError("qemu: Linux kernel too old to load a dtb");
+    const at = Math.ceil(kernel.length / 16) * 16;
+    const whole = new Uint8Array(at + SETUP_DATA_SIZE + dtb.length);
+    whole.set(kernel);
+    whole.set(dtb, at + SETUP_DATA_SIZE);
+    const data = new DataView(whole.buffer, at);
+    data.setUint32(8, SETUP_DTB, true);
+    data.setUint32(12, dtb.length, true);
+    v.setBigUint64(H.SETUP_DATA, BigInt(kernelAddress + at), true);
+    kernel = whole;
+  }
   return {
     setupAddress,
     setup,
     cmdlineAddress,
     cmdline: text,
     kernelAddress,
-    kernel: image.subarray(setupSize),
+    kernel,
     initrdAddress,
     initrd,
   };

@@ -1,6 +1,11 @@
 /** `-kernel`, `-initrd`, `-append`: reads the files and says what goes into fw_cfg. */
 import { UserError } from "../../core/errors.ts";
-import { loadInitrd, loadKernel as readKernel, type ReadFile } from "../../core/options/files.ts";
+import {
+  loadDtb,
+  loadInitrd,
+  loadKernel as readKernel,
+  type ReadFile,
+} from "../../core/options/files.ts";
 import { isElf } from "./elf.ts";
 import { isLinux, type Items, layOutLinux } from "./linux.ts";
 import {
@@ -16,6 +21,7 @@ export interface KernelFiles {
   readonly kernel: string;
   readonly initrd: string | undefined;
   readonly append: string;
+  readonly dtb?: string;
 }
 
 export interface LoadedKernel {
@@ -44,7 +50,8 @@ export function loadKernel(
     if (isElf(image)) return pvh(image, files, ramSize, read);
   }
   const initrd = files.initrd === undefined ? undefined : loadInitrd(files.initrd, read);
-  const l = layOutLinux(image, files.append, initrd, ramSize);
+  const dtb = files.dtb === undefined ? undefined : loadDtb(files.dtb, read);
+  const l = layOutLinux(image, files.append, initrd, ramSize, dtb);
   const items: Items = [
     [Key.CMDLINE_ADDR, u32(l.cmdlineAddress)],
     [Key.CMDLINE_SIZE, u32(l.cmdline.length)],

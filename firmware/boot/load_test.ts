@@ -53,6 +53,25 @@ Deno.test("bzImage: where QEMU puts setup, command line, kernel and ramdisk", ()
   assertEquals(item(k, Key.KERNEL_DATA)[0], 0xaa);
 });
 
+Deno.test("-dtb: behind the kernel, found through setup_data", () => {
+  const load = (protocol: number, dtb: Uint8Array) =>
+    loadKernel(
+      { kernel: "k", initrd: undefined, append: "", dtb: "d" },
+      128 * MIB,
+      () => {},
+      (p) => p === "k" ? bzImage(protocol) : dtb,
+    );
+  const tree = new Uint8Array([0xd0, 0x0d, 0xfe, 0xed]), k = load(0x20f, tree);
+  const setup = new DataView(item(k, Key.SETUP_DATA).buffer);
+  const at = Number(setup.getBigUint64(0x250, true)) - number(k, Key.KERNEL_ADDR);
+  const data = item(k, Key.KERNEL_DATA), v = new DataView(data.buffer);
+  assertEquals([at % 16, data.length], [0, at + 16 + 4]);
+  assertEquals([v.getBigUint64(at, true), v.getUint32(at + 8, true)], [0n, 2]);
+  assertEquals([v.getUint32(at + 12, true), v.getUint32(at + 16, false)], [4, 0xd00dfeed]);
+  assertThrows(() => load(0x208, tree), BareUserError, "Linux kernel too old to load a dtb");
+  assertThrows(() => load(0x20f, new Uint8Array(0)), BareUserError, "error reading dtb d: No such");
+});
+
 Deno.test("zImage and protocols before 2.02 go to 90000h", () => {
   const z = load({ k: bzImage(0x201, 0) }, "x");
   assertEquals([number(z, Key.SETUP_ADDR), number(z, Key.KERNEL_ADDR)], [0x90000, 0x10000]);
