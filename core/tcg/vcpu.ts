@@ -252,6 +252,7 @@ export class TcgVcpu implements Vcpu {
       this.vm.showSmram(true);
       enterSmm(cpu, this.mpState === "halted");
       this.mpState = "runnable";
+      return true;
     }
     if (this.#debug.step) {
       // The stub steps through the program, not into its interrupt handlers.

@@ -60,7 +60,9 @@ const intel = (family: number) => (m: MsrModel): boolean => m.intel && m.family 
 /** Intel's numbering of the Core family: Nehalem and later. */
 const nehalem = (m: MsrModel): boolean => m.intel && m.family === 6 && m.model >= 0x1a;
 const p6 = (m: MsrModel): boolean => m.intel && m.family === 6;
-const amd = (family: number) => (m: MsrModel): boolean => m.amd && m.family >= family;
+/** Long mode makes any model one of family 0Fh, whatever its number says (`max`). */
+const amd = (family: number) => (m: MsrModel): boolean =>
+  m.amd && (m.family >= family || (family <= 15 && m.has("lm")));
 
 /** HWCR.McStatusWrEn: machine-check status may be written with any value. */
 const HWCR = 0xc0010015, HWCR_MC_STATUS_WR_EN = 1n << 18n;

@@ -2,7 +2,7 @@
 import { assert, assertEquals } from "../../core/std/assert.ts";
 import type { CpuModel } from "../../core/accel.ts";
 import { resolveCpu } from "../../core/x86/cpuid/model.ts";
-import { type Bench, hex, tcgOptions, withBench } from "./harness.ts";
+import { type Bench, hex, tcgOptions, Vectors, withBench } from "./harness.ts";
 import { smmRom } from "./smm_rom.ts";
 
 const SMBASE = 0x30000, HANDLER = SMBASE + 0x8000, CODE = 0x1000;
@@ -54,6 +54,21 @@ Deno.test("NMI, INIT and SMI wait for the end of system management mode", () => 
     assertEquals(b.run().reason, "hlt");
     // Twice in SMM, then the NMI before the program.
     assertEquals(values(b), [0x64, 0x64, 0x22]);
+  });
+});
+
+Deno.test("an interrupt that waits with an SMI is taken after RSM", () => {
+  withSmm("", (b) => {
+    const pic = new Vectors(b.vcpu);
+    b.load(CODE, hex("fb f4 f4"));
+    b.load(0x1100, hex("b0 22 e6 80 cf"));
+    b.load(4 * 0x40, hex("00 00 10 01"));
+    b.realMode(0x100, 0);
+    assertEquals(b.run().reason, "hlt");
+    pic.raise(0x40);
+    b.vcpu.smi();
+    b.run();
+    assertEquals(values(b), [0x64, 0x22]);
   });
 });
 

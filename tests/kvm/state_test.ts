@@ -281,8 +281,8 @@ guestTest(
     }),
 );
 
-kvmTest("single step and hardware breakpoints", () =>
-  withBench({}, (b) => {
+guestTest("single step and hardware breakpoints", (opts) =>
+  withBench(opts, (b) => {
     b.load(0x1000, hex("90 40 90 40 90 f4"));
     b.protectedMode(0x1000);
     b.vcpu.setRegs({ rax: 0n });
