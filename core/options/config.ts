@@ -242,6 +242,4 @@ export interface MachineConfig {
   escapeChar: number;
   /** `-seed`: makes what is random repeat. */
   seed: number | undefined;
-  /** `-msg timestamp=on`. */
-  messageTimestamps: boolean;
 }

@@ -28,6 +28,12 @@ export function processHost(programName: string): OptionsHost {
   };
 }
 
+/** Puts what `prefix` gives at the time before every message that names the program. */
+export function prefixMessages(host: OptionsHost, prefix: () => string): void {
+  const name = host.programName;
+  Object.defineProperty(host, "programName", { get: () => prefix() + name });
+}
+
 /** Not an error: what was asked for has been printed, the program ends with `status`. */
 export class EarlyExit extends Error {
   override name = "EarlyExit";

@@ -268,6 +268,20 @@ Deno.test("what is not there says so, what does nothing is accepted", () => {
   parse("-audiodev none,id=a -singlestep -mem-prealloc -compat deprecated-input=accept");
 });
 
+Deno.test("-msg: a time, and the guest's name, before each message", () => {
+  assertEquals(
+    message("-msg timestamp=on,guest-name=on -name guest=g -append x")
+      .replace(/^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z /, "TIME "),
+    "TIME g qemu-system-x86_64: -append only allowed with -kernel option\n",
+  );
+  assertEquals(
+    message("-msg guest-name=on -append x"),
+    "qemu-system-x86_64: -append only allowed with -kernel option\n",
+  );
+  const on = host();
+  assertEquals(parseCommandLine(["-msg", "timestamp=on"], on).programName, "qemu-system-x86_64");
+});
+
 Deno.test("warnings are QEMU's", () => {
   const on = host();
   parseCommandLine(["-chardev", "socket,id=s,path=x,server,nowait"], on);

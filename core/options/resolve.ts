@@ -20,7 +20,7 @@ import {
   drivePlaces,
   DriveTable,
 } from "./drives.ts";
-import { EarlyExit, fail, report, warn } from "./host.ts";
+import { EarlyExit, fail, prefixMessages, report, warn } from "./host.ts";
 import { type Keyval, mergeKeyval } from "./keyval.ts";
 import * as lists from "./lists.ts";
 import { applyMachineProps, type MachineType, selectMachine } from "./machines.ts";
@@ -34,6 +34,8 @@ export const DEFAULT_DATA_DIRS = ["/usr/share/qemu", "/usr/share/seabios", "/usr
 
 /** The configuration a command line asks for. Throws UserError or {@link EarlyExit}. */
 export function resolve(c: CommandLine): MachineConfig {
+  const { programName } = c.host;
+  resolveMessageForm(c);
   checkKernelOptions(c);
   const nameOpts = c.groups.find(lists.NAME_OPTS, undefined);
   const action = settings.resolveActions(c.groups.find(lists.ACTION_OPTS, undefined));
@@ -92,7 +94,7 @@ export function resolve(c: CommandLine): MachineConfig {
   };
   const devices = deviceOpts.map((o) => resolveDevice(o, context));
   return {
-    programName: c.host.programName,
+    programName,
     machine: { ...machineParts.machine, fdBootchk: c.fdBootchk },
     ...accelerators,
     memory: machineParts.memory,
@@ -136,8 +138,21 @@ export function resolve(c: CommandLine): MachineConfig {
     gdb: c.gdb.map((g) => g.text),
     escapeChar: c.escapeChar,
     seed: c.seed,
-    messageTimestamps: c.groups.all(lists.MSG_OPTS).at(-1)?.bool("timestamp", false) ?? false,
   };
+}
+
+/** `-msg`: when, and of which guest, each message on stderr is. */
+function resolveMessageForm(c: CommandLine): void {
+  const opts = c.groups.all(lists.MSG_OPTS).at(-1);
+  const timestamp = opts?.bool("timestamp", false) ?? false;
+  const named = opts?.bool("guest-name", false) ?? false;
+  const guest = c.groups.find(lists.NAME_OPTS, undefined)?.get("guest");
+  if (!timestamp && !(named && guest)) return;
+  prefixMessages(c.host, () => {
+    // The clock here has milliseconds; the form has six digits.
+    const when = timestamp ? new Date().toISOString().replace("Z", "000Z ") : "";
+    return when + (named && guest ? `${guest} ` : "");
+  });
 }
 
 function checkKernelOptions(c: CommandLine): void {

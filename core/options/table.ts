@@ -514,7 +514,6 @@ export const OPTIONS: readonly OptionRow[] = [
                 guest-name=on enables guest name prefix but only if
                               -name guest option is set (default: off)`,
       does.group(lists.MSG_OPTS, false),
-      NO_EFFECT,
     ),
     missing("dump-vmstate", true, "the layout of saved states"),
     flag("enable-sync-profile", "", does.nothing, NO_EFFECT),

@@ -208,6 +208,7 @@ function build(
     hooks.host.stderr(message + dumpCpu(vcpu, { code: machine.mem }));
   };
   blocks.onStop = () => machine.stop("io-error");
+  machine.observe((e) => e.event === "RESUME" && blocks.resume());
   const view: FirmwareBoard = {
     mem: machine.mem,
     io: machine.io,
