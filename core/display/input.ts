@@ -33,9 +33,17 @@ interface Mouse {
   readonly sink: PointerSink;
 }
 
-/** The keyboard and the mouse added last get the events, as in QEMU. */
+interface Keyboard {
+  readonly index: number;
+  readonly sink: KeyboardSink;
+}
+
+/**
+ * The keyboard and the mouse added last get the events, as in QEMU. All devices are numbered in one
+ * sequence.
+ */
 export class InputRouter {
-  #keyboards: KeyboardSink[] = [];
+  #keyboards: Keyboard[] = [];
   #mice: Mouse[] = [];
   #nextIndex: number;
   readonly #pressed = new Set<Key>();
@@ -46,19 +54,19 @@ export class InputRouter {
 
   /**
    * @param clock times how long `sendkey` holds keys
-   * @param firstIndex number of the first mouse in `info mice`
+   * @param firstIndex number of the first device, for `info mice`
    */
-  constructor(private readonly clock: Clock, firstIndex = 2) {
+  constructor(private readonly clock: Clock, firstIndex = 1) {
     this.#nextIndex = firstIndex;
     this.#timer = clock.timer(() => this.#runQueue());
   }
 
   addKeyboard(k: KeyboardSink): void {
-    this.#keyboards.unshift(k);
+    this.#keyboards.unshift({ index: this.#nextIndex++, sink: k });
   }
 
   removeKeyboard(k: KeyboardSink): void {
-    this.#keyboards = this.#keyboards.filter((x) => x !== k);
+    this.#keyboards = this.#keyboards.filter((x) => x.sink !== k);
   }
 
   /** The new mouse becomes the current one of its kind. */
@@ -75,7 +83,7 @@ export class InputRouter {
     if (down) this.#pressed.add(key);
     else if (!this.#pressed.delete(key)) return;
     this.onInput();
-    this.#keyboards[0]?.keyEvent(key, down);
+    this.#keyboards[0]?.sink.keyEvent(key, down);
   }
 
   /** Releases whatever is held: when a viewer loses the focus. */
@@ -132,7 +140,14 @@ export class InputRouter {
   /** `mouse_set INDEX`. Throws {@link UserError} when there is no such mouse. */
   setMouse(index: number): void {
     const m = this.#mice.find((m) => m.index === index);
-    if (m === undefined) throw new UserError(`Mouse at index '${index}' not found`);
+    if (m === undefined) {
+      const keyboard = this.#keyboards.find((k) => k.index === index);
+      throw new UserError(
+        keyboard === undefined
+          ? `Mouse at index '${index}' not found`
+          : `Input device '${keyboard.sink.name}' is not a mouse`,
+      );
+    }
     this.#mice = [m, ...this.#mice.filter((x) => x !== m)];
   }
 

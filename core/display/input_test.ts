@@ -75,6 +75,8 @@ Deno.test("info mice, mouse_set and routing by kind", () => {
   router.mouseMove(1, 2);
   router.mouseTo(5, 6);
   router.mouseButtons(1);
+  assertThrows(() => router.setMouse(1), UserError, "is not a mouse");
+  assertThrows(() => router.setMouse(4), UserError, "Mouse at index '4' not found");
   router.setMouse(2);
   router.mouseButtons(2);
   assertEquals(events, [

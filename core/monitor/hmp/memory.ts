@@ -27,13 +27,22 @@ function readPhysical(h: Hmp, at: bigint, length: number): Uint8Array | undefine
   return out;
 }
 
+const CR0_PG = 1n << 31n;
+
+/** Physical address of a linear one. Without paging all 64 bits count, as a debugger gives them. */
+function translate(h: Hmp, linear: bigint): bigint | undefined {
+  if (linear >> 32n && !(h.vcpu.getSregs().cr0 & CR0_PG)) return linear;
+  const at = h.vcpu.translate(linear);
+  return at === undefined ? undefined : BigInt(at);
+}
+
 function readVirtual(h: Hmp, at: bigint, length: number): Uint8Array | undefined {
   const out = new Uint8Array(length);
   for (let done = 0; done < length;) {
     const linear = unsigned(at + BigInt(done)), inPage = Number(linear & 0xfffn);
-    const physical = h.vcpu.translate(linear);
+    const physical = translate(h, linear);
     const n = Math.min(length - done, 4096 - inPage);
-    const part = physical === undefined ? undefined : readPhysical(h, BigInt(physical), n);
+    const part = physical === undefined ? undefined : readPhysical(h, physical, n);
     if (part === undefined) return undefined;
     out.set(part, done);
     done += n;
@@ -61,7 +70,8 @@ export function dumpItem(value: bigint, format: string, size: number): string {
     case "u":
       return value.toString().padStart(Math.ceil(bits * 10 / 33));
     case "d":
-      return BigInt.asIntN(bits, value).toString().padStart(Math.ceil(bits * 10 / 33));
+      // QEMU has no sign below 64 bits.
+      return BigInt.asIntN(64, value).toString().padStart(Math.ceil(bits * 10 / 33));
     case "c":
       return quoteChar(value);
     default:
@@ -231,8 +241,8 @@ function saveVirtual(h: Hmp, at: bigint, into: Uint8Array): boolean {
 }
 
 function gva2gpa(h: Hmp, args: Args): void {
-  const at = h.vcpu.translate(unsigned(args.number("addr")));
-  h.print(at === undefined ? "Unmapped\n" : `gpa: ${formatValue(BigInt(at), "x")}\n`);
+  const at = translate(h, unsigned(args.number("addr")));
+  h.print(at === undefined ? "Unmapped\n" : `gpa: ${formatValue(at, "x")}\n`);
 }
 
 /** The storage behind a guest physical address; says why there is none. */
