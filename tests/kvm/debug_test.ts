@@ -28,6 +28,7 @@ import {
   ss,
   word,
 } from "../../firmware/asm/operand.ts";
+import type { TcgVm } from "../../core/tcg/vm.ts";
 import { type Bench, tcgOptions, withBench } from "./harness.ts";
 
 const CODE = 0x10000, IDT = 0x8000, GDT = 0x9000, TSS = 0xa000, TSS2 = 0xb000, DATA = 0x20000;
@@ -478,4 +479,58 @@ Deno.test("the stub's breakpoints and steps come out as exits", () => {
     `0 ${dr6(1)}`,
     "hlt",
   ]);
+});
+
+Deno.test("breakpoints in a loop that has become a region", () => {
+  withBench(tcgOptions(), (b) => {
+    const vm = b.vm as TcgVm;
+    vm.regions = true;
+    const a = new Assembler(32, CODE), { i } = a;
+    a.label("loop");
+    i.inc(esi);
+    i.mov(dword(DATA), esi);
+    a.label("middle");
+    i.xor(edi, esi);
+    i.jmp("loop");
+    const { bytes, labels } = a.assemble();
+    b.load(CODE, bytes);
+    b.protectedMode(CODE);
+    for (let n = 0; n < 200 && vm.cache.stats.regions === 0; n++) b.vcpu.run(100_000);
+    assertEquals(vm.cache.stats.regions > 0, true);
+    const middle = BigInt(labels.get("middle")!);
+    b.vcpu.setGuestDebug({ step: false, breakpoints: [middle] });
+    const exit = b.run();
+    assertEquals(exit.reason === "debug" && exit.pc, middle);
+    b.vcpu.setGuestDebug({ step: false, breakpoints: [] });
+    // A data breakpoint: #DB without an IDT ends in shutdown right behind the store.
+    b.vcpu.run(100_000);
+    b.vcpu.setDebugRegs({ db: [BigInt(DATA), 0n, 0n, 0n], dr6: 0xffff0ff0n, dr7: 0xd0402n });
+    b.vcpu.setSregs({ idt: { base: 0n, limit: 0 } });
+    assertEquals(b.run().reason, "shutdown");
+    const r = b.vcpu.getRegs();
+    assertEquals(r.rip, middle);
+    assertEquals(b.vcpu.getDebugRegs().dr6, 0xffff0ff1n);
+    assertEquals(b.ram.view.getUint32(DATA, true), Number(r.rsi));
+  });
+});
+
+Deno.test("each vCPU has breakpoints of its own in shared code", () => {
+  withBench(tcgOptions(2), (b) => {
+    b.load(CODE, [0x90, 0x90, 0x40, 0x90, 0xf4]); // nop; nop; inc eax; nop; hlt
+    const [first, second] = b.vm.vcpus;
+    for (const v of [first, second]) {
+      v.mpState = "runnable";
+      b.protectedMode(CODE, v);
+      v.setRegs({ rax: 0n });
+    }
+    first.setGuestDebug({ step: false, breakpoints: [BigInt(CODE + 2)] });
+    second.setDebugRegs({ db: [BigInt(CODE + 3), 0n, 0n, 0n], dr6: 0xffff0ff0n, dr7: 0x402n });
+    const exit = b.run({ vcpu: first });
+    assertEquals(exit.reason === "debug" && exit.pc, BigInt(CODE + 2));
+    assertEquals(b.run({ vcpu: second }).reason, "shutdown");
+    assertEquals(second.getRegs().rip, BigInt(CODE + 3));
+    first.setGuestDebug({ step: false, breakpoints: [] });
+    assertEquals(b.run({ vcpu: first }).reason, "hlt");
+    assertEquals([first.getRegs().rax, second.getRegs().rax], [1n, 1n]);
+  });
 });
