@@ -75,7 +75,7 @@ export class UserBed {
     this.vcpu.setSregs({
       gdt: { base: BigInt(GDT), limit: 0x7f },
       cr3: BigInt(TABLES),
-      cr4: 0x620n,
+      cr4: 0x10620n,
       // NXE makes page faults tell a fetch.
       efer: 0xd00n,
       cr0: 0x80050033n,
@@ -90,6 +90,7 @@ export class UserBed {
       es: data,
       ss: data,
       tr: { ...data, base: BigInt(TSS), limit: 0x67, s: 0, dpl: 0, type: 11, selector: 0x40 },
+      ldt: { ...none, type: 2, s: 0 },
       fs: none,
       gs: none,
     });

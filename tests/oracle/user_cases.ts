@@ -14,7 +14,7 @@ const OPERAND = WINDOW + 256, STACK = WINDOW + 640;
 const reasons: readonly (readonly [RegExp, string])[] = [
   [/^(INT|INT1|INT3|INTO|SYSCALL|SYSENTER)$/, "calls the host's kernel"],
   [/^(CPUID|RDTSCP?|RDRAND|RDSEED|RDPID|XGETBV|RDPMC|PAUSE)$/, "its result is not the same twice"],
-  [/^(LFS|LGS|(RD|WR)[FG]SBASE)$/, "would take away the host program's thread pointer"],
+  [/^(LFS|(RD|WR)FSBASE)$/, "would take away the host program's thread pointer"],
   [/^(SGDT|SIDT|SLDT|STR|SMSW)$/, "the host's kernel emulates it (UMIP)"],
   [/^(X|FX)(SAVE|RSTOR)|^(LD|ST)MXCSR|^FWAIT/, "has vector state, compared elsewhere"],
   [/^(CLFLUSH|CLFLUSHOPT|CLWB)$/, "does nothing that can be seen"],
@@ -47,7 +47,7 @@ export function whyNot(row: TableRow, have: ReadonlySet<string>): string | undef
   if (row.cpuid !== undefined && !have.has(features[row.cpuid] ?? row.cpuid)) {
     return `the host lacks ${row.cpuid}`;
   }
-  if (/^(PUSH_SREG|POP_SREG) [FG]S/.test(row.syntax) && row.name === "POP_SREG") {
+  if (/^POP_SREG FS/.test(row.syntax)) {
     return "would take away the host program's thread pointer";
   }
   return undefined;
@@ -288,7 +288,7 @@ export function fill(rnd: Random, c: TestCase, ip: number, s: Before, window: Da
     if (/^(JMP|CALL)_NEAR_IND/.test(name)) {
       window.setBigUint64(w, BigInt(ip + rnd(100) + 16), true);
     }
-    if (/^(JMP|CALL)_FAR_MEM/.test(name) || /^L[DES]S|^LSS/.test(name)) {
+    if (/^(JMP|CALL)_FAR_MEM/.test(name) || /^L[DEGS]S/.test(name)) {
       const n = c.form.opSize >> 3;
       if (n === 8) {
         window.setBigUint64(w, BigInt(ip + 32), true);
