@@ -11,6 +11,7 @@ export interface MonitorBoard {
   infoQtree(): string;
   infoPci(): string;
   infoMtree(): string;
+  infoRoms(): string;
   infoPic(): string;
   infoIrq(): string;
   infoLapic(cpuIndex: number): string;

@@ -147,6 +147,7 @@ function build(
     topology: { ...config.smp },
     cpuModel: model,
     bios: foreign ?? (flashed ? new Uint8Array(0) : parts.firmware.image()),
+    biosName: config.bios ?? "qeno-bios.bin",
     pflash,
     maxFwSize: config.machine.maxFwSize,
     romFile: (name) =>

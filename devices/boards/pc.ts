@@ -35,7 +35,7 @@ import * as cmos from "./pc_cmos.ts";
 import type { PcConfig } from "./pc_config.ts";
 import { type BootEntry, bootOrderFile, fillFwCfg } from "./pc_fwcfg.ts";
 import { firmwareBytes, type FirmwareRom, mapFirmware } from "./firmware_rom.ts";
-import { infoMtree } from "./pc_info.ts";
+import { infoMtree, infoRoms } from "./pc_info.ts";
 import { makeInterrupts, type PcInterrupts } from "./pc_irq.ts";
 import { type RamSplit, splitRam } from "./pc_ram.ts";
 import { PcSlots } from "./pc_plug.ts";
@@ -468,6 +468,9 @@ export class PcBoard {
   }
   infoMtree(): string {
     return infoMtree(this);
+  }
+  infoRoms(): string {
+    return infoRoms(this);
   }
   infoPic(): string {
     const { pic, ioapic } = this.irqs;

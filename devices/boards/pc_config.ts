@@ -33,6 +33,8 @@ export interface PcConfig {
   readonly cpuModel: CpuModel;
   /** System firmware: a multiple of 64 KiB. Not used with flash. */
   readonly bios: Uint8Array;
+  /** What the monitor calls it: the file's name as the user gave it. */
+  readonly biosName?: string;
   /** Flash chips with system firmware: the one with the reset vector, and the one below it. */
   readonly pflash?: readonly [Drive | undefined, Drive | undefined];
   /** Bytes all flash chips together may have; default 8 MiB. */

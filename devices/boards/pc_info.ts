@@ -28,6 +28,27 @@ export function infoMtree(b: PcBoard): string {
   return spaces.map((lines) => lines.join("\n") + "\n\n").join("");
 }
 
+/** Blobs that QEMU keeps as resizable memory, in its order. */
+const TABLE_FILES = ["etc/acpi/tables", "etc/table-loader", "etc/acpi/rsdp"];
+
+/** What `info roms` prints: ROMs given by fw_cfg, the system firmware, tables made at the start. */
+export function infoRoms(b: PcBoard): string {
+  const { fwCfg, config, firmware } = b;
+  const size = (bytes: number) => `size=0x${bytes.toString(16).padStart(6, "0")}`;
+  const length = (name: string) => fwCfg.fileContents(name)?.length ?? 0;
+  const files = fwCfg.fileNames.filter((f) => /^(genroms|vgaroms)\//.test(f)).map((f) =>
+    `fw=${f} ${size(length(f))} name="${f.slice(f.indexOf("/") + 1)}"`
+  );
+  if (firmware.flash.length === 0) {
+    const at = (2 ** 32 - config.bios.length).toString(16).padStart(16, "0");
+    files.push(`addr=${at} ${size(config.bios.length)} mem=rom name="${config.biosName ?? ""}"`);
+  }
+  const tables = TABLE_FILES.filter((f) => fwCfg.hasFile(f)).map((f) =>
+    `/rom@${f} ${size(length(f))} name="${f}"`
+  );
+  return [...files, ...tables].map((line) => line + "\n").join("");
+}
+
 function blockNode(block: RamBlock, start: number, kind: "ram" | "rom", size: number): MtreeNode {
   return { start, end: start + size - 1, priority: 0, kind, name: block.name };
 }

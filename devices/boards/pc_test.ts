@@ -363,3 +363,17 @@ Deno.test("APIC IDs leave room for each level of the topology", () => {
   assertEquals([0, 1, 2, 5].map((i) => apicIdOf(i, 3, 2)), [0, 1, 2, 5]);
   assertEquals(apicIdOf(6, 3, 2), 8);
 });
+
+Deno.test("info roms: files, the firmware, then tables, as QEMU 7.2 lays them out", () => {
+  const { board } = pcRig({ biosName: "bios-256k.bin" });
+  board.fwCfg.addFile("genroms/linuxboot_dma.bin", new Uint8Array(0x600));
+  board.fwCfg.addFile("etc/acpi/rsdp", new Uint8Array(20));
+  board.fwCfg.addFile("etc/acpi/tables", new Uint8Array(0x12345));
+  assertEquals(
+    board.infoRoms(),
+    'fw=genroms/linuxboot_dma.bin size=0x000600 name="linuxboot_dma.bin"\n' +
+      'addr=00000000fffc0000 size=0x040000 mem=rom name="bios-256k.bin"\n' +
+      '/rom@etc/acpi/tables size=0x012345 name="etc/acpi/tables"\n' +
+      '/rom@etc/acpi/rsdp size=0x000014 name="etc/acpi/rsdp"\n',
+  );
+});

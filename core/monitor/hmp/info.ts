@@ -193,6 +193,12 @@ export const INFO_COMMANDS: readonly Command[] = [
     run: (h) => h.print(h.target.board.infoMtree()),
   },
   {
+    name: "roms",
+    ...none,
+    help: "show roms",
+    run: (h) => h.print(h.target.board.infoRoms()),
+  },
+  {
     name: "memory_size_summary",
     ...none,
     help: "show the amount of initially allocated and present hotpluggable (if enabled) memory " +
