@@ -96,6 +96,8 @@ export const guests = {
     "all",
     `${sea}/vgabios-stdvga.bin`,
   ),
+  "ovmf-code": fromPackage("OVMF, read-only part", "ovmf", "all", "usr/share/OVMF/OVMF_CODE.fd"),
+  "ovmf-vars": fromPackage("OVMF's variables", "ovmf", "all", "usr/share/OVMF/OVMF_VARS.fd"),
 } satisfies Record<string, Guest>;
 
 export type GuestName = keyof typeof guests;
