@@ -32,6 +32,7 @@ Deno.test("sendkey arguments: names, numbers, < and QEMU's error", () => {
   assertEquals(parseKeys("0xb7"), ["print"]);
   assertEquals(parseKeys("0xfff"), [], "a number that is no key is ignored");
   assertEquals(parseKeys("<"), ["less"]);
+  assertEquals(parseKeys("unmapped-a"), ["a"]);
   for (const [text, wrong] of [["foo", "foo"], ["a-", ""], ["a-foo-b", "foo"], ["0xzz", "0xzz"]]) {
     assertThrows(() => parseKeys(text), UserError, `invalid parameter: ${wrong}`);
   }

@@ -176,6 +176,9 @@ export function keyByNumber(n: number): Key | undefined {
   return BY_NUMBER.get(n);
 }
 
+/** QEMU's name for a key that there is not: `sendkey` takes it and sends nothing. */
+export const UNMAPPED = "unmapped";
+
 /**
  * Keys of a `sendkey` argument such as `ctrl-alt-f1`, `a`, `<` or `0x1e`. A number that is no key
  * is left out, as QEMU does. Throws {@link UserError} with QEMU's words for an unknown name.
@@ -183,6 +186,7 @@ export function keyByNumber(n: number): Key | undefined {
 export function parseKeys(text: string): Key[] {
   const keys: Key[] = [];
   for (const name of text === "<" ? ["less"] : text.split("-")) {
+    if (name === UNMAPPED) continue;
     if (isKey(name)) keys.push(name);
     else if (/^0x[0-9a-f]+$/i.test(name)) {
       const key = keyByNumber(parseInt(name, 16));

@@ -228,6 +228,9 @@ info pic
 info irq
 help eject
 help info registers extra
+help "info" status
+help "info
+help "a\\qb"
 stop extra
 cont extra
 system_powerdown
@@ -274,6 +277,7 @@ o 1 2 3
 sendkey a-b-c
 sendkey a-
 sendkey -a
+sendkey unmapped-a
 sendkey 0x1e
 sendkey 0x
 sendkey a 0
@@ -378,12 +382,60 @@ Deno.test({ name: "help lists commands in QEMU's order and words", ignore }, asy
 
 Deno.test({ name: "editing and completion are QEMU's, byte for byte", ignore }, async () => {
   Deno.writeTextFileSync(`${directory}/long-name`, "");
-  Deno.mkdirSync(`${directory}/sub`);
+  Deno.mkdirSync(`${directory}/sub`, { recursive: true });
   const keys = "info nam\t\nx\x7finfo foo\n\x1b[A\x1b[A\x1b[B\nabc def\x17\x01Z\x05Y\n" +
     `h\x1b[A\x04\ninfo reg\t\x01\x1b[C\x1b[3~\nhelp system_r\t\nlogfile ${directory}/lo\t\x17\n` +
     `logfile ${directory}/su\t\x17\nlogfile ${directory}/\t\x17\nx\x1bOHy\x1bOFz\nquit\n`;
   const [theirs, ours] = await both([...BARE, "-S"], keys);
   assertEquals(ours.output, theirs.output);
+});
+
+/** Typed in front of Tab, and what takes the completed line away again. */
+const COMPLETIONS: readonly string[] = [
+  "eje",
+  "eject ide",
+  "eject ",
+  "eject -f i",
+  'eject "ide',
+  "info block ",
+  "commit ",
+  "change fl",
+  `change floppy0 ${directory}/`,
+  `change floppy0 ${directory}/lo`,
+  "sendkey kp_",
+  "sendkey ctrl-al",
+  "sendkey a-",
+  "sendkey a ",
+  "help syst",
+  "help system_r",
+  "help info reg",
+  "info cp",
+  "mouse_",
+  `screendump ${directory}/s`,
+  `logfile ${directory}/`,
+  `memsave 0 16 "${directory}/`,
+  `pmemsave 0 16 ${directory}/`,
+  "chardev-remove ",
+  "log in",
+  "p $e",
+  "x /4i ",
+  "cpu ",
+  "boot_set ",
+  "zzz",
+  "zzz ",
+];
+
+Deno.test({ name: "Tab completes what QEMU completes, byte for byte", ignore }, async () => {
+  Deno.mkdirSync(`${directory}/sub`, { recursive: true });
+  Deno.writeTextFileSync(`${directory}/long-name`, "");
+  const keys = COMPLETIONS.map((typed) => `${typed}\t${"\x17".repeat(8)}`).join("") + "quit\n";
+  const machine = ["-M", "pc", "-m", "16", "-S", "-display", "none", "-net", "none"];
+  const [theirs, ours] = await both(machine, keys);
+  // What is wrong with a quotation QEMU prints on its own standard output, hence without \r.
+  const pieces = (output: string) => output.replaceAll("\r", "").split("\n");
+  const wanted = pieces(theirs.output);
+  assertEquals(pieces(ours.output).filter((line, i) => line !== wanted[i]), []);
+  assertEquals(pieces(ours.output).length, wanted.length);
 });
 
 /**

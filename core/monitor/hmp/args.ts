@@ -168,11 +168,14 @@ export function word(s: Scanner): string | { complaint: string } {
   return out;
 }
 
-/** The words of a line; quoted ones are one word. */
-export function splitWords(line: string): string[] {
+/** The words of a line; quoted ones are one word. A complaint when one of those is malformed. */
+export function splitWords(line: string): string[] | { complaint: string } {
   const s = new Scanner(line, 0), out: string[] = [];
-  for (let w = word(s); typeof w === "string"; w = word(s)) out.push(w);
-  return out;
+  for (;;) {
+    const w = word(s);
+    if (typeof w === "string") out.push(w);
+    else return w.complaint === "" ? out : w;
+  }
 }
 
 function format(s: Scanner, defaults: FormatDefaults): Format {

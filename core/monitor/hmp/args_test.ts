@@ -72,6 +72,7 @@ Deno.test("arguments are read by their types", () => {
   assertEquals(parse("name:S?", "a b  c").text("name"), "a b  c");
   assertEquals(parse("fmt:/,addr:i,index:i.", "0x70.1").integer("index"), 1n);
   assertEquals(splitWords('a "b c" d'), ["a", "b c", "d"]);
+  assertEquals(splitWords('a "b c'), { complaint: "unterminated string\n" });
 });
 
 Deno.test("formats keep what the command before used", () => {

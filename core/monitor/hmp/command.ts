@@ -18,7 +18,9 @@ export interface Command {
   /** Commands below this one (`info`); without one of them, `help` for all is printed. */
   readonly sub?: readonly Command[];
   /** Candidates for Tab for the nth argument, where its type does not tell. */
-  readonly complete?: (h: Hmp, n: number, typed: string) => readonly string[];
+  readonly complete?: (h: Hmp, n: number) => readonly string[];
+  /** What joins the parts of an argument; {@link complete} is about the last part. */
+  readonly separator?: string;
 }
 
 /** A mistake is thrown as UserError and printed behind `Error: `. */

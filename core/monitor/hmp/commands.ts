@@ -17,7 +17,8 @@ export const COMMANDS: readonly Command[] = byName([
     help: "show the help",
     run: (h, args) => {
       const words = splitWords(args.text("name") ?? "");
-      if (words.length === 1 && words[0] === "log") printLogItems(h);
+      if ("complaint" in words) h.print(words.complaint);
+      else if (words.length === 1 && words[0] === "log") printLogItems(h);
       else h.help(words);
     },
   },

@@ -2,7 +2,7 @@
 import { BlockGraph } from "../../block/graph.ts";
 import { chardevFromOpts } from "../../chardev/parse.ts";
 import { encodeImage, type ImageFormat } from "../../display/image.ts";
-import { KEYS, parseKeys } from "../../display/keys.ts";
+import { KEYS, parseKeys, UNMAPPED } from "../../display/keys.ts";
 import { UserError } from "../../errors.ts";
 import { parseLogItems, setLogMask, setLogSink } from "../../log.ts";
 import { strerror } from "../../options/host.ts";
@@ -85,13 +85,6 @@ function mouseMove(h: Hmp, args: Args): void {
 function sendKey(h: Hmp, args: Args): void {
   const hold = args.integer("hold-time"), ms = Number(hold ?? 100n);
   plain(h, () => h.target.board.input.sendKeys(parseKeys(args.string("keys")), ms));
-}
-
-/** `sendkey`'s argument ends in one more key name. */
-function completeKeys(_h: Hmp, n: number, typed: string): readonly string[] {
-  if (n !== 0) return [];
-  const before = typed.slice(0, typed.lastIndexOf("-") + 1);
-  return KEYS.map((k) => before + k);
 }
 
 function eject(h: Hmp, args: Args): void {
@@ -253,7 +246,8 @@ export const CONTROL_COMMANDS: readonly Command[] = [
     params: "keys [hold_ms]",
     help: "send keys to the VM (e.g. 'sendkey ctrl-alt-f1', default hold time=100 ms)",
     run: sendKey,
-    complete: completeKeys,
+    complete: (_h, n) => n === 0 ? [...KEYS, UNMAPPED] : [],
+    separator: "-",
   },
   {
     name: "mouse_move",

@@ -127,18 +127,22 @@ export class HmpInterpreter implements Hmp {
     this.print(`${prefix}${c.name} ${c.params} -- ${c.help}\n`);
   }
 
-  /** Candidates for the last word of a line. */
+  /** Candidates for the last word of a line; an open quotation is complained about. */
   complete(line: string): Completion {
     const words = splitWords(line);
+    if ("complaint" in words) {
+      this.print(words.complaint);
+      return { typed: "", candidates: [] };
+    }
     if (line === "" || isSpace(line.at(-1))) words.push("");
     return this.#completeIn(COMMANDS, words);
   }
 
   #completeIn(table: readonly Command[], words: readonly string[]): Completion {
     const typed = words.at(-1)!;
-    const matching = (all: readonly string[]) => ({
-      typed,
-      candidates: all.filter((c) => c.startsWith(typed)),
+    const matching = (all: readonly string[], part = typed) => ({
+      typed: part,
+      candidates: all.filter((c) => c.startsWith(part)),
     });
     if (words.length <= 1) return matching(table.flatMap((c) => c.name.split("|")));
     const command = table.find((c) => isNamed(c, words[0]));
@@ -146,7 +150,11 @@ export class HmpInterpreter implements Hmp {
     if (command.sub !== undefined) return this.#completeIn(command.sub, words.slice(1));
     if (isNamed(command, "help")) return this.#completeIn(COMMANDS, words.slice(1));
     const n = words.slice(1, -1).filter((w) => !w.startsWith("-")).length;
-    if (command.complete) return matching(command.complete(this, n, typed));
+    if (command.complete) {
+      const { separator } = command;
+      const part = separator === undefined ? typed : typed.split(separator).at(-1)!;
+      return matching(command.complete(this, n), part);
+    }
     switch (argumentType(command.args, n)) {
       case "F":
         return { typed, candidates: completeFile(typed) };
