@@ -346,7 +346,7 @@ export class Lapic implements Device, InterruptSource {
         this.#settleTimer();
         r[at] = value;
         this.#f[TIMER_START] = this.#clock.now();
-        this.#armTimer();
+        this.#armTimer(true);
         break;
       case Reg.TIMER_DIVIDE: {
         this.#settleTimer();
@@ -603,13 +603,14 @@ export class Lapic implements Device, InterruptSource {
     this.#f[TIMER_START] = start + Math.floor((now - start) / period) * period;
   }
 
-  #armTimer(): void {
+  /** @param fresh the count begins now: a short one may be over at once, and must not be lost */
+  #armTimer(fresh = false): void {
     this.#timer.cancel();
     const period = this.#r[Reg.TIMER_INITIAL >> 2] * this.divisor;
     if (period === 0 || this.#r[Reg.LVT_TIMER >> 2] & LVT_MASKED) return;
     const now = this.#clock.now(), start = this.#f[TIMER_START];
     if (!this.#periodic) {
-      if (start + period > now) this.#timer.arm(start + period);
+      if (fresh || start + period > now) this.#timer.arm(start + period);
       return;
     }
     const past = Math.floor((now - start) / period);
