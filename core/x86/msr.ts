@@ -42,6 +42,7 @@ export const Msr = {
   SMM_BASE: 0xc0010111,
 } as const;
 
+const MCG_CTL_P = 1 << 8, MCG_SER_P = 1 << 24;
 const HWCR = 0xc0010015, HWCR_SMM_LOCK = 1n;
 
 /** AMD's family 0Fh and later show SMBASE in a register. */
@@ -79,7 +80,7 @@ export function readMsr(cpu: Cpu, index: number): bigint {
     case Msr.IA32_MTRRCAP:
       return cpu.env.model.has("mtrr") ? BigInt(MTRR_PAIRS | 0x500) : cpu.gp();
     case Msr.IA32_MCG_CAP:
-      return cpu.env.model.has("mca") ? BigInt(MCE_BANKS | 0x100) : cpu.gp();
+      return cpu.env.model.has("mca") ? BigInt(MCE_BANKS | MCG_CTL_P | MCG_SER_P) : cpu.gp();
   }
   if (index >= 0x800 && index < 0x900 && apic) {
     return apic.readMsr(index) ?? refused(cpu, "RDMSR", index);
