@@ -335,6 +335,19 @@ Deno.test("lapic: one-shot timer counts 1 ns ticks through the divider", () => {
   assertEquals(drain(), []);
 });
 
+Deno.test("lapic: a count that is over before it is armed still interrupts", () => {
+  const { wr, clock, drain } = machine();
+  const now = clock.now.bind(clock);
+  let late = 0;
+  clock.now = () => now() + (late += 500);
+  wr(Reg.LVT_TIMER, 0x40);
+  wr(Reg.TIMER_DIVIDE, 0xb);
+  wr(Reg.TIMER_INITIAL, 240);
+  clock.now = now;
+  clock.advance(10_000);
+  assertEquals(drain(), [0x40]);
+});
+
 Deno.test("lapic: periodic timer reloads; writing 0 stops it", () => {
   const { wr, rd, clock, drain } = machine();
   wr(Reg.TIMER_DIVIDE, 0xb);
