@@ -30,7 +30,7 @@ Any option may be written with one dash or two.
   virtual consoles by default, as in QEMU, but no window shows them: \`-nographic\`, \`-serial stdio\`
   or \`-monitor stdio\` puts them on the terminal.
 - There is no default network card while there are no network back ends.
-- All versions of \`pc-i440fx\` are the same board.
+- All versions of \`pc-i440fx\` are the same board, and so are those of \`pc-q35\`.
 - \`-accel tcg,tier=0\` keeps hot code from being compiled into regions (tier 1); \`tier=1\` lets it.
 - In telnet mode a data byte of 255 is doubled on output, as RFC 854 asks.
 - \`-version\` names qeno behind the QEMU version it follows.
@@ -45,6 +45,14 @@ function table(header: string[], rows: string[][]): string {
 
 function escaped(text: string): string {
   return text.replaceAll("|", "\\|");
+}
+
+/** First and last version of each family of machines. */
+function machineNames(machines: readonly { name: string; family: string }[]): string {
+  return [...new Set(machines.map((m) => m.family))].map((family) => {
+    const names = machines.filter((m) => m.family === family).map((m) => m.name);
+    return names.length === 1 ? names[0] : `${family}, ${names[0]} to ${names.at(-1)}`;
+  }).join("; ");
 }
 
 /** The whole page. */
@@ -65,7 +73,7 @@ export function compatibilityPage(): string {
   parts.push(
     "## Values\n",
     table(["What", "Names"], [
-      ["Machines", `pc, ${machines[0].name} to ${machines[machines.length - 1].name}`],
+      ["Machines", machineNames(machines)],
       ["Accelerators", ACCELERATORS.join(", ")],
       ["CPU models", models.map((m) => m.name).sort().join(", ")],
       ["Devices", DEVICE_TYPES.filter((t) => t.pluggable).map((t) => t.name).join(", ")],

@@ -94,7 +94,9 @@ export const OPTIONS: readonly OptionRow[] = [
                 hpet=on|off, acpi=on|off, i8042=on|off, usb=on|off and others
                 ('-machine name,help' for list)`,
       does.machine,
-      differs("pc only: every version of pc-i440fx is the same board; q35, isapc, microvm to come"),
+      differs(
+        "every version of pc-i440fx, and of pc-q35, is the same board; isapc, microvm to come",
+      ),
     ),
     arg("M", "", does.machine, differs("as -machine")),
     arg("cpu", "-cpu cpu        select CPU ('-cpu help' for list)", (c, text) => c.cpu = text),

@@ -23,7 +23,8 @@ export const PM_BASE = 0x600;
 export const SMBUS_BASE = 0x700;
 /** Q35: memory-mapped configuration and root complex registers. */
 export const PCIEXBAR = 0xb0000000;
-const RCBA = 0xfed1c000;
+const PCIEXBAR_SIZE = 0x10000000;
+const RCBA = 0xfed1c000, RCBA_SIZE = 0x4000;
 /** Interrupts behind PIRQA–D. */
 export const PIRQ_IRQS = [10, 10, 11, 11] as const;
 
@@ -78,6 +79,12 @@ export function reopenShadow(c: FrameContext): boolean {
 /** True for the Q35: its memory window and routing differ. */
 export function isQ35(c: FrameContext): boolean {
   return readConfig(c, 0, Pci.VENDOR_ID, 4) === ((Q35_MCH << 16) | INTEL);
+}
+
+/** Address space that the chip set takes for itself, end exclusive. */
+export function chipsetRanges(c: FrameContext): [number, number][] {
+  if (!isQ35(c)) return [];
+  return [[PCIEXBAR, PCIEXBAR + PCIEXBAR_SIZE], [RCBA, RCBA + RCBA_SIZE]];
 }
 
 /** Before anything is assigned: windows that the chip set itself takes. */

@@ -59,9 +59,14 @@ export function addRange(map: readonly E820Entry[], e: E820Entry): E820Entry[] {
 
 /**
  * Builds the map from fw_cfg's `etc/e820` or CMOS, with `reserved` bytes at the top of low RAM kept
- * for tables, and stores it.
+ * for tables, and stores it. `chipset`: ranges of address space, end exclusive, that are the chip
+ * set's own.
  */
-export function buildMemoryMap(c: FrameContext, reserved: number): void {
+export function buildMemoryMap(
+  c: FrameContext,
+  reserved: number,
+  chipset: readonly (readonly [start: number, end: number])[] = [],
+): void {
   let map: E820Entry[] = [];
   const low = lowMemory(c), high = highMemory(c);
   map = addRange(map, { start: 0, length: low, type: E820Type.RAM });
@@ -85,6 +90,7 @@ export function buildMemoryMap(c: FrameContext, reserved: number): void {
       [PRIVATE_BASE, 0xf0000],
       [0xfffc0000, 2 ** 32],
       [low - reserved, low],
+      ...chipset,
     ]
   ) map = addRange(map, { start, length: end - start, type: E820Type.RESERVED });
   // The video and adapter area is no RAM, and nothing need be said about it.

@@ -17,6 +17,7 @@ import {
 import type { Print } from "./boot.ts";
 import {
   assignIrqLines,
+  chipsetRanges,
   isQ35,
   PCIEXBAR,
   protectShadow,
@@ -307,7 +308,7 @@ function initMemory(c: FrameContext, rom: BiosRom): void {
 function setUpPci(c: FrameContext, rom: BiosRom): void {
   const low = lowMemory(c), high = highMemory(c);
   const reserved = low >= 0x400000 ? RESERVED_HIGH : 0;
-  buildMemoryMap(c, reserved);
+  buildMemoryMap(c, reserved, chipsetRanges(c));
   initTableSpace(c, low - reserved, low);
   setUpHostBridge(c);
   const root: PciBusInfo = enumerate(c);
