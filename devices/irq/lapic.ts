@@ -345,15 +345,14 @@ export class Lapic implements Device, InterruptSource {
       case Reg.TIMER_INITIAL:
         this.#settleTimer();
         r[at] = value;
-        this.#f[TIMER_START] = this.#clock.now();
-        this.#armTimer(true);
+        this.#armTimer(this.#f[TIMER_START] = this.#clock.now());
         break;
       case Reg.TIMER_DIVIDE: {
-        this.#settleTimer();
-        const done = r[Reg.TIMER_INITIAL >> 2] - this.currentCount;
+        const now = this.#settleTimer();
+        const done = r[Reg.TIMER_INITIAL >> 2] - this.#countAt(now);
         r[at] = value & 0x0b;
-        this.#f[TIMER_START] = this.#clock.now() - done * this.divisor;
-        this.#armTimer();
+        this.#f[TIMER_START] = now - done * this.divisor;
+        this.#armTimer(now);
         break;
       }
       default:
@@ -374,9 +373,9 @@ export class Lapic implements Device, InterruptSource {
     value &= writable;
     if (!this.softwareEnabled) value |= LVT_MASKED;
     const isTimer = offset === Reg.LVT_TIMER;
-    if (isTimer) this.#settleTimer();
+    const now = isTimer ? this.#settleTimer() : 0;
     this.#r[offset >> 2] = value | (this.#r[offset >> 2] & LVT_REMOTE_IRR);
-    if (isTimer) this.#armTimer();
+    if (isTimer) this.#armTimer(now);
     this.#update();
   }
 
@@ -580,9 +579,13 @@ export class Lapic implements Device, InterruptSource {
 
   /** TIMER_CURRENT. */
   get currentCount(): number {
+    return this.#countAt(this.#clock.now());
+  }
+
+  #countAt(now: number): number {
     const initial = this.#r[Reg.TIMER_INITIAL >> 2];
     if (initial === 0) return 0;
-    const done = Math.floor((this.#clock.now() - this.#f[TIMER_START]) / this.divisor);
+    const done = Math.floor((now - this.#f[TIMER_START]) / this.divisor);
     return this.#periodic ? initial - done % initial : Math.max(0, initial - done);
   }
 
@@ -594,23 +597,27 @@ export class Lapic implements Device, InterruptSource {
    * Before the timer is reprogrammed: an expiry that is due but has not run yet happens now, and the
    * start moves to that of the current period, so that a change of mode keeps the count.
    */
-  #settleTimer(): void {
+  #settleTimer(): number {
     const now = this.#clock.now(), due = this.#timer.deadline;
     if (due !== undefined && due <= now) this.#expire();
     const period = this.#r[Reg.TIMER_INITIAL >> 2] * this.divisor;
-    if (period === 0 || !this.#periodic) return;
+    if (period === 0 || !this.#periodic) return now;
     const start = this.#f[TIMER_START];
     this.#f[TIMER_START] = start + Math.floor((now - start) / period) * period;
+    return now;
   }
 
-  /** @param fresh the count begins now: a short one may be over at once, and must not be lost */
-  #armTimer(fresh = false): void {
+  /**
+   * @param now the time that decides whether a one-shot count is over: that of the settling before,
+   * since one that ends between the two must still expire
+   */
+  #armTimer(now = this.#clock.now()): void {
     this.#timer.cancel();
     const period = this.#r[Reg.TIMER_INITIAL >> 2] * this.divisor;
     if (period === 0 || this.#r[Reg.LVT_TIMER >> 2] & LVT_MASKED) return;
-    const now = this.#clock.now(), start = this.#f[TIMER_START];
+    const start = this.#f[TIMER_START];
     if (!this.#periodic) {
-      if (fresh || start + period > now) this.#timer.arm(start + period);
+      if (start + period > now) this.#timer.arm(start + period);
       return;
     }
     const past = Math.floor((now - start) / period);
