@@ -118,7 +118,7 @@ export interface InterruptSource {
   /** IA32_APIC_BASE as the guest reads it, and writes: false asks for #GP. */
   readonly apicBase: bigint;
   setApicBase(value: bigint): boolean;
-  /** x2APIC MSRs 0x800–0x8ff: undefined or false asks for #GP. */
+  /** x2APIC MSRs 0x800–0x8ff and IA32_TSC_DEADLINE (0x6e0): undefined or false asks for #GP. */
   readMsr(index: number): bigint | undefined;
   writeMsr(index: number, value: bigint): boolean;
 }

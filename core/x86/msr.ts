@@ -30,6 +30,7 @@ export const Msr = {
   IA32_PAT: 0x277,
   IA32_MTRR_DEF_TYPE: 0x2ff,
   IA32_MC0_CTL: 0x400,
+  IA32_TSC_DEADLINE: 0x6e0,
   IA32_EFER: 0xc0000080,
   IA32_STAR: 0xc0000081,
   IA32_LSTAR: 0xc0000082,
@@ -49,6 +50,12 @@ const HWCR = 0xc0010015, HWCR_SMM_LOCK = 1n;
 function hasSmmBase(cpu: Cpu): boolean {
   const m = msrModel(cpu.env.model);
   return m.amd && m.family >= 15;
+}
+
+/** The local APIC's registers: x2APIC mode and IA32_TSC_DEADLINE. SDM volume 3, 10.12 and 10.5.4.1. */
+function ofApic(cpu: Cpu, index: number): boolean {
+  if (index === Msr.IA32_TSC_DEADLINE) return cpu.env.model.has("tsc-deadline");
+  return index >= 0x800 && index < 0x900 && cpu.env.model.has("x2apic");
 }
 
 function refused(cpu: Cpu, what: string, index: number): never {
@@ -82,9 +89,7 @@ export function readMsr(cpu: Cpu, index: number): bigint {
     case Msr.IA32_MCG_CAP:
       return cpu.env.model.has("mca") ? BigInt(MCE_BANKS | MCG_CTL_P | MCG_SER_P) : cpu.gp();
   }
-  if (index >= 0x800 && index < 0x900 && apic) {
-    return apic.readMsr(index) ?? refused(cpu, "RDMSR", index);
-  }
+  if (apic && ofApic(cpu, index)) return apic.readMsr(index) ?? refused(cpu, "RDMSR", index);
   const m = msrModel(cpu.env.model), row = findMsr(m, index);
   if (row === undefined || row.writeOnly) refused(cpu, "RDMSR", index);
   const { reset = 0n } = row;
@@ -129,7 +134,7 @@ export function writeMsr(cpu: Cpu, index: number, value: bigint): void {
     case Msr.IA32_MCG_CAP:
       return refused(cpu, "WRMSR", index);
   }
-  if (index >= 0x800 && index < 0x900 && apic) {
+  if (apic && ofApic(cpu, index)) {
     if (!apic.writeMsr(index, value)) refused(cpu, "WRMSR", index);
     return;
   }

@@ -252,6 +252,28 @@ Deno.test("TF: string I/O traps behind each round; HLT is left by the trap", () 
   assertEquals(places(hits).slice(0, 3), ["ins 4000", "halt 4000", "after 4000"]);
 });
 
+Deno.test("TF traps taken branches only under DEBUGCTL.BTF, which a debug exception clears", () => {
+  const { hits } = run((a) => {
+    a.i.mov(ecx, 0x1d9);
+    a.i.mov(eax, 2);
+    a.i.xor(edx, edx);
+    a.i.wrmsr();
+    setTf(a);
+    a.i.nop();
+    a.i.nop();
+    a.i.cmp(edx, ebx);
+    a.i.jnz("not taken");
+    a.label("not taken");
+    a.i.jmp("taken");
+    a.i.nop();
+    a.label("taken");
+    a.i.nop();
+    a.label("after");
+    clearTf(a);
+  });
+  assertEquals(places(hits).slice(0, 2), ["taken 4000", "after 4000"]);
+});
+
 Deno.test("fetch breakpoints fault before the instruction; RF lets it run once", () => {
   const { hits, bench } = run((a) => {
     breakpoint(a, "here", 0);
