@@ -116,8 +116,8 @@ function emitLanes(e: Emit, body: (e: Emit) => void, d: Derivation): void {
   }
   const slots: Slots = { ...e.slots, operand: from.map((n) => e.slots.operand[n]) };
   if (lanes === 2) {
-    e.fpExceptions = e.local("i32");
-    e.fpExceptions.set(I32.of(0));
+    e.fpExceptions = { met: e.local("i32"), possible: false };
+    e.fpExceptions.met.set(I32.of(0));
   }
   const results: V128[] = [];
   for (let l = 0; l < lanes; l++) {
@@ -129,11 +129,9 @@ function emitLanes(e: Emit, body: (e: Emit) => void, d: Derivation): void {
     body(lane);
     if (lane.result) results.push(lane.result);
   }
-  if (e.fpExceptions) {
-    const met = e.fpExceptions.get();
-    e.fpExceptions = undefined;
-    e.f.if(met, () => finish(e));
-  }
+  const { fpExceptions } = e;
+  e.fpExceptions = undefined;
+  if (fpExceptions?.possible) e.f.if(fpExceptions.met.get(), () => finish(e));
   d.after?.(e);
   if (results.length === 0) return;
   const [low, high] = results;

@@ -217,3 +217,50 @@ Deno.test("GFNI: products, and the AES S-box as an affine transformation of inve
     assertEquals(box, lane(bed, 2, 0));
   }
 });
+
+Deno.test("a region of AVX instructions computes what single handlers do", () => {
+  const loop = [
+    [0xc5, 0xfd, 0xfe, 0xc1], // vpaddd ymm0, ymm0, ymm1
+    [0xc4, 0xe2, 0x6d, 0x36, 0xd0], // vpermd ymm2, ymm2, ymm0
+    [0xc4, 0xe2, 0x75, 0x47, 0xda], // vpsllvd ymm3, ymm1, ymm2
+    [0xc5, 0xfe, 0x7f, 0x1b], // vmovdqu [ebx], ymm3
+    [0xc4, 0xe2, 0x6d, 0x8c, 0x63, 0x04], // vpmaskmovd ymm4, ymm2, [ebx+4]
+    [0xc4, 0xe2, 0x7d, 0x8e, 0x63, 0x20], // vpmaskmovd [ebx+32], ymm0, ymm4
+    [0xc5, 0xd5, 0x76, 0xed], // vpcmpeqd ymm5, ymm5, ymm5
+    [0xc4, 0xe2, 0x55, 0x90, 0x34, 0xbb], // vpgatherdd ymm6, [ebx+ymm7*4], ymm5
+    [0xc4, 0xe3, 0x6d, 0x4c, 0x04, 0x33, 0x60], // vpblendvb ymm0, ymm2, [ebx+esi], ymm6
+    [0xc5, 0xf1, 0x73, 0xd1, 0x05], // vpsrlq xmm1, xmm1, 5
+    [0xc5, 0xf5, 0xef, 0xc8], // vpxor ymm1, ymm1, ymm0
+    [0xc5, 0xfd, 0xd7, 0xc1], // vpmovmskb eax, ymm1
+    [0xc5, 0xf9, 0x6e, 0xc8], // vmovd xmm1, eax
+  ].flat();
+  const outcome = (regions: boolean) => {
+    const bed = new SimdBed(32), at = 0x20000;
+    bed.vm.regions = regions;
+    for (let n = 0; n < 8; n++) {
+      for (const l of [0, 1]) setLane(bed, n, l, hash(2 * n + l), hash(2 * n + l + 40));
+    }
+    for (const l of [0, 1]) setLane(bed, 7, l, dwords(l, 3), dwords(7 - l, 2));
+    for (let n = 0; n < 96; n++) bed.ram[DATA + n] = n * 41;
+    const back = -(loop.length + 7);
+    const code = [...loop, 0x49, 0x0f, 0x85, back & 255, back >> 8 & 255, 0xff, 0xff, 0xf4];
+    bed.ram.set(code, at);
+    bed.cpu.rip = BigInt(at);
+    bed.cpu.setReg32(1, 5000);
+    bed.cpu.setReg32(EBX, DATA);
+    bed.cpu.setReg32(ESI, 9);
+    bed.vcpu.mpState = "runnable";
+    for (let n = 0; n < 100000 && bed.cpu.reg32(1) !== 0; n++) bed.vcpu.run(997);
+    assertEquals(bed.cpu.reg32(1), 0);
+    const registers = [0, 1, 2, 3, 4, 5, 6, 7].map((n) => [lane(bed, n, 0), lane(bed, n, 1)]);
+    return {
+      regions: bed.vm.cache.stats.regions,
+      registers,
+      data: [...bed.ram.subarray(DATA, DATA + 96)],
+    };
+  };
+  const plain = outcome(false), staged = outcome(true);
+  assertEquals(plain.regions, 0);
+  assertEquals(staged.regions > 0, true, "a region was made");
+  assertEquals({ ...staged, regions: 0 }, plain);
+});

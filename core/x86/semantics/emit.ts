@@ -98,9 +98,10 @@ export class Emit {
 
   /**
    * Set while the 128-bit lanes of a wider operation are emitted one after the other: floating-point
-   * exceptions are then only noted here, and accounted for when all lanes are done.
+   * exceptions are then only noted here, and accounted for when all lanes are done. `possible`: some
+   * lane has code that notes them.
    */
-  fpExceptions: Local<"i32"> | undefined;
+  fpExceptions: { readonly met: Local<"i32">; possible: boolean } | undefined;
 
   /** @param slots where registers come from, when `i` is a view of another instruction */
   constructor(

@@ -30,7 +30,10 @@ export function plainMode(e: Emit): I32 {
 
 /** Accounts for the exceptions that library functions have met; leaves for an unmasked one. */
 export function finish(e: Emit): void {
-  if (e.fpExceptions) return e.fpExceptions.set(I32.of(1));
+  if (e.fpExceptions) {
+    e.fpExceptions.possible = true;
+    return e.fpExceptions.met.set(I32.of(1));
+  }
   const vector = e.let(call(sseFinish, "i32", e.cpu()));
   e.f.if(vector, () => {
     e.raiseIf(vector.eq(Vec.XM), Vec.XM);
