@@ -72,6 +72,8 @@ export interface MachineOptions {
 const ROUND_NS = 1_000_000, MIN_SLICE_NS = 250_000;
 /** Instructions of one turn of a vCPU, at least and at most; under `-icount`, and before the first turn. */
 const MIN_BUDGET = 1000, MAX_BUDGET = 10_000_000, FIRST_BUDGET = 100_000;
+/** An instruction that took longer (ns) was not slow: the host, or a device, was. */
+const MAX_COST = 1000;
 /** A turn shorter than this many ns says nothing about speed. */
 const MEASURABLE_NS = 50_000;
 /** ms between visits to the host's event loop while a vCPU is busy. */
@@ -93,8 +95,8 @@ export class Machine {
   #shutdown: Cause | undefined;
   #suspend = false;
   #wakeup: WakeCause | undefined;
-  /** Instructions that a vCPU executes in a ns of host time. */
-  #speed = FIRST_BUDGET / ROUND_NS;
+  /** Host ns that an instruction takes; slow turns count by their length. */
+  #cost = ROUND_NS / FIRST_BUDGET;
   /** When the turn in progress is to end at the latest, in virtual ns. */
   #sliceEnd = -Infinity;
   #status: number | undefined;
@@ -407,13 +409,14 @@ export class Machine {
 
   /** A turn of at most `ns`, or up to the next timer, as many instructions as fit by experience. */
   #pacedTurn(v: Vcpu, ns: number): VmExit {
-    const { clock } = this, before = v.instructions, length = clock.beginSlice(ns);
-    this.#sliceEnd = clock.now() + length;
-    const budget = Math.min(MAX_BUDGET, Math.max(MIN_BUDGET, Math.ceil(length * this.#speed)));
+    const { clock } = this, before = v.instructions, time = clock.beginSlice(ns);
+    this.#sliceEnd = clock.sliceEnd;
+    const budget = Math.min(MAX_BUDGET, Math.max(MIN_BUDGET, Math.ceil(time / this.#cost)));
     const exit = this.#enter(v, budget);
     const spent = clock.endSlice();
-    if (spent > MEASURABLE_NS && exit.reason === "interrupted") {
-      this.#speed += ((v.instructions - before) / spent - this.#speed) / 4;
+    const done = v.instructions - before;
+    if (spent > MEASURABLE_NS && done > 0 && exit.reason === "interrupted") {
+      this.#cost += (Math.min(spent / done, MAX_COST) - this.#cost) / 8;
     }
     return exit;
   }

@@ -76,7 +76,7 @@ export class MachineClock implements Clock {
     const to = this.#base + (this.#idle ? owed : Math.min(passed * CATCH_UP, owed));
     const limit = this.#paced ? Math.min(this.#limit, this.queue.next ?? Infinity) : Infinity;
     const base = Math.max(this.#base, Math.min(to, limit));
-    this.#lag = this.#paced ? Math.min(owed - (base - this.#base), MAX_LAG) : 0;
+    this.#lag = this.#paced ? Math.min(Math.max(0, owed - (base - this.#base)), MAX_LAG) : 0;
     this.#base = base;
     return to >= limit;
   }
@@ -102,12 +102,20 @@ export class MachineClock implements Clock {
     this.#at = undefined;
   }
 
+  /** Virtual time (ns) at which the turn in progress ends at the latest. */
+  get sliceEnd(): number {
+    return this.#limit;
+  }
+
   /** Time in ns that a paced clock is behind the host's. */
   get lag(): number {
     return this.#lag;
   }
 
-  /** Begins a turn of at most `ns`; gives how long it may be, which is less before a timer. */
+  /**
+   * Begins a turn of at most `ns`; gives the host time it may take: less before a timer, and while
+   * there is lag to make up.
+   */
   beginSlice(ns: number): number {
     this.#sliceStart = this.#hostNow();
     // Between turns the clock stands: what the host did meanwhile is lag.
@@ -115,7 +123,8 @@ export class MachineClock implements Clock {
     this.#paced = true;
     this.#idle = false;
     this.#limit = this.#base + ns;
-    return Math.max(0, Math.min(this.#limit, this.queue.next ?? Infinity) - this.#base);
+    this.#limit = Math.max(this.#base, Math.min(this.#limit, this.queue.next ?? Infinity));
+    return (this.#limit - this.#base) / (this.#lag > 0 ? CATCH_UP : 1);
   }
 
   /** Ends a turn and holds the clock; gives the host time the turn took, in ns. */

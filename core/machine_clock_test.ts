@@ -193,6 +193,25 @@ Deno.test("turns become as long as the processor's speed allows", async () => {
   assert(mean > 500_000 && mean < 1_100_000, `${mean}`);
 });
 
+Deno.test("a busy guest makes up what the host held back, and turns keep their length", async () => {
+  const host = new Host(), vcpu = new FakeVcpu(host, 10);
+  const machine = machineOf(host, [vcpu]);
+  periodic(machine, 4 * MS, 100);
+  let before = -1, after = -1;
+  vcpu.work = (v) => {
+    if (v.instructions === 1_000_000) {
+      v.host.ms += 50;
+      before = machine.clock.lag;
+    }
+    if (host.ms > 250 && after < 0) after = machine.clock.lag;
+  };
+  machine.start();
+  await machine.run();
+  assert(before < 1000, `${before}`);
+  // 10 ms in, 50 ms late, half of the time since then: all of it has been made up.
+  assert(after >= 0 && after < 2 * MS, `${after}`);
+});
+
 Deno.test("every clock a guest can read agrees and never goes back", async () => {
   const host = new Host(), vcpus = [new FakeVcpu(host, 7), new FakeVcpu(host, 7)];
   const machine = machineOf(host, vcpus);
