@@ -34,6 +34,7 @@ import {
 import { likeHost, undefinedMask, undefinedResult } from "./undefined.ts";
 import { UserBed } from "./user_bed.ts";
 import { compareVectors, leftOut } from "./vectors.ts";
+import { compareVex } from "./vex_decode.ts";
 
 /** Distance between instructions: room for jumps to land on HLT. */
 const STEP = 512;
@@ -249,13 +250,20 @@ function main(): void {
   if (pattern === ".*") {
     const t = compareVectors(o.rounds, o.seed, console.log);
     bad += t.differences;
-    console.log(`\nx87, MMX and SSE, not compared:`);
+    console.log(`\nx87, MMX, SSE and AVX, not compared:`);
     for (const [reason, left] of leftOut(t.rows)) {
       console.log(`  ${reason}: ${[...new Set(left.map((r) => r.name))].join(" ")}`);
     }
     console.log(
-      `\nx87, MMX and SSE: ${t.rows.size} rows, ${t.forms} forms, ${t.cases} cases, ` +
+      `\nx87, MMX, SSE and AVX: ${t.rows.size} rows, ${t.forms} forms, ${t.cases} cases, ` +
         `${t.differences} differences`,
+    );
+    const vex = compareVex({ every: 1, seed: o.seed });
+    for (const d of vex.differences.slice(0, 20)) console.log(d);
+    bad += vex.differences.length;
+    console.log(
+      `\nVEX decoding: ${vex.cases} encodings, ${vex.valid} of them exist, ` +
+        `${vex.differences.length} differences`,
     );
   }
   if (bad > 0) Deno.exit(1);
