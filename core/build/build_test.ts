@@ -26,6 +26,30 @@ async function run(dir: string, file: string, args: string[], env: Record<string
   };
 }
 
+/** Runs a machine without a disk until its firmware says so, ends it with Ctrl-a x. */
+async function boot(dir: string, file: string, env: Record<string, string>): Promise<number> {
+  const child = new Deno.Command(file, {
+    args: ["-nographic", "-m", "32"],
+    cwd: dir,
+    clearEnv: true,
+    env: { PATH: "/usr/bin:/bin", ...env },
+    stdin: "piped",
+    stdout: "piped",
+    stderr: "inherit",
+  }).spawn();
+  const writer = child.stdin.getWriter();
+  let text = "", asked = false;
+  for await (const chunk of child.stdout.pipeThrough(new TextDecoderStream())) {
+    text += chunk;
+    if (asked || !text.includes("No bootable device")) continue;
+    asked = true;
+    await writer.write(new TextEncoder().encode("\x01x"));
+  }
+  assertStringIncludes(text, "No bootable device");
+  await writer.close().catch(() => {});
+  return (await child.status).code;
+}
+
 // Slow: compresses a whole Deno, some seconds.
 Deno.test("the bundle runs from an empty directory with nothing installed", () =>
   inTempDir(async (dir) => {
@@ -40,6 +64,7 @@ Deno.test("the bundle runs from an empty directory with nothing installed", () =
       assertEquals([out.code, out.stderr], [0, ""]);
       assertStringIncludes(out.stdout, "QEMU emulator version");
     }
+    assertEquals(await boot(empty, `${dir}/qemu-system-x86_64`, { HOME: home }), 0);
     const cached = [...Deno.readDirSync(`${home}/.cache/qeno`)].map((e) => e.name);
     assertEquals(cached.length, 1, "two first runs at once leave one copy");
     assert(/^[0-9a-f]{24}$/.test(cached[0]));
