@@ -23,6 +23,9 @@ export const HANDLER: FuncType = { params: ["i32", "i32"], results: [] };
 
 const OF_SHIFT = 31;
 
+/** What causes an event, as the emitted delivery takes it. */
+export const EVENT = { SOFTWARE: 0, EXTERNAL: 1, EXCEPTION: 2 } as const;
+
 /** In a helper's number: it is all of its instruction, see {@link HelperCall.soft}. */
 export const SOFT_HELPER = 1 << 16;
 
@@ -363,6 +366,7 @@ export class Tier0Lowering implements Lowering {
         const d = s.data as HelperCall;
         const id = I32.of(this.helperId(d.name) | (d.soft ? SOFT_HELPER : 0));
         if (d.ends) {
+          this.#emitted(d);
           f.call(this.rt.helperEnd, cpu, rec, id);
           f.return();
         } else {
@@ -392,6 +396,30 @@ export class Tier0Lowering implements Lowering {
   /** A linear address as wide as the TLB tags it is compared with. */
   #tagged(lin: Expr): Expr {
     return this.wideTags && lin.type === "i32" ? this.f.let((lin as I32).extend_u()) : lin;
+  }
+
+  /** Helpers that have an emitted version for common cases: leaves when that did it. */
+  #emitted(d: HelperCall): void {
+    const f = this.f, cpu = this.#cpu, rec = this.#rec;
+    const go = () => f.tail(this.rt.jump, cpu, rec, load("i64.load", cpu, S.RIP));
+    if (d.name === "IRET") {
+      f.if(call(this.rt.iret, "i32", cpu, I32.of(d.bytes!)), () => {
+        // What was waiting for IF may be taken now.
+        f.if(this.#state(S.PENDING).ne(0), () => {
+          f.store("i32.store", cpu, rec, S.EXIT_REC);
+          f.store("i32.store", cpu, I32.of(S.Exit.LOOKUP), S.EXIT);
+          f.return();
+        });
+        go();
+      });
+    } else if (d.name === "INT") {
+      const vector = load("i32.load8_u", rec, Rec.IMM);
+      f.store("i64.store", cpu, this.#nextIp(), S.RIP);
+      f.if(
+        call(this.rt.deliver, "i32", cpu, vector, I32.of(-1), I32.of(EVENT.SOFTWARE)),
+        go,
+      );
+    }
   }
 
   /** Host address of an access, through the TLB; leaves the handler on a fault. */

@@ -8,6 +8,7 @@ import { type MemoryLimits, ModuleBuilder } from "../wasm/module.ts";
 import { Seg } from "../x86/insn.ts";
 import * as S from "../x86/state.ts";
 import { Rec } from "../x86/state.ts";
+import { addGates, DELIVER, IRET } from "./gates.ts";
 import { HANDLER } from "./lower.ts";
 import { addWalker, emitCommit, emitProbe, type WalkerTables } from "./walker.ts";
 
@@ -21,6 +22,10 @@ export interface RuntimeImports {
   readonly jumpSlow: Callee;
   /** (cpu, rec, linear address, access) → host address, the bounce buffer, or 0 after a fault. */
   readonly probe: Callee;
+  /** (cpu, vector, error code or -1, EVENT) → 1 when the event was delivered; see `gates.ts`. */
+  readonly deliver: Callee;
+  /** (cpu, operand size in bytes) → 1 when IRET was carried out. */
+  readonly iret: Callee;
   /** (cpu, rec): carries out the write that is in the bounce buffer. */
   readonly commit: Callee;
   /** (cpu, rec, helper) → non-zero when the instruction must be left. */
@@ -37,6 +42,8 @@ export const RUNTIME: RuntimeImports = {
   jump: fn("jump", ["i32", "i32", "i64"], []),
   jumpSlow: fn("jumpSlow", ["i32", "i32", "i64"], []),
   probe: fn("probe", ["i32", "i32", "i64", "i32"], ["i32"]),
+  deliver: DELIVER,
+  iret: IRET,
   commit: fn("commit", ["i32", "i32"], []),
   helper: fn("helper", ["i32", "i32", "i32"], ["i32"]),
   helperEnd: fn("helperEnd", ["i32", "i32", "i32"], []),
@@ -62,6 +69,9 @@ export interface RuntimeExports {
   jumpSlow: CallableFunction;
   probe: CallableFunction;
   commit: CallableFunction;
+  /** Delivers an event or gives 0: see `DELIVER` in `gates.ts`. */
+  deliver(cpu: number, vector: number, error: number, source: number): number;
+  iret(cpu: number, bytes: number): number;
   /** Fills a TLB entry: see `FILL` in `walker.ts`. */
   fill(cpu: number, lo: number, hi: number, want: number): number;
   /** Runs from a record until something needs the run loop. */
@@ -111,6 +121,7 @@ export function buildRuntime(
 ): Uint8Array<ArrayBuffer> {
   const m = new ModuleBuilder(limits);
   addWalker(m, tables);
+  addGates(m);
   const begin = (c: Callee) => new FunctionBuilder(c.name, c.type);
 
   {

@@ -17,7 +17,7 @@ import { log, LogItem, logMask } from "../log.ts";
 import { throughStack } from "../x86/canonical.ts";
 import { Attr, Cpu, type CpuEnv, GuestFault } from "../x86/cpu.ts";
 import { debugTrap, Dr6, reportDebug, singleStepsBranches } from "../x86/debug.ts";
-import { deliver, deliverInterrupt } from "../x86/events.ts";
+import { deliver, deliverInterrupt, hasErrorCode } from "../x86/events.ts";
 import { type Insn, Seg } from "../x86/insn.ts";
 import { readMsr, writeMsr } from "../x86/msr.ts";
 import { hostRandom, repeatableRandom } from "../x86/random.ts";
@@ -26,7 +26,7 @@ import { enterSmm, SMBASE_RESET } from "../x86/smm.ts";
 import * as S from "../x86/state.ts";
 import { Exit, Fl, Mode, Rec, Vec } from "../x86/state.ts";
 import { setControlRegister, setEfer } from "../x86/control.ts";
-import { SOFT_HELPER } from "./lower.ts";
+import { EVENT, SOFT_HELPER } from "./lower.ts";
 import type { TcgVm } from "./vm.ts";
 import { DebugUnit, linearIp, RunAlone } from "./debug.ts";
 import { Mmu } from "./mmu.ts";
@@ -128,7 +128,10 @@ export class TcgVcpu implements Vcpu {
       halt: () => {
         this.mpState = "halted";
       },
-      debugChanged: () => this.#debug.update(),
+      debugChanged: () => {
+        this.#debug.update();
+        this.cpu.set32(S.IRET_SLOW, 1);
+      },
       resume: (how) => this.#resume(how),
       eventsChanged: () => this.cpu.set32(S.KICK, -0x80000000),
       countExit: count,
@@ -270,7 +273,9 @@ export class TcgVcpu implements Vcpu {
           log("int", `Servicing hardware INT=0x${vector.toString(16).padStart(2, "0")}`);
         }
         this.mpState = "runnable";
-        this.#deliver(() => deliverInterrupt(cpu, vector, false));
+        if (this.vm.runtime.deliver(cpu.base, vector, -1, EVENT.EXTERNAL) === 0) {
+          this.#deliver(() => deliverInterrupt(cpu, vector, false));
+        }
       }
     }
     return this.mpState === "runnable";
@@ -302,6 +307,10 @@ export class TcgVcpu implements Vcpu {
 
   #exception(vector: number, error: number): void {
     this.#count("exceptions");
+    if (!(logMask & LogItem.int)) {
+      const code = hasErrorCode.has(vector) ? error : -1;
+      if (this.vm.runtime.deliver(this.cpu.base, vector, code, EVENT.EXCEPTION) !== 0) return;
+    }
     if (!deliver(this.cpu, vector, error)) this.#shutdown = true;
   }
 
@@ -379,6 +388,7 @@ export class TcgVcpu implements Vcpu {
           linkFrom = 0;
         }
         const traps = cpu.debugTraps;
+        cpu.set32(S.IRET_SLOW, this.#nmiBlocked || debug.breaks || debug.step ? 1 : 0);
         if (single) {
           // RF holds for one instruction; repetitions come back after each round.
           if (rf) cpu.set32(S.FLAG_SYS, cpu.get32(S.FLAG_SYS) & ~Fl.RF);

@@ -25,6 +25,7 @@ export class TcgVm implements Vm {
   readonly shapes: Shapes;
   readonly cache: TranslationCache;
   readonly enter: RuntimeExports["enter"];
+  readonly runtime: RuntimeExports;
   /** The vCPU that is executing. */
   current: TcgVcpu | undefined;
   fpuError: FpuErrorLine | undefined;
@@ -71,6 +72,7 @@ export class TcgVm implements Vm {
       .exports as unknown as RuntimeExports;
     for (const [name, f] of Object.entries(rt)) env[name] = f as WebAssembly.ImportValue;
     this.enter = rt.enter;
+    this.runtime = rt;
     table.set(1, rt.stale);
     table.set(2, rt.next);
     table.set(3, rt.nextPage);

@@ -33,7 +33,7 @@ const callee = (name: string, params: number, result = true): Callee => ({
  */
 export const FILL = callee("fill", 4);
 /** (storage address, bytes) → 1 when translated code may have been made from one of them. */
-const CODE_IN = callee("codeIn", 2);
+export const CODE_IN = callee("codeIn", 2);
 /** (word of the page, storage address, value) → 1 when a paging-structure word was written. */
 const MARK = callee("mark", 3);
 

@@ -27,7 +27,16 @@ import { switchTask } from "./tasks.ts";
 /** What caused an event: decides privilege checks and the error code's EXT bit. */
 export type EventSource = "external" | "exception" | "software";
 
-const hasErrorCode = new Set<number>([Vec.DF, Vec.TS, Vec.NP, Vec.SS, Vec.GP, Vec.PF, Vec.AC]);
+/** Vectors whose frame has an error code. */
+export const hasErrorCode: ReadonlySet<number> = new Set<number>([
+  Vec.DF,
+  Vec.TS,
+  Vec.NP,
+  Vec.SS,
+  Vec.GP,
+  Vec.PF,
+  Vec.AC,
+]);
 
 /**
  * Delivers an exception, and the double fault that a fault in its delivery becomes. RIP is that of

@@ -120,6 +120,8 @@ export interface HelperCall {
    * the mode or asked for the run loop; RIP is then what the helper left.
    */
   readonly soft?: boolean;
+  /** For a tier that has an emitted version of the helper: IRET's operand size in bytes. */
+  readonly bytes?: number;
 }
 
 export function state<T extends ValType>(type: T, op: number, ref: StateRef): TypeMap[T] {

@@ -111,6 +111,8 @@ export const JC_COUNT = 0x4c4;
 export const TLB_HUGE_USED = 0x4c8;
 /** Error code of the page fault that the last walk in emitted code found; -1 when it did not decide. */
 export const WALK_ERROR = 0x4e0;
+/** Non-zero while IRET must not be carried out in emitted code: NMIs are blocked, or RF matters. */
+export const IRET_SLOW = 0x4e4;
 /** Non-zero once a page of 1 GiB was met and the CPU model has them. */
 export const HUGE_PAGES = 0x4cc;
 /**

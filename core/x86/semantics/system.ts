@@ -8,6 +8,7 @@ import { farHelpers } from "../helpers/far.ts";
 import { ioHelpers } from "../helpers/io.ts";
 import { segmentHelpers } from "../helpers/segments.ts";
 import { smmHelpers } from "../smm.ts";
+import { G } from "../ir.ts";
 import * as S from "../state.ts";
 import { Fl, Mode } from "../state.ts";
 import { define, type Emit } from "./emit.ts";
@@ -99,7 +100,11 @@ export function systemSemantics(): void {
   }
   for (const n of ["CALL_FAR_PTR", "CALL_FAR_MEM"]) helper(n, true, "CALL_FAR");
   for (const n of ["JMP_FAR_PTR", "JMP_FAR_MEM"]) helper(n, true, "JMP_FAR");
-  for (const n of ["RET_FAR", "IRET", "INT", "INT3", "INT1", "INTO"]) helper(n, true);
+  for (const n of ["RET_FAR", "INT", "INT3", "INT1", "INTO"]) helper(n, true);
+  define("IRET", (e) => {
+    e.ended = true;
+    e.f.guest(G.HELPER, [], { name: "IRET", ends: true, bytes: e.opSize >> 3 });
+  });
   define("CLI", cli);
   define("STI", sti);
   define("PUSHF", pushf);
