@@ -1,8 +1,9 @@
 /**
  * Port exits per second: this program's KVM back end, on the main thread and in a vCPU thread,
- * against `qemu-system-x86_64 -accel kvm` where that is installed. One run, ratios printed.
+ * against `qemu-system-x86_64 -accel kvm` where that is installed. All in one run, by turns; the best
+ * round of each counts, since other programs only slow them down. Ratios printed.
  *
- *     deno run -A tests/kvm/pio_bench.ts [count]
+ *     deno task bench:kvm [count [rounds]]
  */
 import { ramRegion } from "../../core/memory/region.ts";
 import { Bench, hex, kvmMissing } from "./harness.ts";
@@ -74,19 +75,22 @@ if (import.meta.main) {
     console.log(`skipped: ${kvmMissing}`);
     Deno.exit(0);
   }
-  const count = Number(Deno.args[0] ?? 200_000);
+  const count = Number(Deno.args[0] ?? 50_000), rounds = Number(Deno.args[1] ?? 5);
   await ours(1000, false);
-  const figures: [string, number][] = [
-    ["main thread", count / await ours(count, false)],
-    ["vCPU thread", count / await ours(count, true)],
-  ];
-  const some = await qemu(1), all = await qemu(count + 1);
-  if (some !== undefined && all !== undefined) figures.push(["QEMU", count / (all - some)]);
-  const base = figures.at(-1)![1];
-  for (const [name, rate] of figures) {
-    const ratio = (rate / base).toFixed(2);
-    console.log(
-      `${name.padEnd(12)} ${Math.round(rate)} port exits/s (${ratio} x ${figures.at(-1)![0]})`,
-    );
+  const best = new Map<string, number>();
+  const note = (name: string, seconds: number) =>
+    best.set(name, Math.max(best.get(name) ?? 0, count / seconds));
+  for (let i = 0; i < rounds; i++) {
+    note("main thread", await ours(count, false));
+    note("vCPU thread", await ours(count, true));
+    const some = await qemu(1), all = await qemu(count + 1);
+    if (some !== undefined && all !== undefined && all > some) note("QEMU", all - some);
+  }
+  const [base, name] = best.has("QEMU")
+    ? [best.get("QEMU")!, "QEMU"]
+    : [best.get("main thread")!, ""];
+  for (const [who, rate] of best) {
+    const ratio = name ? ` (${(rate / base).toFixed(2)} x ${name})` : "";
+    console.log(`${who.padEnd(12)} ${Math.round(rate)} port exits/s${ratio}`);
   }
 }
