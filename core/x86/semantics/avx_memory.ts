@@ -88,6 +88,8 @@ function gather(bytes: 4 | 8, indexBytes: 4 | 8): (e: Emit) => void {
     const masks = rdLanes(e, 2);
     const chosen = signBits(e, masks, bytes);
     const shape = bytes === 8 ? "i64x2" : "i32x4";
+    // What processors have done when the first element faults.
+    if (lanes === 1) { for (const n of [0, 2]) e.wrPart(n, 16, ZERO, 16); }
     for (let l = 0; l < lanes; l++) {
       const signs = bytes === 8 ? I32.of(63) : I32.of(31);
       e.wrPart(2, 16 * l, e.let(masks[l].simd(`${shape}.shr_s`, signs)), 16);
