@@ -72,10 +72,10 @@ export interface MachineOptions {
 const ROUND_NS = 1_000_000, MIN_SLICE_NS = 250_000;
 /** Instructions of one turn of a vCPU, at least and at most; under `-icount`, and before the first turn. */
 const MIN_BUDGET = 1000, MAX_BUDGET = 10_000_000, FIRST_BUDGET = 100_000;
-/** An instruction that took longer (ns) was not slow: the host, or a device, was. */
-const MAX_COST = 1000;
-/** A turn shorter than this many ns says nothing about speed. */
-const MEASURABLE_NS = 50_000;
+/** Speed is measured over as many turns as this takes (ns), short ones and late ones alike. */
+const MEASURED_NS = 500_000;
+/** A measurement counts as at most so many times the cost before: the host may have been away. */
+const SURPRISE = 4;
 /** ms between visits to the host's event loop while a vCPU is busy. */
 const EVENT_LOOP_EVERY = 4;
 /** ms that an idle machine sleeps at most: a safety net, events wake it at once. */
@@ -95,8 +95,9 @@ export class Machine {
   #shutdown: Cause | undefined;
   #suspend = false;
   #wakeup: WakeCause | undefined;
-  /** Host ns that an instruction takes; slow turns count by their length. */
+  /** Host ns that an instruction takes, and the measurement in progress. */
   #cost = ROUND_NS / FIRST_BUDGET;
+  readonly #measured = { ns: 0, instructions: 0 };
   /** When the turn in progress is to end at the latest, in virtual ns. */
   #sliceEnd = -Infinity;
   #status: number | undefined;
@@ -414,9 +415,12 @@ export class Machine {
     const budget = Math.min(MAX_BUDGET, Math.max(MIN_BUDGET, Math.ceil(time / this.#cost)));
     const exit = this.#enter(v, budget);
     const spent = clock.endSlice();
-    const done = v.instructions - before;
-    if (spent > MEASURABLE_NS && done > 0 && exit.reason === "interrupted") {
-      this.#cost += (Math.min(spent / done, MAX_COST) - this.#cost) / 8;
+    const m = this.#measured;
+    m.ns += spent;
+    m.instructions += v.instructions - before;
+    if (m.ns >= MEASURED_NS && m.instructions >= MIN_BUDGET) {
+      this.#cost += (Math.min(m.ns / m.instructions, SURPRISE * this.#cost) - this.#cost) / 4;
+      m.ns = m.instructions = 0;
     }
     return exit;
   }

@@ -193,6 +193,24 @@ Deno.test("turns become as long as the processor's speed allows", async () => {
   assert(mean > 500_000 && mean < 1_100_000, `${mean}`);
 });
 
+Deno.test("turns stay long when only some of them are held up", async () => {
+  const host = new Host(), vcpu = new FakeVcpu(host, 10);
+  const machine = machineOf(host, [vcpu]);
+  periodic(machine, 4 * MS, 100);
+  let turns = 0;
+  const run = vcpu.run.bind(vcpu);
+  vcpu.run = (budget) => {
+    // Every tenth turn the host is away for 5 ms.
+    if (++turns % 10 === 0) host.ms += 5;
+    return run(budget);
+  };
+  machine.start();
+  await machine.run();
+  const late = vcpu.budgets.slice(-100), mean = late.reduce((a, b) => a + b) / late.length;
+  // n instructions take 10n ns and every tenth time 5 ms more; that is to be 1 ms / 1.5: n = 16,667.
+  assert(mean > 12_000 && mean < 40_000, `${mean}`);
+});
+
 Deno.test("a busy guest makes up what the host held back, and turns keep their length", async () => {
   const host = new Host(), vcpu = new FakeVcpu(host, 10);
   const machine = machineOf(host, [vcpu]);
