@@ -10,11 +10,13 @@ function sample(bits: 32 | 64, rounds: number, seed: number): void {
   const fuzz = new SimdFuzz(bits);
   try {
     const differences: string[] = [];
-    let cases = 0;
+    let cases = 0, vex = 0;
     for (const row of simdRows()) {
       // Both modes differ in addresses, 64-bit operands and the number of registers only.
       const differs = /\/m[vy]|\bry\b|^VZERO|GATHER|MASKMOV|BLENDV/.test(row.syntax);
       if (bits === 64 && row.valid.bits32 && !differs) continue;
+      // Of VEX rows, which are many and take their semantics from the others, one in three.
+      if (row.vex && vex++ % 3 !== seed % 3) continue;
       const r = fuzz.row(row, { rounds, seed, encodings: 1, bits, unmasked: true });
       cases += r.cases;
       differences.push(...r.differences);
