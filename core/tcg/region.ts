@@ -47,6 +47,7 @@ class RegionBuilder {
   readonly #versions = new Map<bigint, number>();
   readonly #work: Node[] = [];
   readonly #records = new Map<bigint, number>();
+  readonly #links = new Map<bigint, number>();
   #full = false;
 
   constructor(
@@ -78,7 +79,7 @@ class RegionBuilder {
       low.begin(n.key);
       low.done = n.done;
       if (due) low.leaveIfDue(I64.of(n.ip));
-      else low.leave(I64.of(n.ip));
+      else this.#leave(low, n.ip);
     };
     const loops = structure(f, entry, {
       leave: (to) => leave(to, false),
@@ -203,7 +204,7 @@ class RegionBuilder {
       let ip = n.ip;
       for (;;) {
         const i = this.#insns.get(ip);
-        if (i === undefined) return low.leave(I64.of(ip));
+        if (i === undefined) return this.#leave(low, ip);
         if (ip !== n.ip && this.#leaders.has(ip)) {
           n.edges = [this.#edge(low, n, ip)];
           return;
@@ -215,6 +216,18 @@ class RegionBuilder {
         ip = i.next;
       }
     });
+  }
+
+  /** Leaves for an address that is known, by a link where that is in the page. */
+  #leave(low: RegionLowering, ip: bigint): void {
+    if (!this.#inPage(ip)) return low.leave(I64.of(ip));
+    let rec = this.#links.get(ip);
+    if (rec === undefined) {
+      rec = this.cache.linkRecord(ip);
+      if (rec === 0) this.#full = true;
+      this.#links.set(ip, rec);
+    }
+    low.jump(I64.of(ip), rec);
   }
 
   #end(low: RegionLowering, n: Node, i: RegionInsn): void {

@@ -97,6 +97,8 @@ export class RegionLowering implements Lowering {
   /** Instructions left before the next look at the rest of the slice and at KICK; and that rest. */
   readonly #budget: Local<"i32">;
   readonly #rest: Local<"i32">;
+  /** Non-zero when the region's code has been changed: only calls to TypeScript can do that. */
+  readonly #stale: Local<"i32">;
   /** Pages that accesses were last made to, by kind of access and address registers. */
   readonly #pages: readonly { tag: Local<"i32">; addend: Local<"i32"> }[];
   readonly #pageOf = new Map<string, number>();
@@ -126,6 +128,7 @@ export class RegionLowering implements Lowering {
     this.#tlb = f.local("i32");
     this.#budget = f.local("i32");
     this.#rest = f.local("i32");
+    this.#stale = f.local("i32");
     this.#pages = Array.from(
       { length: plan.pages },
       () => ({ tag: f.local("i32"), addend: f.local("i32") }),
@@ -217,6 +220,11 @@ export class RegionLowering implements Lowering {
     this.f.tail(this.exits.way("leave"), this.#cpu, this.#entry, rip, ...this.#state(1));
   }
 
+  /** Leaves for `rip` in the region's page, by the link of record `rec`. */
+  jump(rip: I64, rec: number): void {
+    this.f.tail(this.exits.way("link"), this.#cpu, I32.of(rec), rip, ...this.#state(1));
+  }
+
   /**
    * Leaves for `rip` when the slice is over or somebody wants the run loop; looks every
    * {@link POLL} instructions.
@@ -233,6 +241,7 @@ export class RegionLowering implements Lowering {
 
   /** After a call to TypeScript: pages may be mapped elsewhere, and KICK may be set. */
   #called(): void {
+    this.#stale.set(load("i32.load", I32.of(this.plan.guard), Rec.HANDLER).eq(this.plan.stale));
     this.#forget();
     this.#rest.set(this.#rest.get().add(this.#budget.get()));
     this.#budget.set(I32.of(0));
@@ -244,8 +253,7 @@ export class RegionLowering implements Lowering {
 
   /** Leaves for `rip` when the region's code has been changed. */
   leaveIfStale(rip: I64): void {
-    const { guard, stale } = this.plan;
-    this.f.if(load("i32.load", I32.of(guard), Rec.HANDLER).eq(stale), () => this.leave(rip));
+    this.f.if(this.#stale.get(), () => this.leave(rip));
   }
 
   /** Emits `stmts` of an instruction. */

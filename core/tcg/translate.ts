@@ -36,6 +36,8 @@ export interface Block {
   valid: boolean;
   /** Next block that begins at the same storage address. */
   next: Block | undefined;
+  /** Records of jumps that are linked to it. */
+  incoming?: number[];
   /** A region that begins here was made, or is not to be. */
   tried?: boolean;
   /** Samples that found the vCPU at its beginning. */
@@ -377,6 +379,7 @@ export class TranslationCache implements CodeWatcher {
     const w = entry.rec >> 2, before = this.#i32[w];
     const region: Block = {
       ...entry,
+      incoming: undefined,
       rec: guard,
       records: 1,
       ranges,
@@ -433,7 +436,20 @@ export class TranslationCache implements CodeWatcher {
 
   /** Puts the translation of a jump's target into the jump. */
   link(rec: number, target: Block): void {
-    if (target.valid) this.#i32[(rec + Rec.LINK) >> 2] = target.rec;
+    if (!target.valid) return;
+    this.#i32[(rec + Rec.LINK) >> 2] = target.rec;
+    (target.incoming ??= []).push(rec);
+  }
+
+  /** A record outside any block from which a region jumps to `ip`, which is in its page. */
+  linkRecord(ip: bigint): number {
+    const rec = this.#at;
+    if (rec + Rec.SIZE > this.#end) return 0;
+    this.#at += Rec.SIZE;
+    this.#i32.fill(0, rec >> 2, (rec + Rec.SIZE) >> 2);
+    this.#i32[rec >> 2] = this.handlers.next;
+    this.#view.setBigUint64(rec + Rec.IP, ip, true);
+    return rec;
   }
 
   invalidate(host: number, length: number): void {
@@ -460,6 +476,9 @@ export class TranslationCache implements CodeWatcher {
   #drop(b: Block): void {
     b.valid = false;
     this.stats.invalidated++;
+    for (const rec of b.incoming ?? []) {
+      if (this.#i32[(rec + Rec.LINK) >> 2] === b.rec) this.#i32[(rec + Rec.LINK) >> 2] = 0;
+    }
     // Whoever is inside the block or jumps to it comes back to the run loop at the right RIP.
     for (let n = 0; n < b.records; n++) {
       this.#i32[(b.rec + n * Rec.SIZE) >> 2] = this.handlers.stale;
