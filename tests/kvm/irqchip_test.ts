@@ -72,6 +72,31 @@ kvmTest(
 );
 
 kvmTest(
+  "on: messages reach the LAPIC that they name, edge or level",
+  () =>
+    withThreads({ kernelIrqchip: "on" }, async (b) => {
+      const chip = b.vm.irqchip!;
+      for (const n of [0x51, 0x52]) {
+        vector(b, n, n * 0x40, `b0 ${n.toString(16)} e6 80 c6 06 b0 00 00 cf`); // out 80h, n; EOI; iret
+      }
+      b.watch(0x80);
+      b.load(0x1000, hex("66 c7 06 f0 00 ff 01 00 00 fb f4 eb fd")); // SVR; sti; again: hlt; jmp again
+      unreal(b);
+      const run = b.vcpu.runAsync!();
+      for (let i = 0; i < 200 && !chip.signalMsi(0xfee00000, 0x51); i++) {
+        await new Promise((r) => setTimeout(r, 5)); // until the LAPIC is on
+      }
+      while (b.log.length < 1) await new Promise((r) => setTimeout(r, 1));
+      assert(chip.signalMsi(0xfee00000, 0x52));
+      assertEquals(chip.signalMsi(0xfee07000, 0x52), false, "there is no APIC 7");
+      while (b.log.length < 2) await new Promise((r) => setTimeout(r, 1));
+      b.vcpu.kick();
+      await within(5000, run);
+      assertEquals(b.log.map((a) => a.value), [0x51, 0x52]);
+    }),
+);
+
+kvmTest(
   "on: INIT and SIPI stay in the kernel",
   () =>
     withThreads({ kernelIrqchip: "on", vcpus: 2 }, async (b) => {

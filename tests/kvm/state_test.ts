@@ -1,5 +1,8 @@
 /** Interrupts, events, registers and the memory map, changed from outside while a guest runs. */
 import { assert, assertEquals } from "@std/assert";
+import { Req } from "../../core/kvm/abi.ts";
+import { Struct } from "../../core/kvm/structs.ts";
+import type { KvmVm } from "../../core/kvm/vm.ts";
 import { ramRegion } from "../../core/memory/region.ts";
 import { type Bench, guestTest, hex, kvmTest, Vectors, withBench } from "./harness.ts";
 
@@ -167,6 +170,41 @@ guestTest("register groups come back as they were set", (opts) =>
     assertEquals(r.rdx, BigInt(v.cpuid(1, 0).eax));
     assertEquals([v.getFpu().mxcsr, v.getFpu().xcr0 ?? 1n], [0x1f80, 1n]);
   }));
+
+kvmTest(
+  "kvmclock is kept up for a guest that asks, and stands still while the machine is paused",
+  () =>
+    withBench({}, (b) => {
+      if (!((b.vcpu.cpuid(0x40000001, 0).eax >>> 3) & 1)) return; // an old host
+      b.load(
+        0x1000,
+        hex(`
+      66 b9 01 4d 56 4b   ; mov ecx, MSR_KVM_SYSTEM_TIME_NEW
+      66 b8 01 60 00 00   ; mov eax, 6001h: the structure is at 6000h, enabled
+      66 31 d2 0f 30 f4   ; xor edx, edx; wrmsr; hlt`),
+      );
+      b.realMode(0x100, 0);
+      assertEquals(b.run().reason, "hlt");
+      const v = b.ram.view, version = v.getUint32(0x6000, true);
+      assert(version > 0 && version % 2 === 0, `version ${version}`);
+      assert(v.getUint32(0x6018, true) > 0, "multiplier");
+
+      const vm = b.vm as KvmVm, clock = new Struct(48);
+      const now = () => {
+        vm.libc.ioctlBuffer(vm.fd, Req.GET_CLOCK, clock.u8);
+        return Number(clock.u64(0));
+      };
+      const start = performance.now(), before = now();
+      vm.setRunning(true);
+      vm.setRunning(false);
+      const stopped = performance.now();
+      while (performance.now() - stopped < 100);
+      const paused = performance.now() - stopped;
+      vm.setRunning(true);
+      const guest = now() - before, host = (performance.now() - start) * 1e6;
+      assert(guest <= host - paused * 1e6 + 1e6, `${guest} ns of ${host}, ${paused} ms paused`);
+    }),
+);
 
 kvmTest("AVX state moves with the vCPU that has it", () =>
   withBench({}, (b) => {
