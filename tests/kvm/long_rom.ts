@@ -6,7 +6,7 @@ import { Assembler, type Instructions } from "../../firmware/asm/assembler.ts";
 import * as o from "../../firmware/asm/operand.ts";
 import { dword, far, mem, qword, sym } from "../../firmware/asm/operand.ts";
 
-const { al, ax, cr0, cr3, cr4, cs, ds, dx, eax, ecx, edi, edx, es, esi, sp, ss } = o;
+const { al, ax, cr0, cr3, cr4, cs, ds, eax, ecx, edi, edx, es, esi, sp, ss } = o;
 const { rax, rbx, rcx, rdi, rdx, rsp, r11, r15 } = o;
 
 const ROM = 0xf0000, GDT = 0x500, TSS = 0x700, PAGES = 0x10000, NOTE = 0x1000;
