@@ -107,9 +107,12 @@ export class TcgVm implements Vm {
     this.onSmm?.(on);
   }
 
+  tscKhz = TSC_HZ / 1000;
+
   /** Time-stamp counter in ticks. */
   tsc(): number {
-    return this.opts.clock.now();
+    const ns = this.opts.clock.now();
+    return this.tscKhz === 1e6 ? ns : Math.floor(ns * (this.tscKhz / 1e6));
   }
 
   createVcpu(opts: VcpuOptions): Vcpu {
