@@ -23,6 +23,7 @@ class Machine {
     this.ram = block.u8;
     this.vm = new TcgVm({ memory, mem, io, clock: new ManualClock() });
     this.vm.regions = regions;
+    this.vm.samplePeriod = 1;
     const model = {
       name: "test",
       cpuid: () => ({ eax: 0, ebx: 0, ecx: 0, edx: 0 }),

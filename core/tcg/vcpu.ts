@@ -35,8 +35,8 @@ import type { Block } from "./translate.ts";
 
 /** Samples at the same address that make the code there worth a region. */
 const HOT = 4;
-/** Instructions between two samples: few while new hot code is found, more when there is none. */
-const MIN_PERIOD = 8191, MAX_PERIOD = 65521;
+/** How many times rarer than at first samples are taken when they find nothing new. */
+const RAREST = 8;
 
 const REG_NAMES = [
   "rax",
@@ -79,7 +79,10 @@ export class TcgVcpu implements Vcpu {
   #budgetStart = 0;
   /** What of the slice's budget is kept back until the next sample. */
   #reserve = 0;
-  #period = MIN_PERIOD;
+  /** Instructions between two samples. */
+  #period = 1;
+  /** Value of {@link instructions} at which the next sample is due. */
+  #sampleAt = 0;
   #intr = false;
   #nmi = false;
   #nmiBlocked = false;
@@ -342,7 +345,10 @@ export class TcgVcpu implements Vcpu {
         }
         if (this.#fatal) return { reason: "internal-error", message: this.#fatal };
         if (this.#interrupted || cpu.get32(S.BUDGET) <= 0) {
-          if (vm.regions && !this.#interrupted && !cache.hasBreakpoints) this.#sample();
+          if (
+            vm.regions && !this.#interrupted && !cache.hasBreakpoints &&
+            this.instructions >= this.#sampleAt
+          ) this.#sample();
           if (this.#interrupted || this.#reserve === 0) return { reason: "interrupted" };
           this.#refill();
           continue;
@@ -487,7 +493,9 @@ export class TcgVcpu implements Vcpu {
 
   /** Lets emitted code have the next part of the slice's budget. */
   #refill(): void {
-    const n = this.vm.regions ? Math.min(this.#reserve, this.#period) : this.#reserve;
+    const n = this.vm.regions
+      ? Math.min(this.#reserve, Math.max(1, this.#sampleAt - this.instructions))
+      : this.#reserve;
     this.#reserve -= n;
     this.cpu.set32(S.BUDGET, this.cpu.get32(S.BUDGET) + n);
   }
@@ -497,12 +505,14 @@ export class TcgVcpu implements Vcpu {
     const { cpu, vm } = this;
     try {
       const block = vm.cache.lookup(cpu, this.mmu);
-      this.#period = Math.min(this.#period + (this.#period >> 3), MAX_PERIOD);
+      this.#period = Math.min(this.#period + (this.#period >> 3) + 1, RAREST * vm.samplePeriod);
+      this.#sampleAt = this.instructions + this.#period;
       if (block.tried) return;
       block.samples = (block.samples ?? 0) + 1;
       if (block.samples < HOT) return;
       block.tried = true;
-      this.#period = MIN_PERIOD;
+      this.#period = vm.samplePeriod;
+      this.#sampleAt = this.instructions + this.#period;
       compileRegion(vm.cache, vm.shapes, cpu, block);
     } catch (e) {
       // The fault happens when the code is executed, if it is.

@@ -40,6 +40,8 @@ export class TcgVm implements Vm {
     // What a handler for each choice of registers gains is worth its warming up in tier 0 alone.
     this.shapes.specialise = !on;
   }
+  /** Instructions between two looks at where a vCPU is, while they find new hot code. */
+  samplePeriod = 8191;
   topology = { sockets: 1, cores: 1, threads: 1 };
   #a20 = true;
   readonly #byBase = new Map<number, TcgVcpu>();
