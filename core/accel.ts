@@ -235,6 +235,11 @@ export interface Vm {
    * call: `page` gets their offset in the shared memory. Absent: the dirty log is kept elsewhere.
    */
   dirtyPages?(page: (offset: number) => void): void;
+  /**
+   * Frequency of the guest's time-stamp counter, in kHz. An accelerator that makes the counter itself
+   * takes another one, so that a guest which has measured it can go on there.
+   */
+  tscKhz?: number;
   /** Guest memory has been written by another accelerator: what was derived from it is forgotten. */
   memoryChanged?(): void;
   /** The machine stops or goes on, its vCPUs being outside `run`: time the guest reads stands still. */

@@ -62,6 +62,7 @@ export const Req = {
   SET_XSAVE: 0x5000aea5,
   GET_XCRS: 0x8188aea6,
   SET_XCRS: 0x4188aea7,
+  GET_TSC_KHZ: 0xaea3,
   KVMCLOCK_CTRL: 0xaead,
   SMI: 0xaeb7,
 } as const;

@@ -319,6 +319,10 @@ export class SwitchVm implements Vm {
     return vm.dirtyPages && ((page) => vm.dirtyPages!(page));
   }
 
+  get tscKhz(): number | undefined {
+    return this.#vm.tscKhz;
+  }
+
   setRunning(running: boolean): void {
     this.#vm.setRunning?.(running);
   }
@@ -345,6 +349,7 @@ export class SwitchVm implements Vm {
     this.#vms.set(next, vm);
     vm.memoryChanged?.();
     vm.setA20(this.#a20);
+    if (next.name === "tcg") vm.tscKhz = this.#vm.tscKhz ?? vm.tscKhz;
     for (const [i, v] of this.vcpus.entries()) {
       v.moveTo(vm.vcpus[i] ?? vm.createVcpu(v.options));
     }

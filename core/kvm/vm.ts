@@ -53,6 +53,12 @@ export class KvmVm implements Vm {
     return 4096 * this.accel.extension(Cap.COALESCED_MMIO);
   }
 
+  /** Undefined where the host does not tell. */
+  get tscKhz(): number | undefined {
+    const khz = this.libc.ioctl(this.vcpus[0].fd, Req.GET_TSC_KHZ);
+    return khz > 0 ? khz : undefined;
+  }
+
   createVcpu(opts: VcpuOptions): Vcpu {
     const vcpu = new KvmVcpu(this, opts);
     this.vcpus.push(vcpu);

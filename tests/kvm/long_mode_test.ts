@@ -91,6 +91,30 @@ kvmTest("KVM to tcg and back a hundred times in long mode", () => {
   kvm.close();
 });
 
+kvmTest("the time-stamp counter goes on after a move, as fast as before", () => {
+  const kvm = new KvmAccelerator(), accelerator = new SwitchAccelerator(kvm, undefined, () => {});
+  withBench({ ...tcgOptions(), accelerator }, (b) => {
+    const vm = b.vm as SwitchVm;
+    // again: rdtsc; shl rdx, 32; or rax, rdx; mov r9, rax; out 80h, al; jmp again
+    b.load(0x1000, hex("0f 31 48 c1 e2 20 48 09 d0 49 89 c1 e6 80 eb f0"));
+    b.port(0x80, 1, { write: () => b.vcpu.kick() });
+    longMode(b, 0x1000);
+    const read = () => {
+      b.vcpu.run(1000);
+      return b.vcpu.getRegs().r9;
+    };
+    const there = read(), khz = vm.tscKhz;
+    vm.switchTo(tcg);
+    const here = read();
+    assert(here >= there, `${here} after ${there}`);
+    b.clock.advance(1_000_000);
+    const ticks = Number(read() - here);
+    assertEquals(vm.tscKhz, khz ?? 1_000_000);
+    assert(Math.abs(ticks - vm.tscKhz!) <= 1, `${ticks} ticks in 1 ms`);
+  });
+  kvm.close();
+});
+
 kvmTest("LOCK CMPXCHG16B, which not every KVM emulates, is done here or there", () => {
   const kvm = new KvmAccelerator(), warnings: string[] = [];
   const accelerator = new SwitchAccelerator(kvm, tcg, (text) => warnings.push(text));
