@@ -1,6 +1,6 @@
 /**
  * Event delivery through interrupt and trap gates to CPL 0, and IRET from there, as emitted code: what
- * a kernel does all the time. Flat 32-bit segments or 64-bit mode, descriptors in the GDT with their
+ * a kernel does all the time. Likewise SYSCALL and SYSRET of 64-bit mode. Flat 32-bit segments or 64-bit mode, descriptors in the GDT with their
  * accessed bits set, a frame inside one page. In every other case (faults among them) the functions
  * give 0 and have changed nothing that a program can see; `core/x86` then does it all. Intel SDM
  * volume 3, 6.12 and 6.14; volume 2, IRET.
@@ -11,7 +11,7 @@ import type { ModuleBuilder } from "../wasm/module.ts";
 import { Attr } from "../x86/cpu.ts";
 import { Gpr, Seg } from "../x86/insn.ts";
 import * as S from "../x86/state.ts";
-import { Fl, FL_ARITH, Mode, Vec } from "../x86/state.ts";
+import { Fl, Mode, Vec } from "../x86/state.ts";
 import { EVENT, flagExpr, flagValues } from "./lower.ts";
 import { Page } from "./physmap.ts";
 import { CODE_IN, FILL, WANT } from "./walker.ts";
@@ -29,6 +29,10 @@ export const IRET: Callee = {
   name: "iret",
   type: { params: ["i32", "i32"], results: ["i32"] },
 };
+/** (cpu) → 1 when SYSCALL in 64-bit mode was carried out; RIP is that of the next instruction. */
+export const SYSCALL: Callee = { name: "syscall", type: { params: ["i32"], results: ["i32"] } };
+/** (cpu) → 1 when SYSRET to 64-bit mode was carried out. */
+export const SYSRET: Callee = { name: "sysret", type: { params: ["i32"], results: ["i32"] } };
 /** (cpu, linear address, bytes, {@link WANT}) → storage address inside one page, or 0. */
 const WITHIN: Callee = {
   name: "within",
@@ -65,6 +69,12 @@ export function addGates(m: ModuleBuilder): void {
   const iret = new FunctionBuilder(IRET.name, IRET.type);
   new Gates(iret).iret();
   m.add(iret, undefined, IRET.name, IRET);
+  const syscall = new FunctionBuilder(SYSCALL.name, SYSCALL.type);
+  new Gates(syscall).syscall();
+  m.add(syscall, undefined, SYSCALL.name, SYSCALL);
+  const sysret = new FunctionBuilder(SYSRET.name, SYSRET.type);
+  new Gates(sysret).sysret();
+  m.add(sysret, undefined, SYSRET.name, SYSRET);
 }
 
 function emitWithin(f: FunctionBuilder): void {
@@ -209,7 +219,7 @@ class Gates {
   }
 
   deliver(): void {
-    const f = this.f, cpu = this.#cpu;
+    const f = this.f;
     const vector = f.param(1, "i32"), error = f.param(2, "i32"), source = f.param(3, "i32");
     const { mode, long } = this.#mode();
     const cpl = this.#get(S.CPL), software = f.let(source.eq(EVENT.SOFTWARE));
@@ -268,13 +278,7 @@ class Gates {
     const frame = f.local("i32");
     frame.set(this.#at(bottom, bytes, WANT.WRITE));
 
-    const res = () => load("i64.load", cpu, S.FLAG_RES);
-    const aux = () => load("i32.load", cpu, S.FLAG_AUX);
-    const bit = (name: string, n: number) => flagExpr(name, res, aux).shl(n);
-    const image = f.let(
-      bit("cf", 0).or(bit("pf", 2)).or(bit("af", 4)).or(bit("zf", 6)).or(bit("sf", 7))
-        .or(bit("of", 11)).or(fl).or(2).or(source.eq(EVENT.EXCEPTION).shl(16)),
-    );
+    const image = f.let(this.#flags().or(source.eq(EVENT.EXCEPTION).shl(16)));
     const ip = this.#get64(S.RIP), cs = this.#get(S.SEGS + S.SEG_SIZE * Seg.CS + S.SEG_SELECTOR);
     const oldSs = this.#get(S.SEGS + S.SEG_SIZE * Seg.SS + S.SEG_SELECTOR);
     const put = (wide: boolean, v: I64) => {
@@ -376,17 +380,71 @@ class Gates {
     this.#setCpl(cpl, mode);
     this.#set64(S.GPR + 8 * Gpr.RSP, newSp.get());
     this.#set64(S.RIP, ip.get());
+    // RF would hold for one instruction that nobody watches.
+    this.#setFlags(image.get());
+    f.return(I32.of(1));
+  }
+
+  /** All flags but RF and VM from an image. */
+  #setFlags(image: I32): void {
     const v = flagValues(
       { kind: "all", bits: 32 },
-      [image.get()],
+      [image],
       () => I64.of(0),
       () => I32.of(0),
-      (x) => f.let(x),
+      (x) => this.f.let(x),
     );
     this.#set64(S.FLAG_RES, v.res!);
     this.#set(S.FLAG_AUX, v.aux);
-    // RF would hold for one instruction that nobody watches.
-    this.#set(S.FLAG_SYS, image.get().and(SYSTEM_FLAGS & ~FL_ARITH));
+    this.#set(S.FLAG_SYS, image.and(SYSTEM_FLAGS));
+  }
+  #flags(): I32 {
+    const res = () => load("i64.load", this.#cpu, S.FLAG_RES);
+    const aux = () => load("i32.load", this.#cpu, S.FLAG_AUX);
+    const bit = (name: string, n: number) => flagExpr(name, res, aux).shl(n);
+    return this.f.let(
+      bit("cf", 0).or(bit("pf", 2)).or(bit("af", 4)).or(bit("zf", 6)).or(bit("sf", 7))
+        .or(bit("of", 11)).or(this.#get(S.FLAG_SYS)).or(2),
+    );
+  }
+
+  /** What SYSCALL and SYSRET ask for: 64-bit mode, EFER.SCE, no user page open for the supervisor. */
+  #fastCalls(): I32 {
+    const { mode, long } = this.#mode();
+    this.#no(long.eqz().or(this.#get(S.EFER).and(1).eqz()).or(this.#get(S.SMAP_PAGES).ne(0)));
+    return mode;
+  }
+  /** The flat segments that they imply: `selector` of CS, the next one for SS. */
+  #flatSegments(cs: I32, ss: I32, dpl: number): void {
+    const common = D.G | D.P | D.S | D.READ_WRITE | D.ACCESSED | (dpl << 13);
+    this.#loadCode(cs, I32.of(common | D.L | D.CODE));
+    this.#loadStack(ss, I32.of(common | D.DB));
+  }
+
+  syscall(): void {
+    const f = this.f, mode = this.#fastCalls();
+    const flags = this.#flags();
+    this.#no(flags.and(Fl.TF | Fl.RF).ne(0));
+    const cs = f.let(this.#get64(S.IA32_STAR).shr_u(32).wrap().and(0xfffc));
+    this.#set64(S.GPR + 8 * Gpr.RCX, this.#get64(S.RIP));
+    this.#set64(S.GPR + 8 * 11, flags.extend_u());
+    this.#setFlags(f.let(flags.and(this.#get(S.IA32_FMASK).not())));
+    this.#flatSegments(cs, f.let(cs.add(8).and(0xffff)), 0);
+    this.#setCpl(I32.of(0), mode);
+    this.#set64(S.RIP, this.#get64(S.IA32_LSTAR));
+    f.return(I32.of(1));
+  }
+
+  sysret(): void {
+    const f = this.f, mode = this.#fastCalls();
+    const target = this.#get64(S.GPR + 8 * Gpr.RCX), flags = this.#get(S.GPR + 8 * 11);
+    this.#no(target.shl(16).shr_s(16).ne(target).or(flags.and(Fl.TF)));
+    const base = f.let(this.#get64(S.IA32_STAR).shr_u(48).wrap().and(0xfffc));
+    this.#setFlags(flags);
+    const ss = f.let(base.add(8).and(0xfffc).or(3));
+    this.#flatSegments(f.let(base.add(16).and(0xfffc).or(3)), ss, 3);
+    this.#setCpl(I32.of(3), mode);
+    this.#set64(S.RIP, target);
     f.return(I32.of(1));
   }
 }

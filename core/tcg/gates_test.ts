@@ -246,6 +246,37 @@ function checkIret(long: boolean, rounds: number): void {
   assert(quick > total / 5 && quick < total, `${quick} of ${total}`);
 }
 
+Deno.test("emitted SYSCALL and SYSRET agree with TypeScript", () => {
+  const rnd = random(7), a = machine(), b = machine();
+  const insn = { opSize: 64, operands: [] } as unknown as Insn;
+  let quick = 0, total = 0;
+  for (let n = 0; n < 400; n++) {
+    const back = rnd(2) === 1, flags = (rnd(65536) << 6 | rnd(64)) & 0x3c7fd5;
+    const mask = BigInt(rnd(4) ? 0x257fd5 : rnd(65536) << 6 | rnd(64));
+    const star = BigInt(rnd(65536)) << 48n | BigInt(rnd(65536)) << 32n;
+    const ip = rnd(6) ? BigInt(rnd(65536)) : 0x800000000000n;
+    for (const m of [a, b]) {
+      enter(m, true, back ? 0 : 3, 0x8000n, flags & ~0x100);
+      m.cpu.setMsr(0xc0000080, 0x501n);
+      m.cpu.setMsr(0xc0000081, star);
+      m.cpu.setMsr(0xc0000082, 0xffffffff81000000n);
+      m.cpu.setMsr(0xc0000084, mask);
+      m.cpu.setRegs({ rcx: ip, r11: BigInt(flags) });
+    }
+    const before = state(a), what = `${n}: ${back} ${flags.toString(16)} ${mask.toString(16)}`;
+    const rt = a.vm.runtime, base = a.cpu.cpu.base;
+    total++;
+    if ((back ? rt.sysret(base) : rt.syscall(base)) === 0) {
+      assertEquals(state(a), before, what);
+      continue;
+    }
+    quick++;
+    assert(reference(() => helperOf(back ? "SYSRET" : "SYSCALL")(b.cpu.cpu, insn)), what);
+    assertEquals(state(a), state(b), what);
+  }
+  assert(quick > total / 2 && quick < total, `${quick} of ${total}`);
+});
+
 for (const long of [false, true]) {
   const mode = long ? "64-bit" : "32-bit";
   Deno.test(`emitted event delivery agrees with TypeScript: ${mode}`, () => {

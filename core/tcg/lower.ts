@@ -402,8 +402,14 @@ export class Tier0Lowering implements Lowering {
   #emitted(d: HelperCall): void {
     const f = this.f, cpu = this.#cpu, rec = this.#rec;
     const go = () => f.tail(this.rt.jump, cpu, rec, load("i64.load", cpu, S.RIP));
-    if (d.name === "IRET") {
-      f.if(call(this.rt.iret, "i32", cpu, I32.of(d.bytes!)), () => {
+    if (d.name === "SYSCALL") {
+      f.store("i64.store", cpu, this.#nextIp(), S.RIP);
+      f.if(call(this.rt.syscall, "i32", cpu), go);
+    } else if (d.name === "IRET" || (d.name === "SYSRET" && d.bytes === 8)) {
+      const done = d.name === "IRET"
+        ? call(this.rt.iret, "i32", cpu, I32.of(d.bytes!))
+        : call(this.rt.sysret, "i32", cpu);
+      f.if(done, () => {
         // What was waiting for IF may be taken now.
         f.if(this.#state(S.PENDING).ne(0), () => {
           f.store("i32.store", cpu, rec, S.EXIT_REC);

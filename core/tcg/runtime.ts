@@ -8,7 +8,7 @@ import { type MemoryLimits, ModuleBuilder } from "../wasm/module.ts";
 import { Seg } from "../x86/insn.ts";
 import * as S from "../x86/state.ts";
 import { Rec } from "../x86/state.ts";
-import { addGates, DELIVER, IRET } from "./gates.ts";
+import { addGates, DELIVER, IRET, SYSCALL, SYSRET } from "./gates.ts";
 import { HANDLER } from "./lower.ts";
 import { addWalker, emitCommit, emitProbe, type WalkerTables } from "./walker.ts";
 
@@ -26,6 +26,9 @@ export interface RuntimeImports {
   readonly deliver: Callee;
   /** (cpu, operand size in bytes) → 1 when IRET was carried out. */
   readonly iret: Callee;
+  /** (cpu) → 1 when SYSCALL or 64-bit SYSRET was carried out. */
+  readonly syscall: Callee;
+  readonly sysret: Callee;
   /** (cpu, rec): carries out the write that is in the bounce buffer. */
   readonly commit: Callee;
   /** (cpu, rec, helper) → non-zero when the instruction must be left. */
@@ -44,6 +47,8 @@ export const RUNTIME: RuntimeImports = {
   probe: fn("probe", ["i32", "i32", "i64", "i32"], ["i32"]),
   deliver: DELIVER,
   iret: IRET,
+  syscall: SYSCALL,
+  sysret: SYSRET,
   commit: fn("commit", ["i32", "i32"], []),
   helper: fn("helper", ["i32", "i32", "i32"], ["i32"]),
   helperEnd: fn("helperEnd", ["i32", "i32", "i32"], []),
@@ -72,6 +77,8 @@ export interface RuntimeExports {
   /** Delivers an event or gives 0: see `DELIVER` in `gates.ts`. */
   deliver(cpu: number, vector: number, error: number, source: number): number;
   iret(cpu: number, bytes: number): number;
+  syscall(cpu: number): number;
+  sysret(cpu: number): number;
   /** Fills a TLB entry: see `FILL` in `walker.ts`. */
   fill(cpu: number, lo: number, hi: number, want: number): number;
   /** Runs from a record until something needs the run loop. */

@@ -8,6 +8,7 @@ import type { GuestMemory } from "../memory/guest_memory.ts";
 import type { Breakpoint } from "./debug.ts";
 import { type Insn, type MemOperand, type Operand, Seg } from "./insn.ts";
 import { isCanonical } from "./canonical.ts";
+import { MsrFile } from "./msr_file.ts";
 import * as S from "./state.ts";
 import { Fl, FL_ARITH, Mode, Vec } from "./state.ts";
 
@@ -100,7 +101,7 @@ export class Cpu {
   /** Set by the accelerator before the first instruction. */
   env!: CpuEnv;
   /** Model-specific registers without a home in the state, by index. */
-  readonly msrs = new Map<number, bigint>();
+  readonly msrs: MsrFile;
   /** System-management mode. */
   smm = false;
   /** Base of the state save area and the entry point of SMIs. */
@@ -119,6 +120,7 @@ export class Cpu {
     this.view = new DataView(memory.buffer, base, S.STATE_BYTES);
     this.i32 = new Int32Array(memory.buffer, base, S.STATE_BYTES >> 2);
     this.u8 = new Uint8Array(memory.buffer, base, S.STATE_BYTES);
+    this.msrs = new MsrFile(this.view);
     this.#jumps = new Uint16Array(memory.buffer, base + S.JC_LIST, 2 * S.JC_ENTRIES);
     this.i32[S.JC >> 2] = this.i32[(S.JC + S.JC_BYTES) >> 2] = 1;
   }

@@ -172,7 +172,13 @@ export const LARGE_CHUNKS = JC_LIST + 2 * 2 * JC_ENTRIES;
 export const SMAP_LIST = LARGE_CHUNKS + 128;
 export const SMAP_LIST_ENTRIES = 256;
 
-export const STATE_BYTES = SMAP_LIST + 2 * SMAP_LIST_ENTRIES;
+/** Model-specific registers by their names, 8 bytes each. */
+export const IA32_STAR = SMAP_LIST + 2 * SMAP_LIST_ENTRIES;
+export const IA32_LSTAR = IA32_STAR + 8;
+export const IA32_FMASK = IA32_STAR + 16;
+export const IA32_KERNEL_GS_BASE = IA32_STAR + 24;
+
+export const STATE_BYTES = IA32_STAR + 64;
 
 /** Why emitted code came back to the run loop. */
 export const Exit = {

@@ -6,7 +6,6 @@ import { isCanonical } from "../canonical.ts";
 import { Attr, type Cpu, defineHelper } from "../cpu.ts";
 import { type Insn, Seg } from "../insn.ts";
 import { Msr, readMsr } from "../msr.ts";
-import * as S from "../state.ts";
 import { Fl } from "../state.ts";
 
 const EFER_SCE = 1;
@@ -105,9 +104,4 @@ export function syscallHelpers(): void {
   defineHelper("SYSRET", sysret);
   defineHelper("SYSENTER", sysenter);
   defineHelper("SYSEXIT", sysexit);
-  defineHelper("SWAPGS", (cpu) => {
-    const at = S.SEGS + S.SEG_SIZE * Seg.GS + S.SEG_BASE, base = cpu.get64(at);
-    cpu.set64(at, cpu.msrs.get(Msr.IA32_KERNEL_GS_BASE) ?? 0n);
-    cpu.msrs.set(Msr.IA32_KERNEL_GS_BASE, base);
-  });
 }

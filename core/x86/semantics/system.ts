@@ -8,7 +8,7 @@ import { farHelpers } from "../helpers/far.ts";
 import { ioHelpers } from "../helpers/io.ts";
 import { segmentHelpers } from "../helpers/segments.ts";
 import { smmHelpers } from "../smm.ts";
-import { G } from "../ir.ts";
+import { G, type HelperCall } from "../ir.ts";
 import * as S from "../state.ts";
 import { Fl, Mode } from "../state.ts";
 import { define, type Emit } from "./emit.ts";
@@ -103,7 +103,11 @@ export function systemSemantics(): void {
   for (const n of ["RET_FAR", "INT", "INT3", "INT1", "INTO"]) helper(n, true);
   define("IRET", (e) => {
     e.ended = true;
-    e.f.guest(G.HELPER, [], { name: "IRET", ends: true, bytes: e.opSize >> 3 });
+    e.f.guest(
+      G.HELPER,
+      [],
+      { name: "IRET", ends: true, bytes: e.opSize >> 3 } satisfies HelperCall,
+    );
   });
   define("CLI", cli);
   define("STI", sti);

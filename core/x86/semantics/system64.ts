@@ -8,6 +8,7 @@ import { isCanonical } from "../canonical.ts";
 import { syscallHelpers } from "../helpers/syscall.ts";
 import { xsaveHelpers } from "../helpers/xsave.ts";
 import { type Insn, type MemOperand, Seg } from "../insn.ts";
+import { G, type HelperCall } from "../ir.ts";
 import { Msr } from "../msr.ts";
 import * as S from "../state.ts";
 import { Fl, Vec } from "../state.ts";
@@ -88,12 +89,20 @@ export function system64Semantics(): void {
     cpu.writeOperand(i, 0, cpu.msrs.get(Msr.IA32_TSC_AUX) ?? 0n);
   });
   for (const n of ["SYSCALL", "SYSRET", "SYSENTER", "SYSEXIT"]) {
-    define(n, (e) => e.helper(n, true));
+    define(n, (e) => {
+      e.ended = true;
+      e.f.guest(G.HELPER, [], { name: n, ends: true, bytes: e.opSize >> 3 } satisfies HelperCall);
+    });
   }
+  define("SWAPGS", (e) => {
+    const at = S.SEGS + S.SEG_SIZE * Seg.GS + S.SEG_BASE, base = e.field64(at);
+    e.setField(8, at, e.field64(S.IA32_KERNEL_GS_BASE));
+    e.setField(8, S.IA32_KERNEL_GS_BASE, base);
+  });
   for (const n of ["XSETBV", "INVPCID", "WRPKRU", "XRSTOR", "XRSTORS"]) {
     define(n, (e) => e.helper(n, true));
   }
-  for (const n of ["SWAPGS", "XGETBV", "RDPKRU", "RDPID", "XSAVE", "XSAVEOPT", "XSAVEC"]) {
+  for (const n of ["XGETBV", "RDPKRU", "RDPID", "XSAVE", "XSAVEOPT", "XSAVEC"]) {
     define(n, (e) => e.helper(n));
   }
   // No supervisor state is managed: XSAVES saves what XSAVEC does.
