@@ -306,7 +306,6 @@ export class TranslationCache implements CodeWatcher {
     v.setUint8(rec + Rec.LENGTH, length);
     v.setUint16(rec + Rec.INDEX, index, true);
     v.setBigUint64(rec + Rec.IP, ip, true);
-    this.insns.delete(rec);
     if (i === undefined) return;
     this.insns.set(rec, i);
     const slots = assignSlots(i);
