@@ -363,6 +363,32 @@ Deno.test({ name: "answers on a whole PC with two processors are QEMU's", ignore
   assertEquals([ours.status, theirs.status], [0, 0]);
 });
 
+/** The parts of `info mtree`, with the names of address spaces sorted. */
+function mtreeParts(output: string): string[] {
+  const lines = output.replaceAll("\r", "").split("\n");
+  const kept = lines.filter((line) => !/^(QEMU |\(qemu\) |FlatView #)/.test(line));
+  return kept.join("\n").split("\n\n").map((part) => {
+    const lines = part.split("\n").filter((line) => line !== "");
+    const isName = (line: string) => /^address-space: | AS "/.test(line);
+    return [...lines.filter(isName).sort(), ...lines.filter((line) => !isName(line))].join("\n");
+  });
+}
+
+Deno.test({ name: "info mtree and its flat view of memory are QEMU's", ignore }, async () => {
+  const machine = ["-M", "pc", "-m", "64", "-smp", "2", "-S", "-bios", bios];
+  const ends = ["-display", "none", "-net", "none"];
+  for (const [option, least] of [["", 5], [" -f", 1]] as const) {
+    const [theirs, ours] = await both([...machine, ...ends], `info mtree${option}\nquit\n`);
+    const wanted = mtreeParts(theirs.output);
+    // Which ports there are is another matter: QEMU has devices for hot-plugging.
+    const parts = mtreeParts(ours.output).filter((p) =>
+      /^(address-space|memory-region| AS)/.test(p) && !/^(address-space: I\/O| AS "I\/O")/.test(p)
+    );
+    assertEquals(parts.length >= least, true);
+    assertEquals(parts.filter((p) => !wanted.includes(p)), []);
+  }
+});
+
 /** What this program has and QEMU has not. */
 const OWN_COMMANDS = /^(info )?(accel|exits) /;
 

@@ -10,7 +10,8 @@ import type { MachineConfig } from "../options/config.ts";
 export interface MonitorBoard {
   infoQtree(): string;
   infoPci(): string;
-  infoMtree(): string;
+  /** @param flat as ranges of addresses (`-f`) instead of a tree */
+  infoMtree(flat?: boolean): string;
   infoRoms(): string;
   infoPic(): string;
   infoIrq(): string;

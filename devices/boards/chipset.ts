@@ -50,6 +50,8 @@ export interface Chipset {
   /** PAM segments with their attributes (bit 0 reads, bit 1 writes go to RAM). */
   segments(): { base: number; size: number; attribute: number }[];
   readonly smramOpen: boolean;
+  /** System management mode has SMRAM (G_SMRAME). */
+  readonly smramEnabled: boolean;
   /** Base of the memory-mapped PCI configuration space, on a chip set that has one. */
   pciexbar?(): number | undefined;
   /** Containers of the port space in `info mtree` and what they cover. */

@@ -153,6 +153,10 @@ export class Ich9Chipset implements Chipset {
     return this.host.bridge.smramOpen;
   }
 
+  get smramEnabled(): boolean {
+    return this.host.bridge.smramEnabled;
+  }
+
   pciexbar(): number | undefined {
     return this.host.bridge.pciexbar?.base;
   }

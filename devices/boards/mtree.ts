@@ -12,6 +12,8 @@ export interface MtreeNode {
   /** Shown as an alias of (part of) another region, addresses counted from its start. */
   readonly alias?: { readonly of: string; readonly start: number | bigint };
   children?: readonly MtreeNode[];
+  /** Answers itself where no child does; other nodes with children are containers. */
+  readonly backed?: boolean;
 }
 
 export const MTREE_LAST = 0xffffffffffffffffn;

@@ -35,7 +35,7 @@ import * as cmos from "./pc_cmos.ts";
 import type { PcConfig } from "./pc_config.ts";
 import { type BootEntry, bootOrderFile, fillFwCfg } from "./pc_fwcfg.ts";
 import { firmwareBytes, type FirmwareRom, mapFirmware } from "./firmware_rom.ts";
-import { infoMtree, infoRoms } from "./pc_info.ts";
+import { infoFlatViews, infoMtree, infoRoms } from "./pc_info.ts";
 import { makeInterrupts, type PcInterrupts } from "./pc_irq.ts";
 import { type RamSplit, splitRam } from "./pc_ram.ts";
 import { PcSlots } from "./pc_plug.ts";
@@ -264,7 +264,8 @@ export class PcBoard {
     for (const d of c.drives.filter((d) => d.interface === "ide")) this.slots.addIdeDrive(d);
     this.chipset.addPowerManagement();
     if (this.chipset.displayLast) addDisplay();
-    fillFwCfg(this.fwCfg, c, this.ramSplit, this.chipset.sleepStates);
+    const apicIds = this.vcpus.map((v) => v.apicId);
+    fillFwCfg(this.fwCfg, c, this.ramSplit, apicIds, this.chipset.sleepStates);
     for (const rom of c.optionRoms ?? []) {
       this.addBootEntry(`/rom@genroms/${rom.name}`, rom.bootindex);
     }
@@ -466,8 +467,8 @@ export class PcBoard {
   infoPci(): string {
     return infoPci(this.chipset.bus);
   }
-  infoMtree(): string {
-    return infoMtree(this);
+  infoMtree(flat = false): string {
+    return flat ? infoFlatViews(this) : infoMtree(this);
   }
   infoRoms(): string {
     return infoRoms(this);

@@ -1,11 +1,21 @@
 /** The PC's `info mtree`: how QEMU's containers and aliases would show the flat address spaces. */
 import type { Mapping } from "../../core/memory/address_space.ts";
 import type { RamBlock } from "../../core/memory/guest_memory.ts";
+import { flatViews } from "./flatview.ts";
 import { mappingNode, MTREE_LAST, mtreeLines, type MtreeNode } from "./mtree.ts";
 import type { PcBoard } from "./pc.ts";
 
 const VGA_WINDOWS = new Set(["vga-lowmem", "vga.chain4"]);
 const PAM_NAMES = new Set(["pam-pci", "pam-rom", "pam-shadow", "pc.rom", "isa-bios"]);
+
+/** What `info mtree -f` prints. */
+export function infoFlatViews(b: PcBoard): string {
+  const names = ["memory", ...b.vcpus.map((v) => `cpu-memory-${v.index}`)];
+  return flatViews([
+    { names: ["I/O"], root: ioNode(b), targets: new Map() },
+    { names, root: systemNode(b), targets: new Map([["pci", pciNode(b)]]) },
+  ]);
+}
 
 /** What `info mtree` prints. */
 export function infoMtree(b: PcBoard): string {
@@ -17,7 +27,7 @@ export function infoMtree(b: PcBoard): string {
       "address-space: memory",
       ...mtreeLines(system),
     ],
-    ["memory-region: smram", ...mtreeLines(smramNode())],
+    ["memory-region: smram", ...smramLines(b)],
     ["memory-region: pc.ram", ...mtreeLines(blockNode(b.ram, 0, "ram", b.config.ramSize))],
     [
       `memory-region: ${bios.name}`,
@@ -70,7 +80,9 @@ function ioNode(b: PcBoard): MtreeNode {
         children.push({ start, end, priority: 0, kind: "i/o", name: "dma-page" });
       }
     } else {
-      const node = mappingNode(m, Math.max(0, Math.floor(m.priority)));
+      const node = m.region.name === "rtc"
+        ? rtcNode(m)
+        : mappingNode(m, Math.max(0, Math.floor(m.priority)));
       const inside = containers.find((c) =>
         m.priority < 0 && m.base >= Number(c.start) && m.base <= Number(c.end)
       );
@@ -78,7 +90,19 @@ function ioNode(b: PcBoard): MtreeNode {
       else inside.children = [...inside.children ?? [], node];
     }
   }
-  return { start: 0, end: 0xffff, priority: 0, kind: "i/o", name: "io", children };
+  return { start: 0, end: 0xffff, priority: 0, kind: "i/o", name: "io", children, backed: true };
+}
+
+/** The port of the RTC's index register lies in a region of its own. */
+function rtcNode(m: Mapping): MtreeNode {
+  const index: MtreeNode = {
+    start: m.base,
+    end: m.base,
+    priority: 0,
+    kind: "i/o",
+    name: "rtc-index",
+  };
+  return { ...mappingNode(m), children: [index], backed: true };
 }
 
 /** The `pci` container: adapters' windows, ROMs below 1 MiB, BARs, the firmware at the top. */
@@ -144,8 +168,10 @@ function pciAlias(name: string, base: number, size: number): MtreeNode {
   };
 }
 
-function smramNode(): MtreeNode {
-  return {
+/** The i440FX disables the container until SMRAM is enabled, the MCH what is in it. */
+function smramLines(b: PcBoard): string[] {
+  const { smramEnabled, pciexbar } = b.chipset;
+  const low: MtreeNode = {
     start: 0xa0000,
     end: 0xbffff,
     priority: 0,
@@ -153,4 +179,14 @@ function smramNode(): MtreeNode {
     name: "smram-low",
     alias: { of: "pc.ram", start: 0xa0000 },
   };
+  if (!smramEnabled && pciexbar === undefined) return mtreeLines(low, 4);
+  const children = smramEnabled ? [low] : [];
+  return mtreeLines({
+    start: 0,
+    end: 2 ** 32 - 1,
+    priority: 0,
+    kind: "i/o",
+    name: "smram",
+    children,
+  });
 }

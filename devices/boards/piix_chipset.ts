@@ -121,6 +121,10 @@ export class PiixChipset implements Chipset {
     return this.host.bridge.smramOpen;
   }
 
+  get smramEnabled(): boolean {
+    return this.host.bridge.smramEnabled;
+  }
+
   portContainers() {
     return [];
   }

@@ -8,7 +8,7 @@ import type { AccessSize } from "../../core/memory/region.ts";
 import { Pam, type PamOptions } from "./pam.ts";
 import { PciBus, PciDevice, type PciUpstream } from "./pci.ts";
 import { PciHostConfig } from "./pci_host.ts";
-import { CompatibleSmram, lockSmram, SMRAM_DEFAULT, smramOpen } from "./smram.ts";
+import { CompatibleSmram, lockSmram, SMRAM_DEFAULT, smramEnabled, smramOpen } from "./smram.ts";
 
 const DRAM_ROW_BOUNDARY = 0x57;
 const PAM0 = 0x59, PAM6 = 0x5f;
@@ -51,6 +51,11 @@ export class I440fx extends PciDevice {
   /** Whether SMRAM is shown to everybody. */
   get smramOpen(): boolean {
     return smramOpen(this.config[SMRAM]);
+  }
+
+  /** System management mode has SMRAM. */
+  get smramEnabled(): boolean {
+    return smramEnabled(this.config[SMRAM]);
   }
 
   /** The PAM segments with their attributes (bit 0 reads, bit 1 writes go to RAM). */

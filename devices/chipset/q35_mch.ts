@@ -8,7 +8,7 @@ import { type AccessSize, type IoRegion, ioRegion } from "../../core/memory/regi
 import { Pam, type PamOptions } from "./pam.ts";
 import { PciBus, PciDevice, type PciUpstream } from "./pci.ts";
 import { PciHostConfig } from "./pci_host.ts";
-import { CompatibleSmram, lockSmram, SMRAM_DEFAULT, smramOpen } from "./smram.ts";
+import { CompatibleSmram, lockSmram, SMRAM_DEFAULT, smramEnabled, smramOpen } from "./smram.ts";
 
 /** QEMU's own registers: size of the extended TSEG in MiB, and a switch for RAM at 30000h. */
 const EXT_TSEG_MBYTES = 0x50, F_SMBASE = 0x9c;
@@ -72,6 +72,11 @@ export class Q35Mch extends PciDevice {
 
   get smramOpen(): boolean {
     return smramOpen(this.config[SMRAM]);
+  }
+
+  /** System management mode has SMRAM. */
+  get smramEnabled(): boolean {
+    return smramEnabled(this.config[SMRAM]);
   }
 
   segments(): { base: number; size: number; attribute: number }[] {

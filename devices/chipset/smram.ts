@@ -21,6 +21,11 @@ export function smramOpen(register: number): boolean {
   return (register & D_OPEN) !== 0;
 }
 
+/** Whether a register value lets system management mode have SMRAM. */
+export function smramEnabled(register: number): boolean {
+  return (register & G_SMRAME) !== 0;
+}
+
 /**
  * What is in the register after a write made `now` of `before`: nothing changes once it is locked, and
  * locking closes the space for good. Only a reset opens it again.

@@ -1,5 +1,6 @@
 /** `info …`: what the machine is and how it is doing. */
 import { UserError } from "../../errors.ts";
+import type { MachineConfig } from "../../options/config.ts";
 import { deviceListHelp } from "../../options/devices.ts";
 import { QEMU_VERSION, QENO_VERSION } from "../../version.ts";
 import { dumpCpu } from "../../x86/dump.ts";
@@ -99,6 +100,16 @@ function lines(h: Hmp, all: Iterable<string>): void {
 
 const none = { args: "", params: "" } as const;
 
+/** Nodes with their CPUs and memory; memory cannot be added later. */
+function infoNuma(numa: MachineConfig["numa"]): string {
+  const nodes = numa?.nodes ?? [];
+  const text = nodes.map(({ size, cpus }, n) =>
+    `node ${n} cpus:${cpus.map((cpu) => ` ${cpu}`).join("")}\n` +
+    `node ${n} size: ${Math.floor(size / 2 ** 20)} MB\nnode ${n} plugged: 0 MB\n`
+  );
+  return `${nodes.length} nodes\n${text.join("")}`;
+}
+
 export const INFO_COMMANDS: readonly Command[] = [
   {
     name: "version",
@@ -190,7 +201,13 @@ export const INFO_COMMANDS: readonly Command[] = [
     params: "[-f][-d][-o][-D]",
     help: "show memory tree (-f: dump flat view for address spaces;-d: dump dispatch tree, " +
       "valid with -f only);-o: dump region owners/parents;-D: dump disabled regions",
-    run: (h) => h.print(h.target.board.infoMtree()),
+    run: (h, args) => h.print(h.target.board.infoMtree(args.flag("flatview"))),
+  },
+  {
+    name: "numa",
+    ...none,
+    help: "show NUMA information",
+    run: (h) => h.print(infoNuma(h.target.config.numa)),
   },
   {
     name: "roms",
