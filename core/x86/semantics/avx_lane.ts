@@ -40,7 +40,7 @@ class Lane extends Emit {
   /**
    * @param lane 0 or 1
    * @param stride see {@link Derivation}
-   * @param memory vector memory operand, already read, by operand number
+   * @param memory operand 1 when it is in memory and has been read
    */
   constructor(
     outer: Emit,
@@ -48,7 +48,7 @@ class Lane extends Emit {
     slots: Slots,
     readonly lane: number,
     readonly stride: number,
-    readonly memory: ReadonlyMap<number, readonly V128[]>,
+    readonly memory: readonly V128[] | undefined,
   ) {
     super(outer.f, view, outer.mode & ~(Mode.SSE_UD | Mode.SSE_NM | Mode.FPU_TRAP), slots);
     this.fpExceptions = outer.fpExceptions;
@@ -59,10 +59,9 @@ class Lane extends Emit {
     return this.lane * (n === 1 ? this.stride : 16);
   }
   #memory(n: number): V128 | undefined {
-    const v = this.memory.get(n);
-    if (v === undefined) return undefined;
+    if (n !== 1 || this.memory === undefined) return undefined;
     const at = this.#at(n);
-    return this.let(bytesFrom(v[at >> 4], at & 15));
+    return this.let(bytesFrom(this.memory[at >> 4], at & 15));
   }
 
   override rdV(n: number): V128 {
@@ -109,11 +108,8 @@ function emitLanes(e: Emit, body: (e: Emit) => void, d: Derivation): void {
   const nds = d.nds === true && e.operands.length > 2;
   const from = nds ? e.operands.map((_, n) => n).slice(1) : e.operands.map((_, n) => n);
   const lanes = e.operands.some((o) => isVector(o) && o.size === 256) ? 2 : 1;
-  const memory = new Map<number, readonly V128[]>();
-  if (from.length > 1 && e.isMem(from[1])) {
-    const v = readMemory(e, from[1], lanes);
-    if (v) memory.set(1, v);
-  }
+  const source = from[1];
+  const memory = source !== undefined && e.isMem(source) ? readMemory(e, source, lanes) : undefined;
   const slots: Slots = { ...e.slots, operand: from.map((n) => e.slots.operand[n]) };
   if (lanes === 2) {
     e.fpExceptions = { met: e.local("i32"), possible: false };
