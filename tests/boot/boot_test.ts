@@ -3,7 +3,9 @@
  * Guests come from Debian packages; where they cannot be had the tests say so and are skipped.
  */
 import { assertEquals, assertMatch } from "@std/assert";
-import { INIT_MARKER } from "../guests/guests.ts";
+import { guest, GuestUnavailable, INIT_MARKER } from "../guests/guests.ts";
+import { seabios } from "./firmware.ts";
+import { ScreenSession } from "./screen.ts";
 import { booting } from "./session.ts";
 
 Deno.test("our firmware says when nothing can be booted", async (t) => {
@@ -23,62 +25,66 @@ Deno.test("Debian's SeaBIOS runs its power-on self test", async (t) => {
   );
 });
 
-/** Boots to a shell take minutes under tier 0: `deno task test:long` runs them. */
-const LONG = Deno.env.has("QENO_LONG");
-
-Deno.test("isolinux loads a Linux kernel from CD, which starts", { ignore: !LONG }, async (t) => {
+Deno.test("a Linux ISO boots on two vCPUs to a shell and powers off", async (t) => {
   await booting(
     t,
-    async (get) => ["-nographic", "-m", "256", "-cdrom", await get("linux686-iso")],
+    async (get) => ["-nographic", "-smp", "2", "-m", "256", "-cdrom", await get("linux686-iso")],
     async (s) => {
-      await s.expect(/ISOLINUX/);
-      await s.expect(/Linux version/);
+      let at = await s.expect(/ISOLINUX/);
+      at = await s.expect(new RegExp(`${INIT_MARKER} cpus=2`), at);
+      at = await s.expect(/# /, at);
+      await s.type("echo answer $((6 * 7)) $(nproc)\n");
+      at = await s.expect(/answer 42 2\r?\n/, at);
+      await s.type("poweroff\n");
+      assertEquals(await s.status(), 0);
+      assertMatch(s.text, /Power down/);
     },
   );
 });
 
-Deno.test({
-  name: "a Linux ISO boots on two vCPUs to a shell and powers off",
-  ignore: !LONG,
-  fn: async (t) => {
-    await booting(
-      t,
-      async (get) => ["-nographic", "-smp", "2", "-m", "256", "-cdrom", await get("linux686-iso")],
-      async (s) => {
-        let at = await s.expect(new RegExp(`${INIT_MARKER} cpus=2`));
-        at = await s.expect(/# /, at);
-        await s.type("echo answer $((6 * 7)) $(nproc)\n");
-        at = await s.expect(/answer 42 2\r?\n/, at);
-        await s.type("poweroff\n");
-        assertEquals(await s.status(), 0);
-        assertMatch(s.text, /Power down/);
-      },
-    );
-  },
+Deno.test("a Linux started by -kernel has its initrd and command line, and reboots", async (t) => {
+  await booting(
+    t,
+    async (get) => [
+      "-nographic",
+      "-m",
+      "128",
+      "-kernel",
+      await get("linux686-kernel"),
+      "-initrd",
+      await get("linux686-initrd"),
+      "-append",
+      "console=ttyS0 qeno.marker=hello",
+    ],
+    async (s) => {
+      let at = await s.expect(/Linux version/);
+      at = await s.expect(/Kernel command line: .*qeno\.marker=hello/, at);
+      at = await s.expect(/# /, await s.expect(new RegExp(`${INIT_MARKER} cpus=1`), at));
+      await s.type("reboot\n");
+      at = await s.expect(/Restarting system/, at);
+      await s.expect(/Linux version/, at);
+    },
+  );
 });
 
-Deno.test(
-  "-kernel starts a bzImage with an initrd and a command line",
-  { ignore: !LONG },
-  async (t) => {
-    await booting(
-      t,
-      async (get) => [
-        "-nographic",
-        "-no-reboot",
-        "-m",
-        "128",
-        "-kernel",
-        await get("linux686-kernel"),
-        "-initrd",
-        await get("linux686-initrd"),
-        "-append",
-        "console=ttyS0 panic=-1 qeno.marker=hello",
-      ],
-      async (s) => {
-        const at = await s.expect(/Linux version/);
-        await s.expect(/Kernel command line: .*qeno\.marker=hello/, at);
-      },
-    );
-  },
-);
+Deno.test("the Linux ISO under SeaBIOS, on the VGA screen: keys, and reboot under -no-reboot", async (t) => {
+  let args: string[];
+  try {
+    args = [...await seabios("seabios-256k"), "-cdrom", await guest("linux686-iso")];
+  } catch (e) {
+    if (!(e instanceof GuestUnavailable)) throw e;
+    console.log(`skipped (${t.name}): ${e.message}`);
+    return;
+  }
+  const s = new ScreenSession([...args, "-m", "256", "-no-reboot"]);
+  try {
+    await s.expect(new RegExp(`^${INIT_MARKER} cpus=1`, "m"));
+    await s.expect(/# *$/);
+    await s.type("seq 41 43\n");
+    await s.expect(/# seq 41 43\n41\n42\n43\n/);
+    await s.type("reboot\n");
+    assertEquals(await s.status(), 0);
+  } finally {
+    await s.stop();
+  }
+});

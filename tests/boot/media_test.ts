@@ -4,14 +4,8 @@
  */
 import { assertMatch, assertStringIncludes } from "@std/assert";
 import { guest, type GuestName, GuestUnavailable } from "../guests/guests.ts";
+import { seabios } from "./firmware.ts";
 import { ScreenSession } from "./screen.ts";
-
-/** SeaBIOS finds its VGA BIOS beside it, through `-L`. */
-async function seabios(name: "seabios" | "seabios-256k"): Promise<string[]> {
-  const path = await guest(name), at = path.lastIndexOf("/");
-  await guest("vgabios-stdvga");
-  return ["-L", path.slice(0, at), "-bios", path.slice(at + 1)];
-}
 
 const FIRMWARE: Record<string, () => Promise<string[]>> = {
   "the built-in firmware": () => Promise.resolve([]),

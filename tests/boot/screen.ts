@@ -83,9 +83,19 @@ export class ScreenSession {
     return text.slice(text.indexOf("\n") + 1, -PROMPT.length + 1);
   }
 
+  /** Where in text memory the screen begins, in characters: consoles scroll by moving it. */
+  async #start(): Promise<number> {
+    const crtc = async (index: number) => {
+      await this.command(`o /b 0x3d4 ${index}`);
+      return Number(/= (0x[0-9a-f]+)/.exec(await this.command("i /b 0x3d5"))?.[1] ?? 0);
+    };
+    return await crtc(0x0c) << 8 | await crtc(0x0d);
+  }
+
   /** The text screen, 25 lines without what follows the last character. */
   async screen(): Promise<string> {
-    const dump = await this.command(`xp /${ROWS * COLUMNS / 2}wx 0x${TEXT_MEMORY.toString(16)}`);
+    const at = TEXT_MEMORY + 2 * await this.#start();
+    const dump = await this.command(`xp /${ROWS * COLUMNS / 2}wx 0x${at.toString(16)}`);
     const words = [...dump.matchAll(/0x([0-9a-f]{8})/g)].map((m) => parseInt(m[1], 16));
     const cells = words.flatMap((w) => [w & 0xff, w >>> 16 & 0xff]);
     const lines: string[] = [];
@@ -110,6 +120,13 @@ export class ScreenSession {
   /** Types a text of printable ASCII characters, new lines and escapes. */
   async type(text: string): Promise<void> {
     for (const ch of text) await this.command(`sendkey ${keyName(ch)} 20`);
+  }
+
+  /** Waits for the machine's end; gives its exit status. */
+  async status(): Promise<number> {
+    const { code } = await this.#child.status;
+    await this.#done;
+    return code;
   }
 
   async stop(): Promise<void> {
