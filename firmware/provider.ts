@@ -34,6 +34,7 @@ function tables(board: FirmwareBoard, config: MachineConfig): void {
       pciMemStart: Math.max(board.ramSize, PCI_MEM_START),
       chipset: board.pciexbar === undefined ? "piix" as const : "ich9" as const,
       pciexbar,
+      numa: config.numa && { ...config.numa, apicIds: board.apicIds, below4g: board.ramSize },
       s3: true,
       s4Type: 2,
       oemId: config.machine.oemId,

@@ -3,6 +3,7 @@
  * checked. `parseCommandLine` (parse.ts) makes it; `devices/boards/launch.ts` consumes it.
  */
 import type { ChardevOptions } from "../chardev/options.ts";
+import type { NumaOptions } from "./numa.ts";
 
 /** QEMU's three-valued switch; `auto` lets the board decide. */
 export type OnOffAuto = "on" | "off" | "auto";
@@ -233,6 +234,7 @@ export interface MachineConfig {
   kernel: string | undefined;
   initrd: string | undefined;
   dtb: string | undefined;
+  numa: NumaOptions | undefined;
   append: string | undefined;
   optionRoms: { file: string; bootindex: number }[];
   fwCfg: FwCfgItem[];

@@ -6,6 +6,8 @@ export const DEVICE_OPTS: OptsList = { name: "device", implied: "driver" };
 export const ACCEL_OPTS: OptsList = { name: "accel", implied: "accel" };
 export const NET_OPTS: OptsList = { name: "net", implied: "type" };
 export const NIC_OPTS: OptsList = { name: "nic", implied: "type" };
+export const NUMA_OPTS: OptsList = { name: "numa", implied: "type" };
+export const OBJECT_OPTS: OptsList = { name: "object", implied: "qom-type" };
 
 export const GLOBAL_OPTS: OptsList = {
   name: "global",

@@ -27,6 +27,7 @@ import { applyMachineProps, type MachineType, selectMachine } from "./machines.t
 import { isHelp, Opts } from "./qemu_opts.ts";
 import { addMonitor } from "./simple_options.ts";
 import * as settings from "./settings.ts";
+import { resolveNuma } from "./numa.ts";
 import { resolveSmp } from "./topology.ts";
 
 /** Directories searched after those of `-L`. */
@@ -64,6 +65,13 @@ export function resolve(c: CommandLine): MachineConfig {
   const drives = resolveDrives(c, machineType.family);
   const machineParts = resolveMachine(c, machineType);
   const icount = settings.resolveIcount(icountOpts);
+  const numa = resolveNuma(
+    c.groups.all(lists.NUMA_OPTS),
+    c.groups.all(lists.OBJECT_OPTS),
+    machineParts.memory,
+    machineParts.smp,
+    c.host,
+  );
   const accelerators = resolveAccelerators(
     c.groups.all(lists.ACCEL_OPTS),
     machineParts.accel,
@@ -130,6 +138,7 @@ export function resolve(c: CommandLine): MachineConfig {
     initrd: machineParts.initrd,
     append: machineParts.append,
     dtb: machineParts.dtb,
+    numa,
     optionRoms: c.groups.all(lists.OPTION_ROM_OPTS).map((o) => ({
       file: o.get("romfile")!,
       bootindex: Number(BigInt.asIntN(32, o.number("bootindex") ?? -1n)),

@@ -123,7 +123,13 @@ export const OPTIONS: readonly OptionRow[] = [
                 threads= number of threads in one core`,
       does.machineStruct("smp", lists.SMP_OPTS),
     ),
-    missing("numa", true, "NUMA nodes"),
+    arg(
+      "numa",
+      `-numa node[,memdev=id][,cpus=firstcpu[-lastcpu]][,nodeid=node]
+-numa dist,src=source,dst=destination,val=distance`,
+      does.group(lists.NUMA_OPTS),
+      differs("`node` and `dist`; `cpu`, `hmat-lb` and `hmat-cache` are refused"),
+    ),
     missing("add-fd", true, "file descriptor sets"),
     arg(
       "set",
@@ -520,7 +526,19 @@ export const OPTIONS: readonly OptionRow[] = [
     missing("dump-vmstate", true, "the layout of saved states"),
     flag("enable-sync-profile", "", does.nothing, NO_EFFECT),
   ),
-  ...rows("Generic object creation", missing("object", true, "user-created objects")),
+  ...rows(
+    "Generic object creation",
+    arg(
+      "object",
+      `-object TYPENAME[,PROP1=VALUE1,...]
+                create a new object of type TYPENAME setting properties
+                in the order they are specified.  Note that the 'id'
+                property must be set.  These objects are placed in the
+                '/objects' path.`,
+      does.group(lists.OBJECT_OPTS),
+      differs("`memory-backend-ram` only"),
+    ),
+  ),
   ...rows(
     "Other targets",
     arg("g", "", does.foreign),

@@ -142,6 +142,7 @@ function build(
     family: config.machine.family === "q35" ? "q35" : "pc",
     ramSize: config.memory.size,
     maxRamBelow4g: config.machine.maxRamBelow4g,
+    numa: config.numa,
     warn,
     cpus: config.smp.cpus,
     topology: { ...config.smp },

@@ -2,6 +2,7 @@
 import type { CpuModel } from "../../core/accel.ts";
 import type { Drive } from "../../core/block/block.ts";
 import type { Chardev } from "../../core/chardev/chardev.ts";
+import type { NumaOptions } from "../../core/options/numa.ts";
 import type { BootOptions, DeviceOptions, GlobalProperty } from "../../core/options/config.ts";
 
 /** A drive for one of the board's own controllers. Those for `-device` come by {@link PcConfig.drive}. */
@@ -20,6 +21,8 @@ export interface PcConfig {
   readonly ramSize: number;
   /** `max-ram-below-4g`, bytes; default as far as PCI leaves room. */
   readonly maxRamBelow4g?: number;
+  /** Memory and CPUs of each NUMA node. */
+  readonly numa?: Pick<NumaOptions, "nodes">;
   /** Prints a warning as the program does. */
   readonly warn?: (text: string) => void;
   readonly cpus: number;

@@ -47,7 +47,13 @@ export interface SleepStates {
 }
 
 /** Everything that is known before devices are added. */
-export function fillFwCfg(fw: FwCfg, c: PcConfig, ram: RamSplit, sleep: SleepStates): void {
+export function fillFwCfg(
+  fw: FwCfg,
+  c: PcConfig,
+  ram: RamSplit,
+  apicIds: readonly number[],
+  sleep: SleepStates,
+): void {
   fw.add(FwCfgKey.UUID, c.uuid ?? new Uint8Array(16));
   fw.add64(FwCfgKey.RAM_SIZE, c.ramSize);
   fw.add16(FwCfgKey.NOGRAPHIC, c.nographic ? 1 : 0);
@@ -57,7 +63,7 @@ export function fillFwCfg(fw: FwCfg, c: PcConfig, ram: RamSplit, sleep: SleepSta
   fw.add16(FwCfgKey.BOOT_DEVICE, 0);
   fw.add16(FwCfgKey.BOOT_MENU, c.boot.menu ? 1 : 0);
   fw.add32(FwCfgKey.IRQ0_OVERRIDE, 1);
-  fw.add(FwCfgKey.NUMA, new Uint8Array(16));
+  fw.add(FwCfgKey.NUMA, numaConfig(c, apicIds));
   fw.add(FwCfgKey.HPET, hpetConfig(c.hpet ?? true));
   const map: [number, number, number][] = [[0, ram.below4g, E820_RAM]];
   if (ram.above4g > 0) map.push([2 ** 32, ram.above4g, E820_RAM]);
@@ -100,6 +106,18 @@ function addSplash(fw: FwCfg, c: PcConfig): void {
     throw new UserError(`splash file '${name}' format not recognized; must be JPEG or 24 bit BMP`);
   }
   fw.addFile(jpeg ? "bootsplash.jpg" : "bootsplash.bmp", data);
+}
+
+/** Number of NUMA nodes; the node of each local APIC ID; the bytes of each node. */
+function numaConfig({ numa }: PcConfig, apicIds: readonly number[]): Uint8Array {
+  const nodes = numa?.nodes ?? [], limit = Math.max(...apicIds) + 1;
+  const words = new BigUint64Array(1 + limit + nodes.length);
+  words[0] = BigInt(nodes.length);
+  apicIds.forEach((apicId, cpu) => {
+    words[1 + apicId] = BigInt(Math.max(0, nodes.findIndex((n) => n.cpus.includes(cpu))));
+  });
+  nodes.forEach(({ size }, n) => words[1 + limit + n] = BigInt(size));
+  return new Uint8Array(words.buffer);
 }
 
 /** Key 8004h: how many HPETs there are and where, packed. */

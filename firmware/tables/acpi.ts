@@ -6,6 +6,7 @@ import type { Aml } from "./aml.ts";
 import { buildDsdt } from "./dsdt.ts";
 import { buildQ35Dsdt } from "./dsdt_q35.ts";
 import { LinkerScript } from "./linker_script.ts";
+import { type NumaTables, slitBody, sratBody } from "./numa.ts";
 
 /** A plain description of the machine. */
 export interface AcpiMachine {
@@ -24,6 +25,7 @@ export interface AcpiMachine {
   readonly chipset?: "piix" | "ich9";
   /** ICH9: base of the memory-mapped configuration space of buses 0–255. */
   readonly pciexbar?: number;
+  readonly numa?: NumaTables;
   readonly s3: boolean;
   /** SLP_TYP of S4, undefined when there is no S4. */
   readonly s4Type: number | undefined;
@@ -163,6 +165,10 @@ export function buildAcpi(m: AcpiMachine): AcpiFiles {
   t.checksum(fadt);
   const rest = [t.add("APIC", 1, madtBody(m))];
   if (m.hpet) rest.push(t.add("HPET", 1, hpetBody()));
+  if (m.numa !== undefined) {
+    rest.push(t.add("SRAT", 1, sratBody(m.numa)));
+    if (m.numa.distances !== undefined) rest.push(t.add("SLIT", 1, slitBody(m.numa.distances)));
+  }
   if (m.pciexbar !== undefined) rest.push(t.add("MCFG", 1, mcfgBody(m.pciexbar)));
   rest.push(t.add("WAET", 1, new Writer().u32(2))); // the ACPI timer can be trusted
   for (const at of rest) t.checksum(at);
