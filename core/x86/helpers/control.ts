@@ -141,7 +141,7 @@ function cpuid(cpu: Cpu): void {
   let r = cpu.env.cpuid(leaf, subleaf);
   // Bits that follow the CPU's state: OSPKE, and the sizes of XSAVE's area.
   if (leaf === 7 && subleaf === 0 && cpu.cr4 & 0x400000) r = { ...r, ecx: r.ecx | 0x10 };
-  if (leaf === 13) r = xsaveLeaf(cpu, subleaf, r.eax);
+  if (leaf === 13) r = xsaveLeaf(cpu, subleaf);
   cpu.setReg32(0, r.eax);
   cpu.setReg32(3, r.ebx);
   cpu.setReg32(1, r.ecx);

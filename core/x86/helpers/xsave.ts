@@ -28,6 +28,9 @@ const COMPONENTS: ReadonlyMap<number, Component> = new Map([
   [PKRU, { feature: "pku", offset: 2688, bytes: 8 }],
 ]);
 
+/** Features in CPUID.(EAX=0Dh,ECX=1):EAX, from bit 0 up. */
+const INSTRUCTIONS = ["xsaveopt", "xsavec", "xgetbv1", "xsaves"] as const;
+
 /** The bits of XCR0 that the CPU model allows. */
 export function xcr0Allowed(cpu: Cpu): bigint {
   let m = 3n;
@@ -60,7 +63,6 @@ function compactedLayout(mask: bigint): { at: Map<number, number>; size: number 
 export function xsaveLeaf(
   cpu: Cpu,
   subleaf: number,
-  features: number,
 ): { eax: number; ebx: number; ecx: number; edx: number } {
   const none = { eax: 0, ebx: 0, ecx: 0, edx: 0 };
   if (!cpu.env.model.has("xsave")) return none;
@@ -73,7 +75,11 @@ export function xsaveLeaf(
       edx: 0,
     };
   }
-  if (subleaf === 1) return { ...none, eax: features, ebx: compactedLayout(xcr0).size };
+  if (subleaf === 1) {
+    let eax = 0;
+    INSTRUCTIONS.forEach((f, bit) => eax |= cpu.env.model.has(f) ? 1 << bit : 0);
+    return { ...none, eax, ebx: compactedLayout(xcr0).size };
+  }
   const c = COMPONENTS.get(subleaf);
   if (c === undefined || !cpu.env.model.has(c.feature)) return none;
   return { ...none, eax: c.bytes, ebx: c.offset };
