@@ -246,8 +246,3 @@ export class Q35Host implements PciUpstream {
     return true;
   }
 }
-
-/** RAM below 4 GiB on this board: from 2816 MiB on the rest moves up and leaves 2 GiB below. */
-export function q35LowRam(size: number): number {
-  return size >= 0xb0000000 ? 0x80000000 : size;
-}
