@@ -4,6 +4,7 @@ import type { Drive } from "../../core/block/block.ts";
 import { UserError } from "../../core/errors.ts";
 import type { DeviceOptions } from "../../core/options/config.ts";
 import { apicIdOf } from "./pc.ts";
+import type { Lapic } from "../irq/lapic.ts";
 import { pcRig } from "./pc_rig.ts";
 
 function chardev(label: string): Chardev & { out: number[] } {
@@ -146,7 +147,7 @@ Deno.test("pc: the PIT interrupts through the PIC; INTA gives the vector", () =>
   for (const [port, v] of [[0x20, 0x11], [0x21, 8], [0x21, 4], [0x21, 1], [0x21, 0xfe]]) {
     r.outb(port, v);
   }
-  const lapic = r.board.irqs.lapics[0];
+  const lapic = r.board.irqs.lapics[0] as Lapic;
   r.outb(0x43, 0x34);
   r.outb(0x40, 0xa9);
   r.outb(0x40, 0x04);
