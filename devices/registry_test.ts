@@ -10,7 +10,7 @@ import { DEVICE_TYPES } from "./registry.ts";
 const NOT_IN_TREE = new Set([
   ...["bootindex", "bootindexA", "bootindexB"],
   ...["baudbase", "chardev", "wakeup"],
-  "big-endian-framebuffer",
+  ...["big-endian-framebuffer", "disable_s3", "disable_s4", "s4_val"],
 ]);
 
 Deno.test("every type -device can name can be made", () => {
