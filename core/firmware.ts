@@ -19,6 +19,12 @@ export interface FirmwareBoard {
   readonly ramSize: number;
   /** Bytes of RAM from 4 GiB on, default none. */
   readonly highRamSize?: number;
+  /** Sleep states that properties take away, and SLP_TYP of S4. */
+  readonly sleep?: {
+    readonly disableS3: boolean;
+    readonly disableS4: boolean;
+    readonly s4Value: number;
+  };
   readonly apicIds: readonly number[];
   /** Memory-mapped PCI configuration space on a board that has one: where it is now. */
   readonly pciexbar?: () => number | undefined;

@@ -35,8 +35,8 @@ function tables(board: FirmwareBoard, config: MachineConfig): void {
       chipset: board.pciexbar === undefined ? "piix" as const : "ich9" as const,
       pciexbar,
       numa: config.numa && { ...config.numa, apicIds: board.apicIds, below4g: board.ramSize },
-      s3: true,
-      s4Type: 2,
+      s3: !board.sleep?.disableS3,
+      s4Type: board.sleep?.disableS4 ? undefined : board.sleep?.s4Value ?? 2,
       oemId: config.machine.oemId,
       oemTableId: config.machine.oemTableId,
     });

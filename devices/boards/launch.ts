@@ -216,6 +216,7 @@ function build(
     io: machine.io,
     ramSize: board.lowRamSize,
     highRamSize: board.ramSplit.above4g,
+    sleep: board.chipset.sleepStates,
     apicIds: board.vcpus.map((v) => v.apicId),
     fwCfg: board.fwCfg,
     addBootEntry: (path, index) => board.addBootEntry(path, index),
