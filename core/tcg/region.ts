@@ -1,7 +1,8 @@
 /**
  * Tier 1: a hot piece of code within one page becomes one WebAssembly function, derived from the same
  * semantics as tier 0's handlers. It stands in for the first record of the tier-0 block it begins at, and
- * whatever it does not cover goes on in tier 0. Now: 32-bit code with a flat code segment.
+ * whatever it does not cover goes on in tier 0. It takes 64-bit code, and 32-bit code with a flat code
+ * segment outside long mode.
  */
 import { I64 } from "../wasm/expr.ts";
 import { FunctionBuilder, type Stmt } from "../wasm/func.ts";
@@ -67,8 +68,9 @@ class RegionBuilder {
     const low = new RegionLowering(f, RUNTIME, {
       ...this.#use,
       guard,
+      long: this.#long,
       stale: this.cache.handlers.stale,
-      pages: this.#isTightLoop() ? MAX_PAGES : 0,
+      pages: !this.#long && this.#isTightLoop() ? MAX_PAGES : 0,
       record: (i) => this.#record(i),
     });
     low.prologue();
@@ -110,6 +112,10 @@ class RegionBuilder {
       if (i.end.target <= i.ip && this.#insns.has(i.end.target)) return true;
     }
     return false;
+  }
+
+  get #long(): boolean {
+    return (this.block.mode & Mode.CODE_MASK) === 2;
   }
 
   #host(ip: bigint): number {
@@ -260,7 +266,8 @@ export function compileRegion(
   block: Block,
 ): boolean {
   const m = block.mode;
-  if ((m & Mode.CODE_MASK) !== 1 || !(m & Mode.CS_FLAT) || m & (Mode.SINGLE | Mode.LONG)) {
+  const code = m & Mode.CODE_MASK;
+  if (code !== 2 && (code !== 1 || !(m & Mode.CS_FLAT) || m & Mode.LONG) || m & Mode.SINGLE) {
     return false;
   }
   if (block.ranges.length > 1 || !block.valid) return false;

@@ -25,7 +25,7 @@ type Way = "probe" | "leave" | "link" | "raise";
 
 /** What each way out has before the state, behind the vCPU's address. */
 const OWN: Record<Way, readonly ValType[]> = {
-  /** record, linear address, access */
+  /** record, linear address (i64 in 64-bit code), access */
   probe: ["i32", "i32", "i32"],
   /** entry record, RIP */
   leave: ["i32", "i64"],
@@ -41,19 +41,32 @@ export class RegionExits {
   readonly #forms = new Map<string, number>();
   readonly #ways = new Map<Way, Callee>();
 
-  constructor(readonly rt: RuntimeImports, readonly registers: readonly ExitRegister[]) {}
+  /** @param long 64-bit code: linear addresses and registers are i64 */
+  constructor(
+    readonly rt: RuntimeImports,
+    readonly registers: readonly ExitRegister[],
+    readonly long: boolean,
+  ) {}
 
   /** The function of a way out; {@link add} must follow. */
   way(way: Way): Callee {
     let c = this.#ways.get(way);
     if (c === undefined) {
       const type: FuncType = {
-        params: ["i32", ...OWN[way], ...STATE, ...this.registers.map(() => "i32" as const)],
+        params: ["i32", ...this.#own(way), ...STATE, ...this.registers.map(() => this.#word)],
         results: way === "probe" ? ["i32"] : [],
       };
       this.#ways.set(way, c = { name: way, type });
     }
     return c;
+  }
+
+  get #word(): "i32" | "i64" {
+    return this.long ? "i64" : "i32";
+  }
+
+  #own(way: Way): readonly ValType[] {
+    return way === "probe" ? ["i32", this.#word, "i32"] : OWN[way];
   }
 
   /**
@@ -64,7 +77,7 @@ export class RegionExits {
     flags: FlagState,
     packed: Packed,
     budget: I32,
-    values: readonly I32[],
+    values: readonly Expr[],
     bind: (v: I32) => I32,
   ): Expr[] {
     const c = carry(flags);
@@ -96,7 +109,7 @@ export class RegionExits {
             "i32",
             cpu,
             f.param(1, "i32"),
-            f.param(2, "i32").extend_u(),
+            this.long ? f.param(2, "i64") : f.param(2, "i32").extend_u(),
             f.param(3, "i32"),
           ));
           break;
@@ -149,6 +162,10 @@ export class RegionExits {
     f.store("i32.store", cpu, aux.get(), S.FLAG_AUX);
     f.store("i32.store", cpu, f.param(at + 5, "i32"), S.BUDGET);
     this.registers.forEach(({ n, wide }, i) => {
+      if (this.long) {
+        f.store("i64.store", cpu, f.param(at + 6 + i, "i64"), S.GPR + 8 * n);
+        return;
+      }
       const v = f.param(at + 6 + i, "i32");
       if (wide) f.store("i64.store", cpu, v.extend_u(), S.GPR + 8 * n);
       else f.store("i32.store", cpu, v, S.GPR + 8 * n);

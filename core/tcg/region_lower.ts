@@ -26,19 +26,11 @@ import {
   packFlags,
 } from "./region_flags.ts";
 import { type ExitRegister, RegionExits } from "./region_exits.ts";
+import { RegionRegs } from "./region_regs.ts";
 import { hasFlagUpdate, type RegionInsn } from "./region_scan.ts";
 import type { RuntimeImports } from "./runtime.ts";
 
 const op = {
-  load: opcode("i32.load"),
-  load8: opcode("i32.load8_u"),
-  load8s: opcode("i32.load8_s"),
-  load16: opcode("i32.load16_u"),
-  load16s: opcode("i32.load16_s"),
-  load64: opcode("i64.load"),
-  store: opcode("i32.store"),
-  store8: opcode("i32.store8"),
-  store16: opcode("i32.store16"),
   store64: opcode("i64.store"),
   extend: opcode("i64.extend_i32_u"),
   wrap: opcode("i32.wrap_i64"),
@@ -74,6 +66,8 @@ export interface RegionPlan {
   readonly used: number;
   readonly written: number;
   readonly wide: number;
+  /** 64-bit code. */
+  readonly long: boolean;
   /** Record whose handler becomes `stale` when code of the region changes. */
   readonly guard: number;
   readonly stale: number;
@@ -83,6 +77,9 @@ export interface RegionPlan {
   record(i: RegionInsn): number;
 }
 
+/** A linear address: 64 bits wide in 64-bit code. */
+type Lin = I32 | I64;
+
 export class RegionLowering implements Lowering {
   /** Flags at this point. */
   flags: FlagState = PACKED;
@@ -90,7 +87,7 @@ export class RegionLowering implements Lowering {
   done = 0;
   readonly #cpu: I32;
   readonly #entry: I32;
-  readonly #gpr: (Local<"i32"> | undefined)[] = [];
+  readonly #regs: RegionRegs;
   readonly #res: Local<"i64">;
   readonly #aux: Local<"i32">;
   readonly #tlb: Local<"i32">;
@@ -114,15 +111,13 @@ export class RegionLowering implements Lowering {
 
   constructor(readonly f: FunctionBuilder, readonly rt: RuntimeImports, readonly plan: RegionPlan) {
     const registers: ExitRegister[] = [];
-    for (let n = 0; n < 8; n++) {
+    for (let n = 0; n < 16; n++) {
       if (plan.written & (1 << n)) registers.push({ n, wide: (plan.wide & (1 << n)) !== 0 });
     }
-    this.exits = new RegionExits(rt, registers);
+    this.exits = new RegionExits(rt, registers, plan.long);
     this.#cpu = f.param(0, "i32");
     this.#entry = f.param(1, "i32");
-    for (let n = 0; n < 8; n++) {
-      this.#gpr.push(plan.used & (1 << n) ? f.local("i32") : undefined);
-    }
+    this.#regs = new RegionRegs(f, plan.used, plan.long);
     this.#res = f.local("i64");
     this.#aux = f.local("i32");
     this.#tlb = f.local("i32");
@@ -144,7 +139,7 @@ export class RegionLowering implements Lowering {
 
   /** Reads the vCPU state into locals. */
   prologue(): void {
-    this.#gpr.forEach((l, n) => l?.set(load("i32.load", this.#cpu, S.GPR + 8 * n)));
+    this.#regs.prologue(this.#cpu);
     this.#res.set(load("i64.load", this.#cpu, S.FLAG_RES));
     this.#aux.set(load("i32.load", this.#cpu, S.FLAG_AUX));
     this.#tlb.set(load("i32.load", this.#cpu, S.TLB_PTR));
@@ -161,7 +156,7 @@ export class RegionLowering implements Lowering {
     const [form, ...places] = key.split("@");
     this.flags = carried(form, (n) => {
       const reg = places[n];
-      return reg === "" ? this.#carriers[n].get() : this.f.let(this.#gpr[Number(reg)]!.get());
+      return reg === "" ? this.#carriers[n].get() : this.f.let(this.#regs.get(Number(reg)) as I32);
     });
   }
 
@@ -209,7 +204,7 @@ export class RegionLowering implements Lowering {
       this.flags,
       this.#packed,
       this.#rest.get().add(this.#budget.get()).add(extra - this.done),
-      this.exits.registers.map(({ n }) => this.#gpr[n]!.get()),
+      this.exits.registers.map(({ n }) => this.#regs.get(n)),
       this.#bind,
     );
   }
@@ -338,23 +333,9 @@ export class RegionLowering implements Lowering {
     switch (x.op) {
       case G.STATE: {
         const { offset } = x.data as StateRef;
-        const l = offset < 64 ? this.#gpr[offset >> 3] : undefined;
-        if (l === undefined) return wrap(x.type, x.imm as number, [this.#cpu], offset);
-        const v = l.get().shr_u(8 * (offset & 7));
-        switch (x.imm) {
-          case op.load:
-            return v;
-          case op.load8:
-            return v.and(0xff);
-          case op.load8s:
-            return v.extend8_s();
-          case op.load16:
-            return v.and(0xffff);
-          case op.load16s:
-            return v.extend16_s();
-          default:
-            return v.extend_u();
-        }
+        return this.#regs.holds(offset)
+          ? this.#regs.read(offset, x.imm as number)
+          : wrap(x.type, x.imm as number, [this.#cpu], offset);
       }
       case G.IMM: {
         const v = x.imm === 0 ? i.imm : i.disp;
@@ -388,7 +369,7 @@ export class RegionLowering implements Lowering {
         return this.#setFlags(s.data as FlagUpdate, args);
       case G.LOAD: {
         const d = s.data as MemAccess, l = d.target!;
-        const host = this.#translate(args[0] as I32, d, S.TLB_READ, ACCESS.READ);
+        const host = this.#translate(args[0] as Lin, d, S.TLB_READ, ACCESS.READ);
         const value = wrap(l.type as ValType, d.op, [host], 0);
         f.emit({ k: "set", local: l.index, value });
         return;
@@ -397,7 +378,7 @@ export class RegionLowering implements Lowering {
         const d = s.data as MemAccess;
         const put = (addr: I32) =>
           f.emit({ k: "store", op: d.op, addr, value: args[1], offset: 0 });
-        this.#access(args[0] as I32, d, S.TLB_WRITE, ACCESS.WRITE, put, (host) => {
+        this.#access(args[0] as Lin, d, S.TLB_WRITE, ACCESS.WRITE, put, (host) => {
           put(host);
           this.#commit(host);
         });
@@ -408,7 +389,7 @@ export class RegionLowering implements Lowering {
         const read = d.access === "w" ? 0 : ACCESS.READ;
         const write = d.access === "r" ? 0 : ACCESS.WRITE;
         const tag = write ? S.TLB_WRITE : S.TLB_READ;
-        const host = this.#translate(args[0] as I32, d, tag, read | write);
+        const host = this.#translate(args[0] as Lin, d, tag, read | write);
         f.emit({ k: "set", local: d.target!.index, value: host });
         return;
       }
@@ -423,22 +404,17 @@ export class RegionLowering implements Lowering {
   }
 
   #setState(d: StateStore, value: Expr): void {
-    const l = d.offset < 64 ? this.#gpr[d.offset >> 3] : undefined;
-    if (l === undefined) {
+    if (!this.#regs.holds(d.offset)) {
       this.f.emit({ k: "store", op: d.op, addr: this.#cpu, value, offset: d.offset });
       return;
     }
     this.#from.delete(d.offset >> 3);
-    if (d.op === op.store64) {
+    if (d.op === op.store64 && !this.plan.long) {
       const v = value.op === op.extend ? value.args[0] as I32 : (value as I64).wrap();
       if (v.op === LOCAL_GET && this.#depth === 0) this.#from.set(d.offset >> 3, v.imm as number);
-      l.set(v);
-    } else if (d.op === op.store) l.set(value as I32);
-    else {
-      const shift = 8 * (d.offset & 7), mask = d.op === op.store8 ? 0xff : 0xffff;
-      const v = (value as I32).and(mask).shl(shift);
-      l.set(l.get().and(~(mask << shift)).or(v));
+      value = v;
     }
+    this.#regs.write(d.offset, d.op, value);
   }
 
   #setFlags(update: FlagUpdate, args: readonly Expr[]): void {
@@ -461,7 +437,7 @@ export class RegionLowering implements Lowering {
     return d.system ? load("i32.load", this.#cpu, S.TLB_SYS_PTR) : this.#tlb.get();
   }
 
-  #translate(lin: I32, d: MemAccess, tag: number, access: number): I32 {
+  #translate(lin: Lin, d: MemAccess, tag: number, access: number): I32 {
     const host = this.f.local("i32");
     const set = (h: I32) => host.set(h);
     this.#access(lin, d, tag, access, set, set);
@@ -479,7 +455,7 @@ export class RegionLowering implements Lowering {
 
   /** Gives the host address of an access to `fast`, or to `slow` when the slow path has found it. */
   #access(
-    lin: I32,
+    lin: Lin,
     d: MemAccess,
     tag: number,
     access: number,
@@ -487,27 +463,28 @@ export class RegionLowering implements Lowering {
     slow: (host: I32) => void,
   ): void {
     const f = this.f;
+    const low = lin.type === "i64" ? lin.wrap() : lin;
     const page = d.system ? undefined : this.#page(tag);
     const look = () => {
       const { entry, hit } = tlbHit(lin, d.bytes, tag, this.#tlbOf(d), this.#bind);
       f.if(hit, () => {
         const addend = f.let(load("i32.load", entry, S.TLB_ADDEND));
-        page?.tag.set(lin.and(-4096));
+        page?.tag.set(low.and(-4096));
         page?.addend.set(addend);
-        fast(lin.add(addend));
+        fast(low.add(addend));
       }, () => slow(this.#probe(lin, d, access)));
     };
     if (page === undefined) return look();
     // An aligned access does not leave its page.
     f.if(
-      lin.and(-4096 | (d.bytes - 1)).eq(page.tag.get()),
-      () => fast(lin.add(page.addend.get())),
+      low.and(-4096 | (d.bytes - 1)).eq(page.tag.get()),
+      () => fast(low.add(page.addend.get())),
       look,
     );
   }
 
   /** The slow path: it may fault, or look at the vCPU. */
-  #probe(lin: I32, d: MemAccess, access: number): I32 {
+  #probe(lin: Lin, d: MemAccess, access: number): I32 {
     const host = this.f.let(call(
       this.exits.way("probe"),
       "i32",

@@ -10,7 +10,7 @@ import type { Insn } from "../x86/insn.ts";
 import { G, type MemAccess, type StateRef, type StateStore } from "../x86/ir.ts";
 import { Emit, semanticsOf } from "../x86/semantics/emit.ts";
 import * as S from "../x86/state.ts";
-import { Vec } from "../x86/state.ts";
+import { Mode, Vec } from "../x86/state.ts";
 
 /** How an instruction ends its basic block. */
 export type Terminator =
@@ -53,8 +53,8 @@ export function hasFlagUpdate(stmts: readonly Stmt[]): boolean {
 }
 
 /** State that regions keep elsewhere or that decides how code is translated. */
-function offLimits(offset: number, write: boolean): boolean {
-  if (offset >= 64 && offset < S.FLAG_SYS) return true;
+function offLimits(offset: number, write: boolean, registers: number): boolean {
+  if (offset >= registers && offset < S.FLAG_SYS) return true;
   if (offset === S.FLAG_SYS) return false;
   if (offset < 0xb8) return true;
   return write && offset < S.FPR;
@@ -66,14 +66,15 @@ class Scan {
   readonly sets = new Map<number, number>();
   readonly zeroed = new Map<number, ValType>();
   #depth = 0;
-  constructor(readonly use: RegUse) {}
+  /** @param registers bytes of state that are general registers of the mode */
+  constructor(readonly use: RegUse, readonly registers: number) {}
 
   expr(x: Expr): void {
     if (x.op === G.CPU || x.op === G.REC) this.ok = false;
     if (x.op === G.STATE) {
       const { offset } = x.data as StateRef;
-      if (offset < 64) this.use.used |= 1 << (offset >> 3);
-      else if (offLimits(offset, false)) this.ok = false;
+      if (offset < this.registers) this.use.used |= 1 << (offset >> 3);
+      else if (offLimits(offset, false, this.registers)) this.ok = false;
     }
     for (const a of x.args) this.expr(a);
   }
@@ -120,12 +121,12 @@ class Scan {
     switch (s.op) {
       case G.SET_STATE: {
         const d = s.data as StateStore;
-        if (d.offset < 64) {
+        if (d.offset < this.registers) {
           const bit = 1 << (d.offset >> 3);
           this.use.used |= bit;
           this.use.written |= bit;
           if (d.op === STORE64) this.use.wide |= bit;
-        } else if (offLimits(d.offset, true)) this.ok = false;
+        } else if (offLimits(d.offset, true, this.registers)) this.ok = false;
         return;
       }
       case G.STORE:
@@ -162,14 +163,16 @@ export function scanInsn(
   const semantics = semanticsOf(insn.row.name);
   const rel = insn.operands.find((o) => o.kind === "rel");
   if (semantics === undefined || insn.operands.some((o) => o.kind === "far")) return undefined;
-  if (rel !== undefined && insn.opSize !== 32) return undefined;
+  const long = (mode & Mode.CODE_MASK) === 2;
+  if (rel !== undefined && insn.opSize === 16) return undefined;
   const stmts: Stmt[] = [];
   f.collect(stmts, () => {
     const e = new Emit(f, insn, mode);
     if (insn.row.privilege === "cpl0") e.raiseIf(e.field32(S.CPL).ne(0), Vec.GP, I32.of(0));
     semantics(e);
   });
-  const next = (ip + BigInt(insn.length)) & 0xffffffffn;
+  const mask = long ? 0xffffffffffffffffn : 0xffffffffn;
+  const next = (ip + BigInt(insn.length)) & mask;
   let imm = 0n, disp = 0;
   for (const o of insn.operands) {
     if (o.kind === "imm") {
@@ -178,7 +181,7 @@ export function scanInsn(
     }
   }
   for (const o of insn.operands) if (o.kind === "mem") disp = o.disp;
-  if (rel !== undefined) imm = (next + BigInt(rel.value as number)) & 0xffffffffn;
+  if (rel !== undefined) imm = (next + BigInt(rel.value as number)) & mask;
 
   let end: Terminator | undefined;
   const last = stmts.at(-1);
@@ -194,7 +197,7 @@ export function scanInsn(
   if (end !== undefined) stmts.pop();
 
   const own: RegUse = { used: 0, written: 0, wide: 0 };
-  const scan = new Scan(own);
+  const scan = new Scan(own, long ? 128 : 64);
   scan.stmts(stmts);
   if (end?.kind === "cond") scan.expr(end.cond);
   if (end?.kind === "dynamic") scan.expr(end.target);
