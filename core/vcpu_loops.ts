@@ -27,15 +27,22 @@ export class VcpuLoops {
     }
   }
 
-  /** Gets every vCPU out of its run. {@link VcpuLoopsHost.shouldRun} has to say no by now. */
+  #stopping = false;
+
+  /**
+   * Gets every vCPU out of its run and ends all loops, also when {@link VcpuLoopsHost.shouldRun} comes
+   * to say yes again meanwhile: {@link start} is for that.
+   */
   async stop(): Promise<void> {
+    this.#stopping = true;
     for (const v of this.#running.keys()) v.kick();
     await Promise.all(this.#running.values());
+    this.#stopping = false;
   }
 
   async #loop(v: Vcpu): Promise<void> {
     try {
-      while (this.host.shouldRun() && v.runAsync !== undefined) {
+      while (!this.#stopping && this.host.shouldRun() && v.runAsync !== undefined) {
         this.host.handle(v, await v.runAsync());
       }
     } finally {

@@ -43,6 +43,7 @@ function build(code: string, apCode: string, fallback: boolean) {
   });
   port(0xf4, { write: (_o, _s, v) => machine.exit(v) });
   const close = () => {
+    machine.exit(0);
     machine.vm.close();
     kvm.close();
   };
