@@ -80,6 +80,7 @@ const LEAVE = [
   "31 c0", // xor eax,eax
   "8e d8", // mov ds,eax
   "8e c0", // mov es,eax
+  "8e e8", // mov gs,eax
   "c6 04 25 d0 12 20 00 00", // mov byte [0x2012d0],0x0
   "41 5f", // pop r15
   "41 5e", // pop r14

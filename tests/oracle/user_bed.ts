@@ -102,7 +102,8 @@ export class UserBed {
     if (
       bits !== this.#bits || cpu.cpl !== 3 || cpu.selector(3) !== Selector.DATA ||
       cpu.selector(1) !== (bits === 64 ? Selector.CODE64 : Selector.CODE32) ||
-      cpu.selector(0) !== Selector.DATA || cpu.selector(2) !== Selector.DATA
+      cpu.selector(0) !== Selector.DATA || cpu.selector(2) !== Selector.DATA ||
+      cpu.selector(5) !== 0
     ) this.enter(bits);
     for (let n = 0; n < 16; n++) cpu.setReg64(n, before.gpr[n]);
     cpu.setFlags(before.flags | 0x202);

@@ -14,7 +14,7 @@ const OPERAND = WINDOW + 256, STACK = WINDOW + 640;
 const reasons: readonly (readonly [RegExp, string])[] = [
   [/^(INT|INT1|INT3|INTO|SYSCALL|SYSENTER)$/, "calls the host's kernel"],
   [/^(CPUID|RDTSCP?|RDRAND|RDSEED|RDPID|XGETBV|RDPMC|PAUSE)$/, "its result is not the same twice"],
-  [/^(LFS|(RD|WR)FSBASE)$/, "would take away the host program's thread pointer"],
+  [/^(LFS|(RD|WR)[FG]SBASE)$/, "would take away the host program's thread pointer"],
   [/^(SGDT|SIDT|SLDT|STR|SMSW)$/, "the host's kernel emulates it (UMIP)"],
   [/^(X|FX)(SAVE|RSTOR)|^(LD|ST)MXCSR|^FWAIT/, "has vector state, compared elsewhere"],
   [/^(CLFLUSH|CLFLUSHOPT|CLWB)$/, "does nothing that can be seen"],
