@@ -325,10 +325,10 @@ export class Tier0Lowering implements Lowering {
           });
         }, () => {
           const host = f.let(this.#probe(lin, d, ACCESS.WRITE));
-          f.if(host.eqz(), () => f.return());
+          f.ifRare(host.eqz(), () => f.return());
           f.emit({ k: "store", op: d.op, addr: host, value: s.args[1], offset: 0 });
           this.#commit(host);
-        });
+        }, true);
         return;
       }
       case G.PROBE: {
@@ -370,14 +370,14 @@ export class Tier0Lowering implements Lowering {
           f.call(this.rt.helperEnd, cpu, rec, id);
           f.return();
         } else {
-          f.if(call(this.rt.helper, "i32", cpu, rec, id), () => f.return());
+          f.ifRare(call(this.rt.helper, "i32", cpu, rec, id), () => f.return());
         }
         return;
       }
       case G.CHECKPOINT: {
         const left = f.let(this.#state(S.BUDGET).sub(s.args[0] as I32));
         f.store("i32.store", cpu, left, S.BUDGET);
-        f.if(left.or(this.#state(S.KICK)).lt_s(0), () => {
+        f.ifRare(left.or(this.#state(S.KICK)).lt_s(0), () => {
           // Resume at this instruction: what it has done so far stands in the registers.
           f.store("i64.store", cpu, load("i64.load", rec, Rec.IP), S.RIP);
           f.store("i32.store", cpu, rec, S.EXIT_REC);
@@ -446,9 +446,9 @@ export class Tier0Lowering implements Lowering {
     );
     f.if(hit, () => set(low32(lin).add(load("i32.load", entry, S.TLB_ADDEND))), () => {
       const host = f.let(this.#probe(lin, d, access));
-      f.if(host.eqz(), () => f.return());
+      f.ifRare(host.eqz(), () => f.return());
       set(host);
-    });
+    }, true);
   }
 
   #probe(lin: Expr, d: MemAccess, access: number): I32 {
@@ -464,7 +464,7 @@ export class Tier0Lowering implements Lowering {
   }
 
   #commit(host: I32): void {
-    this.f.if(
+    this.f.ifRare(
       host.eq(this.#cpu.add(S.BOUNCE)),
       () => this.f.call(this.rt.commit, this.#cpu, this.#rec),
     );
@@ -484,7 +484,7 @@ export class Tier0Lowering implements Lowering {
     if (!this.samePage) return f.tail(this.rt.jump, cpu, rec, target);
     const left = f.let(this.#state(S.BUDGET).sub(load("i32.load16_u", rec, Rec.INDEX)).sub(1));
     const link = f.let(load("i32.load", rec, Rec.LINK));
-    f.if(left.or(this.#state(S.KICK)).lt_s(0).or(link.eqz()), () => {
+    f.ifRare(left.or(this.#state(S.KICK)).lt_s(0).or(link.eqz()), () => {
       f.tail(this.rt.jumpSlow, cpu, rec, target);
     });
     f.store("i32.store", cpu, left, S.BUDGET);

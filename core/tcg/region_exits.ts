@@ -138,7 +138,7 @@ export class RegionExits {
     const cpu = f.param(0, "i32"), rec = f.param(1, "i32");
     const left = f.let(load("i32.load", cpu, S.BUDGET).sub(1));
     const link = f.let(load("i32.load", rec, Rec.LINK));
-    f.if(left.or(load("i32.load", cpu, S.KICK)).lt_s(0).or(link.eqz()), () => {
+    f.ifRare(left.or(load("i32.load", cpu, S.KICK)).lt_s(0).or(link.eqz()), () => {
       f.tail(this.rt.jumpSlow, cpu, rec, f.param(2, "i64"));
     });
     f.store("i32.store", cpu, left, S.BUDGET);

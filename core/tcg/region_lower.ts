@@ -226,7 +226,7 @@ export class RegionLowering implements Lowering {
    */
   leaveIfDue(rip: I64): void {
     const f = this.f;
-    f.if(this.#budget.get().lt_s(0), () => {
+    f.ifRare(this.#budget.get().lt_s(0), () => {
       const left = f.let(this.#rest.get().add(this.#budget.get()));
       f.if(left.or(load("i32.load", this.#cpu, S.KICK)).lt_s(0), () => this.leave(rip));
       this.#budget.set(left.lt_s(POLL).select(left, I32.of(POLL)));
@@ -248,7 +248,7 @@ export class RegionLowering implements Lowering {
 
   /** Leaves for `rip` when the region's code has been changed. */
   leaveIfStale(rip: I64): void {
-    this.f.if(this.#stale.get(), () => this.leave(rip));
+    this.f.ifRare(this.#stale.get(), () => this.leave(rip));
   }
 
   /** Emits `stmts` of an instruction. */
@@ -308,8 +308,8 @@ export class RegionLowering implements Lowering {
       this.#depth--;
       if (changes) this.pack();
     };
-    if (s.else.length > 0) this.f.if(bound, side(s.then), side(s.else));
-    else this.f.if(bound, side(s.then));
+    const otherwise = s.else.length > 0 ? side(s.else) : undefined;
+    this.f.if(bound, side(s.then), otherwise, s.likely);
     this.flags = before;
   }
 
@@ -467,12 +467,17 @@ export class RegionLowering implements Lowering {
     const page = d.system ? undefined : this.#page(tag);
     const look = () => {
       const { entry, hit } = tlbHit(lin, d.bytes, tag, this.#tlbOf(d), this.#bind);
-      f.if(hit, () => {
-        const addend = f.let(load("i32.load", entry, S.TLB_ADDEND));
-        page?.tag.set(low.and(-4096));
-        page?.addend.set(addend);
-        fast(low.add(addend));
-      }, () => slow(this.#probe(lin, d, access)));
+      f.if(
+        hit,
+        () => {
+          const addend = f.let(load("i32.load", entry, S.TLB_ADDEND));
+          page?.tag.set(low.and(-4096));
+          page?.addend.set(addend);
+          fast(low.add(addend));
+        },
+        () => slow(this.#probe(lin, d, access)),
+        true,
+      );
     };
     if (page === undefined) return look();
     // An aligned access does not leave its page.
@@ -480,6 +485,7 @@ export class RegionLowering implements Lowering {
       low.and(-4096 | (d.bytes - 1)).eq(page.tag.get()),
       () => fast(low.add(page.addend.get())),
       look,
+      true,
     );
   }
 
@@ -494,13 +500,13 @@ export class RegionLowering implements Lowering {
       I32.of(d.bytes | access | (d.system ? ACCESS.SYSTEM : 0)),
       ...this.#state(),
     ));
-    this.f.if(host.eqz(), () => this.f.return());
+    this.f.ifRare(host.eqz(), () => this.f.return());
     this.#called();
     return host;
   }
 
   #commit(host: I32): void {
-    this.f.if(
+    this.f.ifRare(
       host.eq(this.#cpu.add(S.BOUNCE)),
       () => {
         this.f.call(this.rt.commit, this.#cpu, I32.of(this.plan.record(this.#insn)));

@@ -144,7 +144,7 @@ export function buildRuntime(
     const f = begin(RUNTIME.jump);
     const cpu = f.param(0, "i32"), rec = f.param(1, "i32"), rip = f.param(2, "i64");
     const left = f.let(budgetAfter(cpu, rec));
-    f.if(left.or(load("i32.load", cpu, S.KICK)).lt_s(0), () => {
+    f.ifRare(left.or(load("i32.load", cpu, S.KICK)).lt_s(0), () => {
       leave(f, cpu, rec, rip, S.Exit.BUDGET);
     });
     const tag = jumpTag(f, cpu, rip);
@@ -153,7 +153,7 @@ export function buildRuntime(
         rip.wrap().xor(rip.shr_u(11).wrap()).and(S.JC_ENTRIES - 1).shl(4),
       ),
     );
-    f.if(load("i64.load", entry, 0).ne(tag), () => leave(f, cpu, rec, rip, S.Exit.LOOKUP));
+    f.ifRare(load("i64.load", entry, 0).ne(tag), () => leave(f, cpu, rec, rip, S.Exit.LOOKUP));
     f.store("i32.store", cpu, left, S.BUDGET);
     dispatch(f, cpu, f.let(load("i32.load", entry, 8)));
     m.add(f, undefined, "jump", RUNTIME.jump);
@@ -192,7 +192,7 @@ export function buildRuntime(
     const cpu = f.param(0, "i32"), rec = f.param(1, "i32");
     const left = f.let(budgetAfter(cpu, rec));
     const link = f.let(load("i32.load", rec, Rec.LINK));
-    f.if(left.or(load("i32.load", cpu, S.KICK)).lt_s(0).or(link.eqz()), () => {
+    f.ifRare(left.or(load("i32.load", cpu, S.KICK)).lt_s(0).or(link.eqz()), () => {
       f.tail(RUNTIME.jumpSlow, cpu, rec, load("i64.load", rec, Rec.IP));
     });
     f.store("i32.store", cpu, left, S.BUDGET);

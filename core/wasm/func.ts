@@ -24,7 +24,7 @@ export type Stmt =
   | { k: "store"; op: number; addr: Expr; value: Expr; offset: number }
   | { k: "drop"; value: Expr }
   | { k: "call"; callee: Callee; args: readonly Expr[] }
-  | { k: "if"; cond: Expr; then: Stmt[]; else: Stmt[] }
+  | { k: "if"; cond: Expr; then: Stmt[]; else: Stmt[]; likely?: boolean }
   | { k: "block"; label: Label; body: Stmt[] }
   | { k: "br"; label: Label }
   | { k: "brIf"; label: Label; cond: Expr }
@@ -84,11 +84,17 @@ export class FunctionBuilder {
     this.emit({ k: "call", callee, args });
   }
 
-  if(cond: I32, then: () => void, otherwise?: () => void): void {
-    const s: Stmt = { k: "if", cond, then: [], else: [] };
+  /** @param likely tells the engine which way the branch usually goes: it moves the other one away */
+  if(cond: I32, then: () => void, otherwise?: () => void, likely?: boolean): void {
+    const s: Stmt = { k: "if", cond, then: [], else: [], likely };
     this.emit(s);
     this.#inside(s.then, then);
     if (otherwise) this.#inside(s.else, otherwise);
+  }
+
+  /** What is hardly ever done. */
+  ifRare(cond: I32, then: () => void): void {
+    this.if(cond, then, undefined, false);
   }
 
   /** A branch to the label leaves the block. */

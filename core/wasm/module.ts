@@ -193,6 +193,24 @@ export class ModuleBuilder {
     }
     out.section(7, exports);
 
+    const hinted = code.flatMap((c, i) => c.hints.length > 0 ? [{ hints: c.hints, i }] : []);
+    if (hinted.length > 0) {
+      // WebAssembly 3.0, appendix "Custom Sections": branch hints.
+      const hints = new Bytes();
+      hints.str("metadata.code.branch_hint");
+      hints.u(hinted.length);
+      for (const h of hinted) {
+        hints.u(this.#imports.length + h.i);
+        hints.u(h.hints.length);
+        for (const { at, likely } of h.hints) {
+          hints.u(at);
+          hints.u(1);
+          hints.u8(likely ? 1 : 0);
+        }
+      }
+      out.section(0, hints);
+    }
+
     const codes = new Bytes();
     codes.u(bodies.length);
     for (const b of bodies) {
@@ -217,6 +235,8 @@ export class ModuleBuilder {
 
 class FuncEncoder {
   readonly #out = new Bytes();
+  /** Branches whose way is known, by their offsets in the body. */
+  readonly hints: { readonly at: number; readonly likely: boolean }[] = [];
   readonly #labels: (Label | undefined)[] = [];
   /** The body with every guest node replaced. */
   readonly #body: readonly Stmt[];
@@ -325,6 +345,7 @@ class FuncEncoder {
           cond: e(s.cond),
           then: this.#lowerAll(s.then),
           else: this.#lowerAll(s.else),
+          likely: s.likely,
         });
         return;
       case "block":
@@ -428,6 +449,7 @@ class FuncEncoder {
         return;
       case "if":
         this.#expr(s.cond);
+        if (s.likely !== undefined) this.hints.push({ at: o.length, likely: s.likely });
         o.u8(0x04);
         o.u8(0x40);
         this.#labels.push(undefined);

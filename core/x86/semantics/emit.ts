@@ -309,7 +309,7 @@ export class Emit {
     const at = S.SEGS + S.SEG_SIZE * seg;
     const lo = write ? S.SEG_WLO : S.SEG_RLO, hi = write ? S.SEG_WHI : S.SEG_RHI;
     const wide = this.let(off.extend_u());
-    this.f.if(
+    this.f.ifRare(
       wide.lt_s(this.field64(at + lo)).or(wide.add(bytes - 1).gt_s(this.field64(at + hi))),
       () => this.f.guest(G.SEG_FAULT, [], seg),
     );
@@ -530,7 +530,7 @@ export class Emit {
   }
   /** Raises when `cond`. */
   raiseIf(cond: I32, vector: number, error?: I32): void {
-    this.f.if(cond, () => this.raise(vector, error));
+    this.f.ifRare(cond, () => this.raise(vector, error));
   }
   /** Goes to the target of the instruction's relative operand. */
   jumpRel(): void {
