@@ -24,7 +24,7 @@ export class PiixChipset implements Chipset {
   pm: Piix4Pm | undefined;
 
   constructor(private readonly board: PcBoard) {
-    const { env, config } = board;
+    const { env } = board;
     this.host = new I440fxHost({
       mem: env.mem,
       io: env.io,
