@@ -299,6 +299,8 @@ export interface CpuidEnv {
   readonly cores: number;
   readonly threads: number;
   readonly sockets: number;
+  /** Dies of a socket, 1 when left out; `cores` are those of a die. */
+  readonly dies?: number;
   /** CR4.OSXSAVE, CR4.PKE, APIC enable: bits that follow the CPU's state. */
   readonly osxsave: boolean;
   readonly apicEnabled: boolean;

@@ -55,7 +55,7 @@ export interface KvmOptions {
   /** Default: the host this runs on. */
   readonly host?: Host;
   /** Cores, threads and sockets as `-smp` gives them, for CPUID. Default: one of each. */
-  readonly topology?: { cores: number; threads: number; sockets: number };
+  readonly topology?: { cores: number; threads: number; sockets: number; dies?: number };
   /** The machine may go on under another accelerator: guests get no paravirtual clock and the like. */
   readonly portable?: boolean;
 }
@@ -65,7 +65,7 @@ export class KvmAccelerator implements Accelerator {
   readonly name = "kvm";
   readonly libc: Libc;
   readonly fd: number;
-  readonly topology: { cores: number; threads: number; sockets: number };
+  readonly topology: { cores: number; threads: number; sockets: number; dies?: number };
   readonly portable: boolean;
   /** KVM_GET_SUPPORTED_CPUID. */
   readonly supportedCpuid: readonly CpuidEntry[];

@@ -52,6 +52,7 @@ const featureWords: readonly (readonly [number, number, Reg])[] = [
   [0x80000001, 0, "edx"],
   [0x80000007, 0, "edx"],
   [0x80000008, 0, "ebx"],
+  [0x8000000a, 0, "edx"],
 ];
 
 /** Feature bits that are the machine's, not the processor's: KVM need not list them. */
@@ -96,7 +97,7 @@ export const hostModel: CpuModel = {
 function* takenAway(model: CpuModel, e: CpuidEntry): Generator<[number, Reg]> {
   for (const name of allFeatures()) {
     const { word, bit } = featurePlace(name), at = wordPlace(word);
-    if (at.leaf === e.leaf && at.subleaf === e.subleaf && !model.has(name)) yield [bit, at.reg];
+    if (at?.leaf === e.leaf && at.subleaf === e.subleaf && !model.has(name)) yield [bit, at.reg];
   }
 }
 

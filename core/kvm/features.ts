@@ -1,6 +1,13 @@
 /** CPUID feature names against what the host's KVM supports: `-cpu host`, and QEMU's warnings. */
 import type { CpuModel } from "../accel.ts";
-import { allFeatures, featurePlace, type Word } from "../x86/cpuid/features.ts";
+import {
+  allFeatures,
+  describeWord,
+  featurePlace,
+  type Place,
+  type Word,
+  wordAt,
+} from "../x86/cpuid/features.ts";
 import type { CpuidEntry } from "./cpuid.ts";
 
 /** Machine features, there whatever the host's list says. */
@@ -8,19 +15,10 @@ const OWN = new Set(["hypervisor", "ht"]);
 /** What KVM serves only with its own LAPIC. */
 export const LAPIC_FEATURES: readonly string[] = ["x2apic", "tsc-deadline"];
 
-const leafOf = (word: Word): number => {
-  const leaf = word.split(".")[0];
-  return leaf === "d1" ? 0xd : parseInt(leaf, 16);
-};
-
-/** Where a feature word is in a CPUID table: leaf, sub-leaf and register. */
-export function wordPlace(word: Word): {
-  leaf: number;
-  subleaf: number;
-  reg: "eax" | "ebx" | "ecx" | "edx";
-} {
-  const reg = word.split(".")[1] as "eax" | "ebx" | "ecx" | "edx";
-  return { leaf: leafOf(word), subleaf: word.startsWith("d1.") ? 1 : 0, reg };
+/** Where a feature word is in a CPUID table; undefined for a model-specific register. */
+export function wordPlace(word: Word): Exclude<Place, { msr: number }> | undefined {
+  const at = wordAt(word);
+  return "msr" in at ? undefined : at;
 }
 
 /** QEMU's names of all features in KVM's supported CPUID. */
@@ -28,6 +26,7 @@ export function supportedFeatures(supported: readonly CpuidEntry[]): ReadonlySet
   const found = new Set<string>(OWN);
   for (const name of allFeatures()) {
     const { word, bit } = featurePlace(name), at = wordPlace(word);
+    if (at === undefined) continue;
     const entry = supported.find((e) => e.leaf === at.leaf && e.subleaf === at.subleaf);
     if (entry !== undefined && (entry[at.reg] >>> bit) & 1) found.add(name);
   }
@@ -46,10 +45,12 @@ export function makeHostModel(features: ReadonlySet<string>): CpuModel {
 /** A line per feature that the model has and the host has not, in QEMU's words. */
 export function missingFeatures(model: CpuModel, features: ReadonlySet<string>): string[] {
   if (model.name === "host" || model.name === "max") return [];
-  return allFeatures().filter((name) => model.has(name) && !features.has(name)).map((name) => {
-    const { word, bit } = featurePlace(name), { leaf, reg } = wordPlace(word);
-    const number = leaf.toString(16).toUpperCase().padStart(2, "0");
+  const missing = allFeatures().filter((name) =>
+    wordPlace(featurePlace(name).word) !== undefined && model.has(name) && !features.has(name)
+  );
+  return missing.map((name) => {
+    const { word, bit } = featurePlace(name);
     return "warning: host doesn't support requested feature: " +
-      `CPUID.${number}H:${reg.toUpperCase()}.${name} [bit ${bit}]`;
+      `${describeWord(word)}.${name} [bit ${bit}]`;
   });
 }

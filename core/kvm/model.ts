@@ -7,7 +7,7 @@ import { missingFeatures } from "./features.ts";
 
 const DEFAULT = "qemu64";
 /** What QEMU changes in its models under KVM, unless it is asked otherwise. */
-const KVM_DEFAULTS = ["-acpi", "-monitor", "-svm", "+x2apic"];
+const KVM_DEFAULTS = ["acpi=off", "monitor=off", "svm=off", "x2apic=on"];
 
 /** The part of `KvmAccelerator` that matters here. */
 interface Host {

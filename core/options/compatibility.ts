@@ -75,7 +75,7 @@ export function compatibilityPage(): string {
     table(["What", "Names"], [
       ["Machines", machineNames(machines)],
       ["Accelerators", ACCELERATORS.join(", ")],
-      ["CPU models", models.map((m) => m.name).sort().join(", ")],
+      ["CPU models", `${models.map((m) => m.name).sort().join(", ")}; their versions and aliases`],
       ["Devices", DEVICE_TYPES.filter((t) => t.pluggable).map((t) => t.name).join(", ")],
       ["Character devices", BACKENDS.join(", ")],
     ]),

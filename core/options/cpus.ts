@@ -1,18 +1,10 @@
 /** `-cpu MODEL,+feature,-feature,key=value`: known names and values, before a vCPU is made of them. */
 import { UserError } from "../errors.ts";
-import { featureName } from "../x86/cpuid/features.ts";
-import { models } from "../x86/cpuid/models.ts";
+import { featureName, paravirtual } from "../x86/cpuid/features.ts";
+import { findModel } from "../x86/cpuid/models.ts";
+import { BOOLEANS, BOOLEANS_OF_MAX, INTEGERS, SMALL_INTEGERS } from "../x86/cpuid/properties.ts";
 import { type OptionsHost, warn } from "./host.ts";
 import { parseBool, parseInt64, parseUint64 } from "./numbers.ts";
-
-/** Keys besides features: numbers with their greatest values, 64-bit numbers, switches. */
-const NUMBERS: Record<string, number> = { family: 255 + 15, model: 255, stepping: 15 };
-const UINT64 = ["level", "xlevel", "xlevel2", "min-level", "min-xlevel", "phys-bits"];
-const SWITCHES = [
-  ...["check", "enforce", "migratable", "host-cache-info", "l3-cache", "kvm", "pmu"],
-  ...["x-force-features", "tcg-cpuid", "host-phys-bits", "kvm-no-smi-migration"],
-  ...["full-cpuid-auto-level", "fill-mtrr-mask", "lmce", "cpuid-0xb"],
-];
 
 /**
  * Checks a `-cpu` value. `software`: the accelerator cannot pass the host's CPU through. Throws UserError with QEMU's words.
@@ -20,9 +12,9 @@ const SWITCHES = [
 export function checkCpu(text: string, software: boolean, host: OptionsHost): void {
   if (text === "") throw new UserError("-cpu option cannot be empty");
   const [name, ...parts] = text.split(",");
-  const known = name === "host" ||
-    models.some((m) => m.name === name || `${m.name}-v1` === name);
-  if (!known) throw new UserError(`unable to find CPU model '${name}'`);
+  if (name !== "host" && findModel(name) === undefined) {
+    throw new UserError(`unable to find CPU model '${name}'`);
+  }
   warnAmbiguous(parts, host);
   const type = `${name}-x86_64-cpu`;
   const missing = (key: string) => `Property '${type}.${key}' not found`;
@@ -31,7 +23,7 @@ export function checkCpu(text: string, software: boolean, host: OptionsHost): vo
     const eq = part.indexOf("=");
     const key = eq < 0 ? part : part.slice(0, eq);
     const value = eq < 0 ? "on" : part.slice(eq + 1);
-    const problem = checkProperty(key, value) ?? "";
+    const problem = checkProperty(name, key, value) ?? "";
     if (problem !== "") {
       const why = problem === "missing" ? missing(key) : problem;
       throw new UserError(`can't apply global ${type}.${key}=${value}: ${why}`);
@@ -42,8 +34,8 @@ export function checkCpu(text: string, software: boolean, host: OptionsHost): vo
   }
   for (const part of parts) {
     const feature = part.slice(1);
-    if ((part[0] === "+" || part[0] === "-") && featureName(feature) === undefined) {
-      if (!SWITCHES.includes(feature.replaceAll("_", "-"))) throw new UserError(missing(feature));
+    if ((part[0] === "+" || part[0] === "-") && !isSwitch(name, feature)) {
+      throw new UserError(missing(feature));
     }
   }
 }
@@ -71,32 +63,40 @@ function warnAmbiguous(parts: readonly string[], host: OptionsHost): void {
   }
 }
 
-/** What is wrong with a property, or undefined. */
-function checkProperty(written: string, value: string): string | undefined {
+function isSwitch(model: string, written: string): boolean {
   const key = written.replaceAll("_", "-");
-  if (featureName(written) !== undefined || SWITCHES.includes(key)) {
+  return featureName(written) !== undefined || paravirtual(key) || BOOLEANS.has(key) ||
+    (BOOLEANS_OF_MAX.has(key) && (model === "max" || model === "host"));
+}
+
+/** What is wrong with a property, or undefined. */
+function checkProperty(model: string, written: string, value: string): string | undefined {
+  const key = written.replaceAll("_", "-");
+  if (isSwitch(model, written)) {
     return parseBool(value) === undefined
       ? `Parameter '${written}' expects 'on' or 'off'`
       : undefined;
   }
-  if (Object.hasOwn(NUMBERS, key)) {
+  const max = SMALL_INTEGERS.get(key);
+  if (max !== undefined) {
     const v = parseInt64(value);
     if (typeof v === "string") return `Parameter '${key}' expects int64`;
-    const max = NUMBERS[key];
     return v < 0n || v > BigInt(max)
       ? `Property .${key} doesn't take value ${v} (minimum: 0, maximum: ${max})`
       : undefined;
   }
-  if (UINT64.includes(key)) {
-    return typeof parseUint64(value) === "string" ? `Parameter '${key}' expects uint64` : undefined;
+  const type = INTEGERS.get(key);
+  if (type !== undefined) {
+    const v = type === "int64" ? parseInt64(value) : parseUint64(value);
+    const fits = typeof v !== "string" && (type !== "uint32_t" || v < 1n << 32n);
+    return fits
+      ? undefined
+      : `Parameter '${key}' expects ${
+        type === "uint32_t" && typeof v === "string" ? "uint64" : type
+      }`;
   }
   if (key === "vendor") {
     return value.length === 12 ? undefined : `Property '.vendor' doesn't take value '${value}'`;
   }
-  if (key === "tsc-frequency") {
-    return typeof parseInt64(value) === "string"
-      ? "Parameter 'tsc-frequency' expects int64"
-      : undefined;
-  }
-  return key === "model-id" || key.startsWith("hv-") ? undefined : "missing";
+  return key === "model-id" || key === "hv-vendor-id" ? undefined : "missing";
 }

@@ -879,9 +879,7 @@ export class TcgVcpu implements Vcpu {
   cpuid(leaf: number, subleaf: number) {
     const env: CpuidEnv = {
       apicId: this.apicId,
-      cores: this.vm.topology.cores,
-      threads: this.vm.topology.threads,
-      sockets: this.vm.topology.sockets,
+      ...this.vm.topology,
       osxsave: (this.cpu.cr4 & 0x40000) !== 0,
       apicEnabled: this.interruptSource !== undefined &&
         (this.interruptSource.apicBase & 0x800n) !== 0n,

@@ -42,7 +42,8 @@ export class TcgVm implements Vm {
   }
   /** Instructions between two looks at where a vCPU is, while they find new hot code. */
   samplePeriod = 8191;
-  topology = { sockets: 1, cores: 1, threads: 1 };
+  /** As `-smp` gives it, for CPUID. */
+  topology: Topology = { sockets: 1, cores: 1, threads: 1 };
   #a20 = true;
   readonly #byBase = new Map<number, TcgVcpu>();
 
@@ -151,16 +152,25 @@ function tuneEngine(): void {
   setFlagsFromString("--wasm-tiering-budget=200000");
 }
 
+/** Sockets, dies of a socket, cores of a die, threads of a core. */
+export interface Topology {
+  readonly sockets: number;
+  readonly dies?: number;
+  readonly cores: number;
+  readonly threads: number;
+}
+
 /** The highest tier to run code on: 0 for threaded code alone, 1 for regions as well. */
 export type Tier = 0 | 1;
 
 /** The software accelerator with `-accel tcg,tier=`; without it {@link TcgVm.regions} decides. */
-export function tcgAccelerator(tier?: Tier): Accelerator {
+export function tcgAccelerator(tier?: Tier, topology?: Topology): Accelerator {
   return {
     name: "tcg",
     createVm: (opts) => {
       const vm = new TcgVm(opts);
       if (tier !== undefined) vm.regions = tier === 1;
+      if (topology !== undefined) vm.topology = topology;
       return vm;
     },
   };

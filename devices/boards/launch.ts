@@ -267,7 +267,7 @@ function openAccelerator(
   const portable = config.enableKvm && irqchip === "off";
   let kvm: KvmAccelerator | undefined;
   const tier = config.accels.find((a) => a.name === "tcg")?.props.get("tier");
-  const tcg = tcgAccelerator(tier === undefined ? undefined : Number(tier) as Tier);
+  const tcg = tcgAccelerator(tier === undefined ? undefined : Number(tier) as Tier, config.smp);
   const chosen = chooseAccelerator(
     config,
     (request) => {
@@ -286,7 +286,10 @@ function openAccelerator(
       accelerator: tcg,
       usesTcg: true,
       irqchip: "off",
-      resolve: (cpu) => resolveCpu(cpu, tcgFeatures),
+      resolve: (cpu) => {
+        const { model, warnings } = resolveCpu(cpu, tcgFeatures, warn);
+        return { model, warnings: Array.from({ length: config.smp.cpus }, () => warnings).flat() };
+      },
     };
   }
   const host = kvm;

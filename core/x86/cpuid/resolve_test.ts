@@ -1,0 +1,90 @@
+import { assert, assertEquals, assertThrows } from "../../std/assert.ts";
+import { UserError } from "../../errors.ts";
+import { resolveCpu, tcgFeatures } from "./model.ts";
+import { findModel, models } from "./models.ts";
+
+const TCG = "warning: TCG doesn't support requested feature: ";
+const DEPENDS = "warning: This feature depends on other features that were not requested: ";
+/** A software CPU without these. */
+const without = (...features: string[]) =>
+  new Set([...tcgFeatures].filter((f) => !features.includes(f)));
+
+// The lines below are those of Debian's QEMU 7.2.22 under TCG.
+
+Deno.test("a line for each feature of a model that the accelerator has not, in QEMU's order", () => {
+  const available = without("pcid", "x2apic", "tsc-deadline", "invpcid");
+  assertEquals(
+    resolveCpu("Haswell,+avx512f,avx512f=off,-avx2,avx2=on,erms=off", available).warnings,
+    [
+      TCG + "CPUID.01H:ECX.pcid [bit 17]",
+      TCG + "CPUID.01H:ECX.x2apic [bit 21]",
+      TCG + "CPUID.01H:ECX.tsc-deadline [bit 24]",
+      TCG + "CPUID.07H:EBX.hle [bit 4]",
+      TCG + "CPUID.07H:EBX.invpcid [bit 10]",
+      TCG + "CPUID.07H:EBX.rtm [bit 11]",
+      TCG + "CPUID.07H:EBX.avx512f [bit 16]",
+    ],
+  );
+  assertEquals(resolveCpu("qemu64,+pmm,svm=off").warnings, [
+    TCG + "CPUID.C0000001H:EDX.pmm [bit 12]",
+  ]);
+  assertEquals(resolveCpu("qemu64,+invtsc,svm=off").warnings, [
+    TCG + "CPUID.80000007H:EDX.invtsc [bit 8]",
+  ]);
+  assertEquals(resolveCpu("kvm64,+pmm,check=off").warnings, []);
+  assertEquals(resolveCpu(undefined).warnings, []);
+  assertEquals(resolveCpu("max").warnings, []);
+});
+
+Deno.test("features that need others", () => {
+  const asked = "kvm64,+sgx1,+intel-pt-lip,+rdctl-no,+full-width-write,+split-lock-detect";
+  assertEquals(resolveCpu(asked).warnings, [
+    DEPENDS + "MSR(10AH).rdctl-no [bit 0]",
+    DEPENDS + "MSR(CFH).split-lock-detect [bit 5]",
+    DEPENDS + "MSR(345H).full-width-write [bit 13]",
+    DEPENDS + "CPUID.14H:ECX.intel-pt-lip [bit 31]",
+    TCG + "CPUID.12H:EAX.sgx1 [bit 0]",
+  ]);
+  assertEquals(resolveCpu("qemu64,+npt,-svm").warnings, [
+    DEPENDS + "CPUID.8000000AH:EDX.npt [bit 0]",
+  ]);
+});
+
+Deno.test("+feature beats feature=off, -feature beats both", () => {
+  const has = (text: string, f: string) => resolveCpu(text).model.has(f);
+  assert(has("kvm64,+avx2,avx2=off", "avx2"));
+  assert(!has("kvm64,-avx2,avx2=on,+avx2", "avx2"));
+  assert(has("kvm64,sse4_1,xd=off,sse4-2=on", "sse4.1"));
+  assert(!has("kvm64,xd=off", "nx"));
+  assert(has("kvm64", "hypervisor") && !has("kvm64,-hypervisor", "hypervisor"));
+});
+
+Deno.test("versions and aliases", () => {
+  const set = (name: string) => resolveCpu(name, new Set([...findModel(name)!.set])).model.features;
+  assertEquals(set("Haswell-noTSX"), set("Haswell-v2"));
+  assert(
+    set("Haswell").has("hle") && !set("Haswell-v2").has("hle") && set("Haswell-v3").has("hle"),
+  );
+  assertEquals(findModel("Icelake-Server-v6")!.model, 106);
+  assertEquals(findModel("Icelake-Server")!.model, 134);
+  for (const name of ["Icelake-Server-v7", "max-v1", "base-v1", "host-v1", "Haswell-", "haswell"]) {
+    assertEquals(findModel(name), undefined, name);
+  }
+  assertEquals(models.length, 40);
+});
+
+Deno.test("what QEMU refuses", () => {
+  const refuse = (text: string, message: string, warned: string[] = []) => {
+    const lines: string[] = [];
+    const e = assertThrows(() => resolveCpu(text, tcgFeatures, (l) => lines.push(l)), UserError);
+    assertEquals([(e as UserError).message, lines], [message, warned]);
+  };
+  refuse("kvm64,phys-bits=20", "phys-bits should be between 32 and 52  (but is 20)");
+  refuse("pentium3,phys-bits=36", "phys-bits is not user-configurable in 32 bit");
+  refuse("Haswell,legacy-cache=off", "CPU model 'Haswell' doesn't support legacy-cache=off");
+  refuse("foo", "unable to find CPU model 'foo'");
+  refuse("kvm64,+osxsave", "Property 'kvm64-x86_64-cpu.osxsave' not found");
+  refuse("kvm64,+ht,enforce", "TCG doesn't support requested features", [
+    TCG + "CPUID.01H:EDX.ht [bit 28]",
+  ]);
+});
