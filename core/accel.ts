@@ -121,6 +121,15 @@ export interface InterruptSource {
   /** x2APIC MSRs 0x800–0x8ff and IA32_TSC_DEADLINE (0x6e0): undefined or false asks for #GP. */
   readMsr(index: number): bigint | undefined;
   writeMsr(index: number, value: bigint): boolean;
+  /** The guest has written its time-stamp counter, which IA32_TSC_DEADLINE compares with. */
+  tscChanged?(): void;
+}
+
+/** The time-stamp counter as a guest reads it. */
+export interface GuestTsc {
+  read(): bigint;
+  /** Ticks per millisecond. */
+  readonly khz: number;
 }
 
 /**
@@ -141,6 +150,8 @@ export interface Vcpu {
   readonly index: number;
   /** APIC ID. */
   readonly apicId: number;
+  /** Under an accelerator that leaves TSC deadlines to the board's local APIC. */
+  readonly guestTsc?: GuestTsc;
   /**
    * Executes until an exit. Under tcg at most `budget` instructions; kvm ignores it.
    * Halted: returns `hlt` at once unless an event is pending.

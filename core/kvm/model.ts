@@ -3,7 +3,7 @@ import type { CpuModel } from "../accel.ts";
 import { UserError } from "../errors.ts";
 import { allFeatures } from "../x86/cpuid/features.ts";
 import { resolveCpu, type ResolvedModel, tcgFeatures } from "../x86/cpuid/model.ts";
-import { missingFeatures } from "./features.ts";
+import { LAPIC_FEATURES, missingFeatures } from "./features.ts";
 
 const DEFAULT = "qemu64";
 /** What QEMU changes in its models under KVM, unless it is asked otherwise. */
@@ -19,7 +19,7 @@ interface Host {
  * @param text the value, or undefined for the default model
  * @param host a `KvmAccelerator`
  * @param portable the machine may have to go on under tcg: models other than `host` get no feature
- * that tcg has not
+ * that tcg has not, and none of KVM's own LAPIC
  * @throws UserError for an unknown model or property, or under `enforce`
  */
 export function resolveKvmCpu(
@@ -50,7 +50,7 @@ export function resolveKvmCpu(
     return { model: name === "host" ? renamed(model, "host") : model, warnings };
   }
   const common = portable
-    ? new Set([...host.features].filter((f) => tcgFeatures.has(f)))
+    ? new Set([...host.features].filter((f) => tcgFeatures.has(f) && !LAPIC_FEATURES.includes(f)))
     : host.features;
   return { model: resolveCpu(as(name || DEFAULT, plain), common).model, warnings };
 }

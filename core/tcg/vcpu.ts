@@ -4,6 +4,7 @@ import type {
   DebugRegs,
   ExitCounts,
   Fpu,
+  GuestTsc,
   InterruptSource,
   MpState,
   Regs,
@@ -72,6 +73,7 @@ export class TcgVcpu implements Vcpu {
   readonly cpu: Cpu;
   readonly mmu: Mmu;
   readonly exits: ExitCounts = new Map();
+  readonly guestTsc: GuestTsc;
   interruptSource: InterruptSource | undefined;
   mpState: MpState = "uninitialized";
   readonly #words: Int32Array;
@@ -104,6 +106,12 @@ export class TcgVcpu implements Vcpu {
     this.mmu = new Mmu(this.cpu, vm.phys, vm.cache);
     this.mmu.onMmio = () => this.#count("mmio");
     this.mmu.onRemap = () => this.cpu.set32(S.KICK, -0x80000000);
+    this.guestTsc = {
+      read: () => BigInt.asUintN(64, BigInt(vm.tsc()) + (this.cpu.msrs.get(0x10) ?? 0n)),
+      get khz() {
+        return vm.tscKhz;
+      },
+    };
     this.#debug = new DebugUnit(this.cpu, vm.cache);
     this.mmu.watches = this.#debug.watches;
     const count = (r: string) => this.#count(r);

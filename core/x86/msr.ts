@@ -106,12 +106,14 @@ export function writeMsr(cpu: Cpu, index: number, value: bigint): void {
       // A write moves TSC_ADJUST by as much. SDM volume 3, 18.17.3.
       const adjust = cpu.msrs.get(Msr.IA32_TSC_ADJUST) ?? 0n;
       cpu.msrs.set(Msr.IA32_TSC_ADJUST, BigInt.asUintN(64, adjust + offset - old));
+      apic?.tscChanged?.();
       return;
     }
     case Msr.IA32_TSC_ADJUST:
       if (cpu.env.model.has("tsc-adjust")) {
         const old = cpu.msrs.get(index) ?? 0n, offset = cpu.msrs.get(Msr.IA32_TSC) ?? 0n;
         cpu.msrs.set(Msr.IA32_TSC, BigInt.asUintN(64, offset + value - old));
+        apic?.tscChanged?.();
       }
       break;
     case Msr.IA32_APIC_BASE:

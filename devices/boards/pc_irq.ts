@@ -7,6 +7,7 @@ import { type Device, type IrqLine, irqLine } from "../../core/device.ts";
 import { ioRegion } from "../../core/memory/region.ts";
 import { ApicBus } from "../irq/apic_bus.ts";
 import { GsiRouter } from "../irq/gsi.ts";
+import type { ApicFeatures } from "../irq/lapic.ts";
 import { I8259 } from "../irq/i8259.ts";
 import { IoApic, IOAPIC_PINS, type IoApicBus } from "../irq/ioapic.ts";
 import type { LapicView } from "../irq/describe.ts";
@@ -15,6 +16,8 @@ import { PicSource } from "../irq/pic_source.ts";
 import type { MachineEnv } from "./env.ts";
 
 export const GSI_COUNT = 24;
+/** CPUID.01H:ECX. */
+const X2APIC = 1 << 21, TSC_DEADLINE = 1 << 24;
 export const IOAPIC_BASE = 0xfec00000;
 
 export interface PcInterrupts {
@@ -73,7 +76,7 @@ function ownInterrupts(env: MachineEnv): PcInterrupts {
     addVcpu(cpu, bsp, hasApic) {
       cpus.push(cpu);
       if (hasApic) {
-        const lapic = bus.add(cpu, bsp);
+        const lapic = bus.add(cpu, bsp, apicFeatures(cpu));
         cpu.interruptSource = lapic;
         devices.push({ id: `apic/${cpu.index}`, device: lapic });
       } else {
@@ -92,6 +95,15 @@ function ownInterrupts(env: MachineEnv): PcInterrupts {
     gsi,
     lapics: bus.lapics,
   };
+}
+
+/** Of the local APIC, as CPUID tells. */
+function apicFeatures(cpu: Vcpu): ApicFeatures {
+  const { ecx } = cpu.cpuid(1, 0), sizes = 0x80000008;
+  const physBits = cpu.cpuid(0x80000000, 0).eax >>> 0 >= sizes
+    ? cpu.cpuid(sizes, 0).eax & 0xff
+    : 36;
+  return { x2apic: (ecx & X2APIC) !== 0, tscDeadline: (ecx & TSC_DEADLINE) !== 0, physBits };
 }
 
 /** The I/O APIC's side of local APICs that are KVM's: redirection entries become messages. */

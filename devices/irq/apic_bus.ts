@@ -10,6 +10,7 @@ import { type IoRegion, ioRegion } from "../../core/memory/region.ts";
 import {
   APIC_BASE_DEFAULT,
   type ApicCpu,
+  type ApicFeatures,
   type ApicWires,
   Delivery,
   Lapic,
@@ -57,11 +58,12 @@ export class ApicBus implements ApicWires {
   add(
     cpu: ApicCpu,
     bsp: boolean,
-    opts: { memory?: { buffer: ArrayBufferLike; offset: number }; physBits?: number } = {},
+    opts: ApicFeatures & { memory?: { buffer: ArrayBufferLike; offset: number } } = {},
   ): Lapic {
-    const memory = opts.memory ?? { buffer: new ArrayBuffer(LAPIC_STATE_SIZE), offset: 0 };
+    const { memory: given, ...features } = opts;
+    const memory = given ?? { buffer: new ArrayBuffer(LAPIC_STATE_SIZE), offset: 0 };
     const { clock } = this.#o;
-    const lapic = new Lapic({ cpu, bsp, clock, wires: this, ...memory, physBits: opts.physBits });
+    const lapic = new Lapic({ cpu, bsp, clock, wires: this, ...memory, ...features });
     this.lapics[cpu.index] = lapic;
     lapic.setLint(0, this.#lint0);
     return lapic;
@@ -82,23 +84,30 @@ export class ApicBus implements ApicWires {
   /**
    * Delivers a message to the processors that `dest` names, or to the one of them with the lowest
    * priority.
-   * @param dest 8-bit APIC ID (physical, FFh for all) or MDA (logical)
+   * @param dest 8-bit APIC ID (physical, FFh for all) or MDA (logical); 32-bit when `wide`
    * @param mode a {@link Delivery} mode
    * @param level trigger mode
    * @returns whether some processor took it
    */
-  deliver(dest: number, logical: boolean, mode: number, vector: number, level: boolean): boolean {
+  deliver(
+    dest: number,
+    logical: boolean,
+    mode: number,
+    vector: number,
+    level: boolean,
+    wide = false,
+  ): boolean {
     if (mode === Delivery.lowestPriority) {
       let best: Lapic | undefined;
       for (const l of this.lapics) {
-        if (!l.softwareEnabled || !l.matches(dest, logical)) continue;
+        if (!l.softwareEnabled || !l.matches(dest, logical, wide)) continue;
         if (best === undefined || l.ppr < best.ppr) best = l;
       }
       return best !== undefined && best.accept(mode, vector, level);
     }
     let taken = false;
     for (const l of this.lapics) {
-      if (l.matches(dest, logical) && l.accept(mode, vector, level)) taken = true;
+      if (l.matches(dest, logical, wide) && l.accept(mode, vector, level)) taken = true;
     }
     return taken;
   }
@@ -126,7 +135,9 @@ export class ApicBus implements ApicWires {
     }
     const shorthand = (icr >> 18) & 3;
     if (shorthand === 0) {
-      this.deliver(source.reg(Reg.ICR_HIGH) >>> 24, (icr & 0x800) !== 0, mode, vector, level);
+      const high = source.reg(Reg.ICR_HIGH), wide = source.x2apic;
+      const dest = wide ? high : high >>> 24;
+      this.deliver(dest, (icr & 0x800) !== 0, mode, vector, level, wide);
       return;
     }
     if (shorthand === 1) {
@@ -155,7 +166,7 @@ export class ApicBus implements ApicWires {
     if (space === undefined) return;
     const wanted = new Set<number>();
     for (const l of this.lapics) {
-      if (l.enabled && l.baseAddress !== APIC_BASE_DEFAULT) wanted.add(l.baseAddress);
+      if (l.enabled && !l.x2apic && l.baseAddress !== APIC_BASE_DEFAULT) wanted.add(l.baseAddress);
     }
     for (const [base, mapping] of this.#moved) {
       if (wanted.has(base)) continue;
@@ -172,7 +183,7 @@ export class ApicBus implements ApicWires {
   /** The current vCPU's APIC, if its registers are to be seen at `base`. */
   #at(base: number): Lapic | undefined {
     const l = this.lapics[this.#o.currentVcpu()];
-    return l !== undefined && l.enabled && l.baseAddress === base ? l : undefined;
+    return l !== undefined && l.enabled && !l.x2apic && l.baseAddress === base ? l : undefined;
   }
 
   #window(name: string, base: number, size: number): IoRegion {

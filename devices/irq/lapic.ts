@@ -1,5 +1,5 @@
 /**
- * The local APIC of one processor in xAPIC mode: Intel SDM volume 3A, chapter 11 ("Advanced
+ * The local APIC of one processor in xAPIC and x2APIC mode: Intel SDM volume 3A, chapter 11 ("Advanced
  * Programmable Interrupt Controller"), in the P6/Pentium 4 variant that QEMU models (version 14h,
  * six LVT entries, 1 GHz timer bus).
  *
@@ -11,35 +11,10 @@ import type { InterruptSource, Vcpu } from "../../core/accel.ts";
 import type { Clock, Timer } from "../../core/clock.ts";
 import type { Device, DeviceState } from "../../core/device.ts";
 import { log } from "../../core/log.ts";
+import { Reg } from "./lapic_registers.ts";
+import { readX2apic, writeX2apic, type X2apicRegisters } from "./x2apic.ts";
 
-/** Offsets of the registers in the page. */
-export const Reg = {
-  ID: 0x020,
-  VERSION: 0x030,
-  TPR: 0x080,
-  APR: 0x090,
-  PPR: 0x0a0,
-  EOI: 0x0b0,
-  RRD: 0x0c0,
-  LDR: 0x0d0,
-  DFR: 0x0e0,
-  SVR: 0x0f0,
-  ISR: 0x100,
-  TMR: 0x180,
-  IRR: 0x200,
-  ESR: 0x280,
-  ICR_LOW: 0x300,
-  ICR_HIGH: 0x310,
-  LVT_TIMER: 0x320,
-  LVT_THERMAL: 0x330,
-  LVT_PERF: 0x340,
-  LVT_LINT0: 0x350,
-  LVT_LINT1: 0x360,
-  LVT_ERROR: 0x370,
-  TIMER_INITIAL: 0x380,
-  TIMER_CURRENT: 0x390,
-  TIMER_DIVIDE: 0x3e0,
-} as const;
+export { Reg };
 
 /** Delivery modes, as ICR, LVT entries, I/O APIC entries and MSI data encode them. */
 export const Delivery = {
@@ -61,12 +36,14 @@ export const ApicError = {
 
 export const LVT_MASKED = 0x10000;
 export const LVT_PERIODIC = 0x20000;
+export const LVT_TSC_DEADLINE = 0x40000;
 export const LVT_LEVEL = 0x8000;
 export const LVT_REMOTE_IRR = 0x4000;
 export const SVR_ENABLE = 0x100;
 
 export const APIC_BASE_DEFAULT = 0xfee00000;
 const APIC_BASE_ENABLE = 0x800;
+const APIC_BASE_EXTD = 0x400;
 const APIC_BASE_BSP = 0x100;
 
 /** Bytes of state: the register page, then what no register shows. */
@@ -82,12 +59,19 @@ const Word = {
 } as const;
 /** Index of the Float64 with the virtual time (ns) at which the timer's current period began. */
 const TIMER_START = 132;
+/** Index of the 64-bit word with IA32_TSC_DEADLINE, 0 while disarmed. */
+const DEADLINE = 133;
 
 const VERSION = 0x00050014;
 /** Shorter periods are honoured in the count but interrupt no more often than this. */
 const MIN_PERIOD_NS = 10_000;
+/** A TSC deadline farther away than this (ns) is looked at again on the way. */
+const FAR_NS = 1e12;
+const IA32_TSC_DEADLINE = 0x6e0;
+/** A destination that is every processor, in x2APIC's width. */
+export const BROADCAST = 0xffffffff;
 
-/** LVT bits a guest can write; TSC-deadline mode would add bit 18 to the timer's. */
+/** LVT bits a guest can write; TSC-deadline mode adds bit 18 to the timer's. */
 const LVT_WRITABLE: ReadonlyMap<number, number> = new Map([
   [Reg.LVT_TIMER, 0x300ff],
   [Reg.LVT_THERMAL, 0x107ff],
@@ -98,7 +82,9 @@ const LVT_WRITABLE: ReadonlyMap<number, number> = new Map([
 ]);
 
 /** What a local APIC drives: its processor's pins. */
-export type ApicCpu = Pick<Vcpu, "index" | "apicId" | "setIntr" | "nmi" | "smi" | "init" | "sipi">;
+export type ApicCpu =
+  & Pick<Vcpu, "index" | "apicId" | "setIntr" | "nmi" | "smi" | "init" | "sipi">
+  & Pick<Vcpu, "guestTsc">;
 
 /** What a local APIC needs of the world outside its processor. */
 export interface ApicWires {
@@ -112,7 +98,16 @@ export interface ApicWires {
   baseChanged(): void;
 }
 
-export interface LapicOptions {
+/** What a processor's CPUID says of its local APIC. */
+export interface ApicFeatures {
+  readonly x2apic?: boolean;
+  /** The processor must have {@link Vcpu.guestTsc}. */
+  readonly tscDeadline?: boolean;
+  /** Physical address bits: IA32_APIC_BASE bits above are reserved. Default 40. */
+  readonly physBits?: number;
+}
+
+export interface LapicOptions extends ApicFeatures {
   readonly cpu: ApicCpu;
   readonly bsp: boolean;
   readonly clock: Clock;
@@ -120,21 +115,21 @@ export interface LapicOptions {
   /** {@link LAPIC_STATE_SIZE} bytes at `offset`, a multiple of 8. */
   readonly buffer: ArrayBufferLike;
   readonly offset: number;
-  /** Physical address bits of the processor: IA32_APIC_BASE bits above are reserved. */
-  readonly physBits?: number;
 }
 
-export class Lapic implements Device, InterruptSource {
+export class Lapic implements Device, InterruptSource, X2apicRegisters {
   readonly type = "apic";
   readonly cpu: ApicCpu;
   readonly bsp: boolean;
   readonly #bytes: Uint8Array;
   readonly #r: Uint32Array;
   readonly #f: Float64Array;
+  readonly #q: BigUint64Array;
   readonly #clock: Clock;
   readonly #timer: Timer;
   readonly #wires: ApicWires;
   readonly #baseReserved: bigint;
+  readonly #tscDeadline: boolean;
   #intr = false;
 
   constructor(o: LapicOptions) {
@@ -143,10 +138,13 @@ export class Lapic implements Device, InterruptSource {
     this.#bytes = new Uint8Array(o.buffer, o.offset, LAPIC_STATE_SIZE);
     this.#r = new Uint32Array(o.buffer, o.offset, LAPIC_STATE_SIZE / 4);
     this.#f = new Float64Array(o.buffer, o.offset, LAPIC_STATE_SIZE / 8);
+    this.#q = new BigUint64Array(o.buffer, o.offset, LAPIC_STATE_SIZE / 8);
     this.#clock = o.clock;
     this.#timer = o.clock.timer(() => this.#expire());
     this.#wires = o.wires;
-    this.#baseReserved = BigInt.asUintN(64, -1n << BigInt(o.physBits ?? 40)) | 0x6ffn;
+    this.#baseReserved = BigInt.asUintN(64, -1n << BigInt(o.physBits ?? 40)) |
+      (o.x2apic ? 0x2ffn : 0x6ffn);
+    this.#tscDeadline = (o.tscDeadline ?? false) && o.cpu.guestTsc !== undefined;
     this.reset();
   }
 
@@ -156,7 +154,13 @@ export class Lapic implements Device, InterruptSource {
   }
 
   get id(): number {
-    return this.#r[Reg.ID >> 2] >>> 24;
+    const id = this.#r[Reg.ID >> 2];
+    return this.x2apic ? id : id >>> 24;
+  }
+
+  /** IA32_APIC_BASE.EXTD: the registers are MSRs, and IDs and destinations have 32 bits. */
+  get x2apic(): boolean {
+    return (this.#r[Word.baseLow] & APIC_BASE_EXTD) !== 0;
   }
 
   /** IA32_APIC_BASE.EN: when clear, LINT0 and LINT1 are the processor's INTR and NMI pins. */
@@ -195,11 +199,21 @@ export class Lapic implements Device, InterruptSource {
     this.#wires.baseChanged();
   }
 
+  /** The ID and what follows from it, in the form that the mode has. SDM volume 3A, 11.12.10.2. */
+  #setId(): void {
+    const id = this.cpu.apicId;
+    if (this.x2apic) {
+      this.#r[Reg.ID >> 2] = id;
+      this.#r[Reg.LDR >> 2] = (id >>> 4) << 16 | 1 << (id & 15);
+    } else this.#r[Reg.ID >> 2] = id << 24;
+  }
+
   /** What an INIT does: everything but ID, IA32_APIC_BASE and the pins. */
   #resetRegisters(): void {
     const r = this.#r, id = r[Reg.ID >> 2];
     r.fill(0, 0, Word.baseLow);
     r[Reg.ID >> 2] = id;
+    if (this.x2apic) this.#setId();
     r[Reg.VERSION >> 2] = VERSION;
     r[Reg.DFR >> 2] = 0xffffffff;
     r[Reg.SVR >> 2] = 0xff;
@@ -208,6 +222,7 @@ export class Lapic implements Device, InterruptSource {
     r[Word.extInt] = 0;
     r[Word.arb] = 0;
     this.#f[TIMER_START] = 0;
+    this.#q[DEADLINE] = 0n;
     this.#timer.cancel();
     this.#update();
   }
@@ -258,22 +273,50 @@ export class Lapic implements Device, InterruptSource {
 
   setApicBase(value: bigint): boolean {
     if (value & this.#baseReserved) return false;
-    const was = this.enabled;
+    // EXTD needs EN, comes after it, and only goes with it. SDM volume 3A, 11.12.5.
+    const was = this.enabled, wasX2 = this.x2apic;
+    const on = (value & BigInt(APIC_BASE_ENABLE)) !== 0n;
+    const x2 = (value & BigInt(APIC_BASE_EXTD)) !== 0n;
+    if (x2 && !(on && was) || wasX2 && on && !x2) return false;
     this.#r[Word.baseLow] = Number(value & 0xffffffffn);
     this.#r[Word.baseHigh] = Number(value >> 32n);
-    if (was && !this.enabled) this.#resetRegisters();
+    if (x2 !== wasX2) {
+      this.#setId();
+      this.#r[Reg.ICR_HIGH >> 2] = 0;
+    }
+    if (was && !on) this.#resetRegisters();
     else this.#update();
     this.#wires.baseChanged();
     return true;
   }
 
-  /** The x2APIC registers: this APIC has xAPIC mode only, so that every access is a #GP. */
-  readMsr(_index: number): bigint | undefined {
-    return undefined;
+  readMsr(index: number): bigint | undefined {
+    if (index === IA32_TSC_DEADLINE) {
+      this.#settleTimer();
+      return this.#tscDeadline ? this.#q[DEADLINE] : undefined;
+    }
+    return this.x2apic ? readX2apic(this, index) : undefined;
   }
 
-  writeMsr(_index: number, _value: bigint): boolean {
-    return false;
+  writeMsr(index: number, value: bigint): boolean {
+    if (index !== IA32_TSC_DEADLINE) return this.x2apic && writeX2apic(this, index, value);
+    if (!this.#tscDeadline) return false;
+    if (!this.#byDeadline) return true;
+    this.#settleTimer();
+    this.#q[DEADLINE] = value;
+    this.#armTimer();
+    return true;
+  }
+
+  lvtWritable(offset: number): number | undefined {
+    const bits = LVT_WRITABLE.get(offset);
+    return offset === Reg.LVT_TIMER && this.#tscDeadline ? bits! | LVT_TSC_DEADLINE : bits;
+  }
+
+  command(low: number, destination: number): void {
+    this.#r[Reg.ICR_HIGH >> 2] = destination;
+    this.#r[Reg.ICR_LOW >> 2] = low;
+    this.#sendIpi();
   }
 
   // --- register page
@@ -343,6 +386,7 @@ export class Lapic implements Device, InterruptSource {
         r[at] = value & 0xff000000;
         break;
       case Reg.TIMER_INITIAL:
+        if (this.#byDeadline) break;
         this.#settleTimer();
         r[at] = value;
         this.#armTimer(this.#f[TIMER_START] = this.#clock.now());
@@ -361,7 +405,7 @@ export class Lapic implements Device, InterruptSource {
   }
 
   #writeOther(offset: number, value: number): void {
-    const writable = LVT_WRITABLE.get(offset);
+    const writable = this.lvtWritable(offset);
     if (writable === undefined) {
       // Read-only registers swallow writes; the reserved ones are errors.
       const readOnly = offset === Reg.VERSION || offset === Reg.APR || offset === Reg.PPR ||
@@ -374,6 +418,11 @@ export class Lapic implements Device, InterruptSource {
     if (!this.softwareEnabled) value |= LVT_MASKED;
     const isTimer = offset === Reg.LVT_TIMER;
     const now = isTimer ? this.#settleTimer() : 0;
+    if (isTimer && (value ^ this.#r[offset >> 2]) & LVT_TSC_DEADLINE) {
+      // A way into or out of TSC-deadline mode disarms the timer. SDM volume 3A, 11.5.4.1.
+      this.#r[Reg.TIMER_INITIAL >> 2] = 0;
+      this.#q[DEADLINE] = 0n;
+    }
     this.#r[offset >> 2] = value | (this.#r[offset >> 2] & LVT_REMOTE_IRR);
     if (isTimer) this.#armTimer(now);
     this.#update();
@@ -428,11 +477,19 @@ export class Lapic implements Device, InterruptSource {
 
   // --- messages from the bus
 
-  /** Whether a message to `dest` (8 bits) is for this processor. */
-  matches(dest: number, logical: boolean): boolean {
+  /**
+   * Whether a message to `dest` is for this processor. `wide`: it has 32 bits, from an ICR in x2APIC
+   * mode, instead of 8.
+   */
+  matches(dest: number, logical: boolean, wide = false): boolean {
     if (!this.enabled) return false;
-    if (dest === 0xff) return true;
+    if (wide ? dest === BROADCAST : dest === 0xff && !(logical && this.x2apic)) return true;
     if (!logical) return dest === this.id;
+    if (this.x2apic) {
+      const own = this.#r[Reg.LDR >> 2];
+      return own >>> 16 === dest >>> 16 && (own & dest & 0xffff) !== 0;
+    }
+    if (dest > 0xff) return false;
     const ldr = this.#r[Reg.LDR >> 2] >>> 24;
     switch (this.#r[Reg.DFR >> 2] >>> 28) {
       case 0xf:
@@ -566,7 +623,7 @@ export class Lapic implements Device, InterruptSource {
 
   #maskAllLvts(): void {
     for (const at of LVT_WRITABLE.keys()) this.#r[at >> 2] |= LVT_MASKED;
-    this.#timer.cancel();
+    if (!this.#byDeadline) this.#timer.cancel();
   }
 
   // --- timer
@@ -583,6 +640,7 @@ export class Lapic implements Device, InterruptSource {
   }
 
   #countAt(now: number): number {
+    if (this.#byDeadline) return 0;
     const initial = this.#r[Reg.TIMER_INITIAL >> 2];
     if (initial === 0) return 0;
     const done = Math.floor((now - this.#f[TIMER_START]) / this.divisor);
@@ -590,7 +648,23 @@ export class Lapic implements Device, InterruptSource {
   }
 
   get #periodic(): boolean {
-    return (this.#r[Reg.LVT_TIMER >> 2] & LVT_PERIODIC) !== 0;
+    return (this.#r[Reg.LVT_TIMER >> 2] & (LVT_PERIODIC | LVT_TSC_DEADLINE)) === LVT_PERIODIC;
+  }
+
+  /** TSC-deadline mode; the other timer mode with bit 18 is reserved and taken as this one. */
+  get #byDeadline(): boolean {
+    return (this.#r[Reg.LVT_TIMER >> 2] & LVT_TSC_DEADLINE) !== 0;
+  }
+
+  /** Nanoseconds from now to the deadline by the guest's TSC, 0 or less when it is over. */
+  #untilDeadline(): number {
+    const { read, khz } = this.cpu.guestTsc!, ticks = this.#q[DEADLINE] - read();
+    return ticks <= 0n ? 0 : Math.max(1, Number(ticks) * 1e6 / khz);
+  }
+
+  /** The guest has moved its TSC: a deadline comes sooner or later than it was to. */
+  tscChanged(): void {
+    if (this.#byDeadline) this.#armTimer();
   }
 
   /**
@@ -613,6 +687,13 @@ export class Lapic implements Device, InterruptSource {
    */
   #armTimer(now = this.#clock.now()): void {
     this.#timer.cancel();
+    if (this.#byDeadline) {
+      if (this.#q[DEADLINE] === 0n) return;
+      const wait = this.#untilDeadline();
+      if (wait > 0) this.#timer.arm(now + Math.min(wait, FAR_NS));
+      else this.#expire();
+      return;
+    }
     const period = this.#r[Reg.TIMER_INITIAL >> 2] * this.divisor;
     if (period === 0 || this.#r[Reg.LVT_TIMER >> 2] & LVT_MASKED) return;
     const start = this.#f[TIMER_START];
@@ -627,6 +708,11 @@ export class Lapic implements Device, InterruptSource {
   #expire(): void {
     this.#timer.cancel();
     const lvt = this.#r[Reg.LVT_TIMER >> 2];
+    if (this.#byDeadline) {
+      if (this.#q[DEADLINE] === 0n) return;
+      if (this.#untilDeadline() > 0) return this.#armTimer();
+      this.#q[DEADLINE] = 0n;
+    }
     if (lvt & LVT_MASKED) return;
     if (this.softwareEnabled) this.#request(lvt & 0xff, false);
     if (this.#periodic) this.#armTimer();

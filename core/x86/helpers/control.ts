@@ -218,7 +218,10 @@ export function controlHelpers(): void {
     const index = cpu.reg32(1);
     writeMsr(cpu, index, (BigInt(cpu.reg32(2)) << 32n) | BigInt(cpu.reg32(0)));
     // Of these only the local APIC's decide about events.
-    if (index === Msr.IA32_APIC_BASE || (index >= 0x800 && index < 0x900)) {
+    if (
+      index === Msr.IA32_APIC_BASE || index === Msr.IA32_TSC_DEADLINE ||
+      (index >= 0x800 && index < 0x900)
+    ) {
       cpu.env.eventsChanged();
     }
   });

@@ -1,0 +1,30 @@
+/** The local APIC's register page. Intel SDM volume 3A, table 11-1. */
+
+/** Offsets of the registers in the page. */
+export const Reg = {
+  ID: 0x020,
+  VERSION: 0x030,
+  TPR: 0x080,
+  APR: 0x090,
+  PPR: 0x0a0,
+  EOI: 0x0b0,
+  RRD: 0x0c0,
+  LDR: 0x0d0,
+  DFR: 0x0e0,
+  SVR: 0x0f0,
+  ISR: 0x100,
+  TMR: 0x180,
+  IRR: 0x200,
+  ESR: 0x280,
+  ICR_LOW: 0x300,
+  ICR_HIGH: 0x310,
+  LVT_TIMER: 0x320,
+  LVT_THERMAL: 0x330,
+  LVT_PERF: 0x340,
+  LVT_LINT0: 0x350,
+  LVT_LINT1: 0x360,
+  LVT_ERROR: 0x370,
+  TIMER_INITIAL: 0x380,
+  TIMER_CURRENT: 0x390,
+  TIMER_DIVIDE: 0x3e0,
+} as const;
