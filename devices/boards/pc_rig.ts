@@ -39,6 +39,7 @@ class TestVm {
       setRegs: (r: Partial<Regs>) => void Object.assign(regs, r),
       index: i,
       apicId: o.apicId,
+      cpuid: () => ({ eax: 0, ebx: 0, ecx: 0, edx: 0 }),
       setIntr: (level: boolean) => void (intr[i] = level),
       nmi: () => void events.push(`nmi ${i}`),
       smi: () => void events.push(`smi ${i}`),
