@@ -3,7 +3,7 @@ import type { Accelerator, Vm, VmOptions } from "../accel.ts";
 import { UserError } from "../errors.ts";
 import { Cap, Req } from "./abi.ts";
 import { type CpuidEntry, parseCpuid2 } from "./cpuid.ts";
-import { supportedFeatures } from "./features.ts";
+import { supportedFeatures, vendorOf } from "./features.ts";
 import { Errno, type Host, Libc } from "./libc.ts";
 import { Struct } from "./structs.ts";
 import { KvmVm } from "./vm.ts";
@@ -69,6 +69,8 @@ export class KvmAccelerator implements Accelerator {
   readonly portable: boolean;
   /** KVM_GET_SUPPORTED_CPUID. */
   readonly supportedCpuid: readonly CpuidEntry[];
+  /** CPUID's vendor string. */
+  readonly vendor: string | undefined;
   /** The same as QEMU's feature names: what `-cpu` may ask for. */
   readonly features: ReadonlySet<string>;
   /** KVM_GET_MSR_INDEX_LIST: the MSRs to save. */
@@ -93,6 +95,7 @@ export class KvmAccelerator implements Accelerator {
       this.runSize = libc.ioctl(this.fd, Req.GET_VCPU_MMAP_SIZE);
       this.supportedCpuid = this.#cpuid();
       this.features = supportedFeatures(this.supportedCpuid);
+      this.vendor = vendorOf(this.supportedCpuid);
       this.msrIndexes = this.#msrs();
       this.#vmFd = this.#createVmFd();
     } catch (e) {

@@ -136,7 +136,7 @@ function hostEntries(
   const smt = bits(env.threads);
   out.push(
     level(0, smt, env.threads, 1),
-    level(1, smt + bits(env.cores), logical, 2),
+    level(1, smt + bits(env.cores) + bits(env.dies ?? 1), logical, 2),
     level(2, 0, 0, 0),
   );
   return out;

@@ -4,7 +4,13 @@ import { allFeatures } from "../x86/cpuid/features.ts";
 import { UserError } from "../errors.ts";
 import { resolveCpu, tcgFeatures } from "../x86/cpuid/model.ts";
 import { buildCpuid, type CpuidEntry, encodeCpuid2, NO_ENTRY, parseCpuid2 } from "./cpuid.ts";
-import { LAPIC_FEATURES, makeHostModel, missingFeatures, supportedFeatures } from "./features.ts";
+import {
+  LAPIC_FEATURES,
+  makeHostModel,
+  missingFeatures,
+  supportedFeatures,
+  vendorOf,
+} from "./features.ts";
 import { resolveKvmCpu } from "./model.ts";
 
 const env: CpuidEnv = {
@@ -69,6 +75,17 @@ Deno.test("paravirtual features: all, those without KVM's LAPIC, those that surv
   assertEquals(eax(true, false), 0x01007efb);
   assertEquals(eax(false, false), 0x0100366b, "no PV_UNHALT, ASYNC_PF, PV_SEND_IPI, ASYNC_PF_INT");
   assertEquals(eax(false, true), 0x2, "KVM_FEATURE_NOP_IO_DELAY");
+});
+
+Deno.test("named models take the host's vendor, unless told otherwise", () => {
+  assertEquals(vendorOf(host), "GenuineIntel");
+  const features = new Set(allFeatures()), vendor = vendorOf(host);
+  const ebx = (text: string) => {
+    const { model } = resolveKvmCpu(text, { features, vendor }, false);
+    return model.cpuid(0, 0, env).ebx;
+  };
+  assertEquals(ebx("EPYC"), 0x756e6547);
+  assertEquals(ebx("EPYC,vendor=AuthenticAMD"), 0x68747541);
 });
 
 Deno.test("-cpu host,-sse2", () => {

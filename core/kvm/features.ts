@@ -33,6 +33,14 @@ export function supportedFeatures(supported: readonly CpuidEntry[]): ReadonlySet
   return found;
 }
 
+/** The vendor string of leaf 0, if it has twelve characters as vendors have. */
+export function vendorOf(supported: readonly CpuidEntry[]): string | undefined {
+  const e = supported.find((o) => o.leaf === 0);
+  if (e === undefined) return undefined;
+  const bytes = [e.ebx, e.edx, e.ecx].flatMap((w) => [0, 8, 16, 24].map((n) => w >>> n & 255));
+  return bytes.includes(0) ? undefined : String.fromCharCode(...bytes);
+}
+
 /** `-cpu host`: everything that KVM supports. CPUID comes from KVM's list itself. */
 export function makeHostModel(features: ReadonlySet<string>): CpuModel {
   return {

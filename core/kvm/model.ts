@@ -12,6 +12,8 @@ const KVM_DEFAULTS = ["acpi=off", "monitor=off", "svm=off", "x2apic=on"];
 /** The part of `KvmAccelerator` that matters here. */
 interface Host {
   readonly features: ReadonlySet<string>;
+  /** Its CPUID vendor, which every model takes over, as in QEMU. */
+  readonly vendor?: string;
 }
 
 /**
@@ -32,6 +34,7 @@ export function resolveKvmCpu(
   const whole = name === "host" || name === "max";
   const plain = props.filter((p) => !/^enforce(=|$)/.test(p));
   if (!whole) plain.unshift(...KVM_DEFAULTS);
+  if (!whole && host.vendor !== undefined) plain.unshift(`vendor=${host.vendor}`);
   const as = (model: string, list: string[]) => [model, ...list].join(",");
   const asked = whole
     ? resolveCpu(as("max", plain), host.features)

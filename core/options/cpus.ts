@@ -98,5 +98,10 @@ function checkProperty(model: string, written: string, value: string): string | 
   if (key === "vendor") {
     return value.length === 12 ? undefined : `Property '.vendor' doesn't take value '${value}'`;
   }
+  if (key === "hv-no-nonarch-coresharing") {
+    return ["on", "off", "auto"].includes(value)
+      ? undefined
+      : `Parameter '${key}' does not accept value '${value}'`;
+  }
   return key === "model-id" || key === "hv-vendor-id" ? undefined : "missing";
 }

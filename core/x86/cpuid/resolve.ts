@@ -12,7 +12,7 @@ import {
 } from "./features.ts";
 import { Model, tcgFeatures } from "./model.ts";
 import { findModel, type VersionSpec } from "./models.ts";
-import { BOOLEANS, readBoolean } from "./properties.ts";
+import { BOOLEANS, BOOLEANS_OF_MAX, readBoolean } from "./properties.ts";
 
 export interface ResolvedModel {
   readonly model: CpuModel;
@@ -77,8 +77,9 @@ function readProperties(parts: readonly string[], missing: (key: string) => User
     for (const name of signed[sign]) {
       const feature = featureName(name), key = name.replaceAll("_", "-");
       if (feature !== undefined) set(feature, sign === "+");
-      else if (BOOLEANS.has(key)) values.set(key, sign === "+" ? "on" : "off");
-      else if (!paravirtual(name)) throw missing(name);
+      else if (BOOLEANS.has(key) || BOOLEANS_OF_MAX.has(key)) {
+        values.set(key, sign === "+" ? "on" : "off");
+      } else if (!paravirtual(name)) throw missing(name);
     }
   }
   return { values, on, off, named };
@@ -154,7 +155,10 @@ export function resolveCpu(
     else complaints.set(f, "TCG doesn't support requested feature");
   }
   const enforce = flag("enforce", false);
-  const dependent: string[] = [], unsupported: string[] = [];
+  const dependent = (p.values.get("hv-vendor-id") ?? "").length > 12
+    ? ["warning: hv-vendor-id truncated to 12 characters"]
+    : [];
+  const unsupported: string[] = [];
   for (const f of allFeatures()) {
     const complaint = complaints.get(f);
     if (complaint === undefined) continue;
@@ -162,7 +166,7 @@ export function resolveCpu(
     (complaint.startsWith("This") ? dependent : unsupported)
       .push(`warning: ${complaint}: ${describeWord(word)}.${f} [bit ${bit}]`);
   }
-  if (enforce && unsupported.length > 0) {
+  if (enforce && complaints.size > 0) {
     for (const line of [...dependent, ...unsupported]) warn(line);
     throw new UserError("TCG doesn't support requested features");
   }

@@ -34,6 +34,10 @@ Deno.test("a line for each feature of a model that the accelerator has not, in Q
   assertEquals(resolveCpu("kvm64,+pmm,check=off").warnings, []);
   assertEquals(resolveCpu(undefined).warnings, []);
   assertEquals(resolveCpu("max").warnings, []);
+  assertEquals(resolveCpu("kvm64,hv-vendor-id=abcdefghijklmn,+pmm").warnings, [
+    "warning: hv-vendor-id truncated to 12 characters",
+    TCG + "CPUID.C0000001H:EDX.pmm [bit 12]",
+  ]);
 });
 
 Deno.test("features that need others", () => {
@@ -84,6 +88,9 @@ Deno.test("what QEMU refuses", () => {
   refuse("Haswell,legacy-cache=off", "CPU model 'Haswell' doesn't support legacy-cache=off");
   refuse("foo", "unable to find CPU model 'foo'");
   refuse("kvm64,+osxsave", "Property 'kvm64-x86_64-cpu.osxsave' not found");
+  refuse("kvm64,+npt,enforce", "TCG doesn't support requested features", [
+    DEPENDS + "CPUID.8000000AH:EDX.npt [bit 0]",
+  ]);
   refuse("kvm64,+ht,enforce", "TCG doesn't support requested features", [
     TCG + "CPUID.01H:EDX.ht [bit 28]",
   ]);
