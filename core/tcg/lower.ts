@@ -30,7 +30,12 @@ export const EVENT = { SOFTWARE: 0, EXTERNAL: 1, EXCEPTION: 2 } as const;
 export const SOFT_HELPER = 1 << 16;
 
 /** Access kinds of the slow path, above the byte count. */
-export const ACCESS = { READ: 1 << 8, WRITE: 1 << 9, SYSTEM: 1 << 10 } as const;
+export const ACCESS = { READ: 1 << 8, WRITE: 1 << 9, SYSTEM: 1 << 10, RUN: 1 << 11 } as const;
+
+/** What an access tells the slow path besides its kind. */
+export function accessBits(d: MemAccess): number {
+  return d.bytes | (d.system ? ACCESS.SYSTEM : 0) | (d.run ? ACCESS.RUN : 0);
+}
 
 /** Flag expressions over FLAG_RES and FLAG_AUX, given how to read the two. */
 export function flagExpr(name: string, res: () => I64, aux: () => I32): I32 {
@@ -459,7 +464,7 @@ export class Tier0Lowering implements Lowering {
       this.#cpu,
       this.#rec,
       wide,
-      I32.of(d.bytes | access | (d.system ? ACCESS.SYSTEM : 0)),
+      I32.of(accessBits(d) | access),
     );
   }
 

@@ -457,7 +457,8 @@ export class Mmu implements LinearMemory {
       const phys = this.translate(lo, hi, kind, user);
       const word = this.map.lookup(phys), host = ((word & ~0xfff) >>> 0) + (lo & 0xfff);
       if (word !== 0 && !watched && !(write && word & Page.READONLY)) {
-        if (!(write && word & Page.CODE) || !this.map.codeIn(host, bytes)) return host;
+        if (!(write && word & Page.CODE)) return host;
+        if (!(access & ACCESS.RUN) && !this.map.codeIn(host, bytes)) return host;
       }
       p.phys = phys;
       p.first = bytes;

@@ -11,7 +11,7 @@ import { opcode, type ValType } from "../wasm/opcodes.ts";
 import { type FlagUpdate, G, type MemAccess, type StateRef, type StateStore } from "../x86/ir.ts";
 import * as S from "../x86/state.ts";
 import { Rec } from "../x86/state.ts";
-import { ACCESS, tlbHit } from "./lower.ts";
+import { ACCESS, accessBits, tlbHit } from "./lower.ts";
 import {
   asI32,
   canWait,
@@ -497,7 +497,7 @@ export class RegionLowering implements Lowering {
       this.#cpu,
       I32.of(this.plan.record(this.#insn)),
       lin,
-      I32.of(d.bytes | access | (d.system ? ACCESS.SYSTEM : 0)),
+      I32.of(accessBits(d) | access),
       ...this.#state(),
     ));
     this.f.ifRare(host.eqz(), () => this.f.return());

@@ -422,3 +422,19 @@ Deno.test("a page fault in a loop of 64-bit code is precise", () => {
   const each = [0x88, 0x0d, 1, 0, 0, 0, 0x05, 1, 0, 0, 0];
   same(counted64(300, each), false, 60, true);
 });
+
+Deno.test("REP STOS and REP MOVS over a page drop what was translated further on in it", () => {
+  const F = 0x2800, rel = (at: number) => le32(F - (CODE + at + 5));
+  for (const movs of [false, true]) {
+    const code = [0x66, 0xc7, 0x05, ...le32(F), 0x40, 0xc3]; // mov word [F], "inc eax; ret"
+    code.push(0x31, 0xc0); // xor eax,eax
+    code.push(0xe8, ...rel(code.length));
+    // A page of "dec eax; dec eax; dec eax; ret" over it, from 384 bytes before.
+    code.push(0xb8, ...le32(0xc3484848 | 0), 0xbf, ...le32(DATA), 0xb9, ...le32(256), 0xf3, 0xab);
+    code.push(0xbe, ...le32(DATA), 0xbf, ...le32(F - 384), 0xb9, ...le32(256));
+    code.push(0xf3, movs ? 0xa5 : 0xab);
+    code.push(0xb8, ...le32(10), 0xe8, ...rel(code.length + 5), 0xf4);
+    plain.run(code);
+    assertEquals(plain.cpu.getRegs().rax, 7n, movs ? "REP MOVS" : "REP STOS");
+  }
+});

@@ -437,7 +437,7 @@ export function emitProbe(f: FunctionBuilder, slow: Callee): void {
   /** Leaves by `no` unless the page's bytes from `host` may be written in place. */
   const inPlace = (word: I32, host: I32, n: I32, no: Label) => {
     f.if(write.and(word.and(Page.READONLY | Page.CODE).ne(0)), () => {
-      f.brIf(no, word.and(Page.READONLY).ne(0));
+      f.brIf(no, word.and(Page.READONLY).or(access.and(ACCESS.RUN)).ne(0));
       f.brIf(no, call(CODE_IN, "i32", host, n));
     });
   };

@@ -106,6 +106,8 @@ export interface MemAccess {
   readonly target?: Local<ValType>;
   /** PROBE: read, write, or (default) both. */
   readonly access?: "r" | "w" | "rw";
+  /** PROBE: what follows up to the page's end is accessed in place too, or the bounce buffer given. */
+  readonly run?: boolean;
   /** The access is made with supervisor privilege whatever the CPL (descriptor tables, TSS). */
   readonly system?: boolean;
 }

@@ -375,13 +375,16 @@ export class Emit {
     );
     return host.get();
   }
-  /** Like {@link probe} for reading or writing only: device registers are then not read, or not written. */
-  probeAs(lin: Addr, bytes: number, access: "r" | "w"): I32 {
+  /**
+   * Like {@link probe} for reading or writing only: device registers are then not read, or not written.
+   * @param run unless the result is the bounce buffer, what follows in the page is accessed in place too
+   */
+  probeAs(lin: Addr, bytes: number, access: "r" | "w", run = false): I32 {
     const host = this.f.local("i32");
     this.f.guest(
       G.PROBE,
       [this.#stable(lin)],
-      { bytes, op: 0, target: host, access } satisfies ir.MemAccess,
+      { bytes, op: 0, target: host, access, run } satisfies ir.MemAccess,
     );
     return host.get();
   }

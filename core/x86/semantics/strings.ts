@@ -131,9 +131,9 @@ function movs(e: Emit): void {
         );
         e.f.if(count.gt_u(1), () => {
           const bounce = e.let(e.cpu().add(S.BOUNCE));
-          const sh = e.probeAs(from, bytes, "r");
+          const sh = e.probeAs(from, bytes, "r", true);
           e.f.if(sh.ne(bounce), () => {
-            const dh = e.probeAs(to, bytes, "w");
+            const dh = e.probeAs(to, bytes, "w", true);
             e.f.if(dh.eq(bounce), () => {
               e.f.store(STORE[bytes], dh, rawLoad(LOAD[bytes] as "i32.load", sh));
               e.commit(dh, bytes);
@@ -187,7 +187,7 @@ function stos(e: Emit): void {
       e.f.if(e.let(by.gt_s(0)), () => {
         const count = min(e, countLow(e), e.let(leftInPage(to, bytes)));
         e.f.if(count.gt_u(1), () => {
-          const dh = e.probeAs(to, bytes, "w");
+          const dh = e.probeAs(to, bytes, "w", true);
           e.f.if(dh.eq(e.cpu().add(S.BOUNCE)), () => {
             e.f.store(STORE[bytes], dh, v);
             e.commit(dh, bytes);
