@@ -10,7 +10,7 @@ import { type Peer, type PeerName, PEERS, peers, type Workload } from "./peers.t
 import { table } from "./table.ts";
 
 const USAGE =
-  `usage: deno task bench [linux] [micro] [--runs N] [--only PEER,...] [--tier0 | --tier1]
+  `usage: deno task bench [linux] [linux64] [micro] [--runs N] [--only PEER,...] [--tier0 | --tier1]
                       [--timeout SECONDS]
 
   linux      Debian's 686 kernel to its init, then shell work (512 MiB)
@@ -30,7 +30,7 @@ export interface BenchOptions {
   readonly timeout: number;
 }
 
-const KINDS = ["linux", "micro"] as const;
+const KINDS = ["linux", "linux64", "micro"] as const;
 type Kind = typeof KINDS[number];
 
 /** Throws an Error that says what is wrong. */
@@ -67,18 +67,21 @@ export function parseArguments(args: readonly string[]): BenchOptions {
 
 /** Throws GuestUnavailable. */
 async function workload(kind: Kind): Promise<Workload> {
-  if (kind === "linux") {
+  if (kind !== "micro") {
+    const wide = kind === "linux64";
     return {
-      title: "Linux 686 and busybox, 512 MiB",
-      kernel: await guest("linux686-kernel"),
-      initrd: await guest("linux686-bench"),
+      title: `Linux ${wide ? "amd64 (cloud)" : "686"} and busybox, 512 MiB`,
+      kernel: await guest(wide ? "linuxcloud-kernel" : "linux686-kernel"),
+      initrd: await guest(wide ? "linuxcloud-bench" : "linux686-bench"),
       append: "console=ttyS0 quiet",
       memory: 512,
+      cpu: wide ? "qemu64" : "qemu32",
       phases: benchPhases.map((name) => ({ name, marker: benchMarker(name) })),
     };
   }
   return {
     title: "Programs on the bare machine",
+    cpu: "qemu32",
     kernel: await benchKernel(),
     memory: 64,
     phases: PROGRAMS.map((name) => ({ name, marker: `QENO-BENCH ${name}` })),
@@ -141,7 +144,12 @@ async function bench(o: BenchOptions): Promise<number> {
     console.log(
       `\n${w.title}, seconds${o.runs > 1 ? `: minimum (median) of ${o.runs} runs` : ""}\n`,
     );
-    const entries = present.map(([peer, label]) => ({ peer, label, results: [] }));
+    const entries: Entry[] = [];
+    for (const [peer, label] of present) {
+      const why = peer.unfit?.(w);
+      if (why === undefined) entries.push({ peer, label, results: [] });
+      else console.log(`${label} skipped: ${why}`);
+    }
     const done = await runAll(entries, w, o);
     if (done.length < entries.length) status = 1;
     if (done.length === 0) continue;

@@ -5,7 +5,11 @@ import { median, table } from "./table.ts";
 
 Deno.test("bench arguments", () => {
   const all = parseArguments([]);
-  assertEquals([all.kinds, all.runs, all.only], [["linux", "micro"], 1, ["qeno", "v86", "qemu"]]);
+  assertEquals([all.kinds, all.runs, all.only], [["linux", "linux64", "micro"], 1, [
+    "qeno",
+    "v86",
+    "qemu",
+  ]]);
   const some = parseArguments(["--only", "qemu,qeno", "micro", "--runs", "3", "--tier0"]);
   assertEquals(some, {
     kinds: ["micro"],

@@ -7,6 +7,8 @@ export interface Workload {
   readonly kernel: string;
   readonly initrd?: string;
   readonly append?: string;
+  /** CPU model for qeno and QEMU; v86 has one model, of 32 bits. */
+  readonly cpu: "qemu32" | "qemu64";
   /** MiB of RAM. */
   readonly memory: number;
   /** In the order they come; the text of phase N is printed when N is over. */
@@ -18,6 +20,8 @@ export interface Peer {
   /** What runs, such as `QEMU 7.2.22`. Throws GuestUnavailable when it cannot be had here. */
   identify(): Promise<string>;
   command(w: Workload): Promise<string[]>;
+  /** Why it cannot run a workload. */
+  unfit?(w: Workload): string | undefined;
 }
 
 export const PEERS = ["qeno", "v86", "qemu"] as const;
@@ -25,7 +29,7 @@ export type PeerName = typeof PEERS[number];
 
 /** For qeno and QEMU: a PC with nothing more than the workload needs, COM1 on standard output. */
 function commandLine(w: Workload, accelerator: string): string[] {
-  const args = ["-M", "pc", "-accel", accelerator, "-cpu", "qemu32", "-m", String(w.memory)];
+  const args = ["-M", "pc", "-accel", accelerator, "-cpu", w.cpu, "-m", String(w.memory)];
   args.push("-nodefaults", "-vga", "std", "-display", "none", "-serial", "stdio", "-no-reboot");
   args.push("-kernel", w.kernel);
   if (w.initrd !== undefined) args.push("-initrd", w.initrd);
@@ -83,6 +87,7 @@ const v86: Peer = {
     await Promise.all([guest("seabios"), guest("vgabios-stdvga")]);
     return await firstLine([...script("v86.ts"), "--version"]);
   },
+  unfit: (w) => w.cpu === "qemu32" ? undefined : "it has no 64-bit mode",
   command: async (w) => {
     const args = ["--bios", await guest("seabios"), "--vgabios", await guest("vgabios-stdvga")];
     args.push("--memory", String(w.memory), "--kernel", w.kernel);
