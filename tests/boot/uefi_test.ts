@@ -42,3 +42,26 @@ Deno.test("an amd64 Linux boots on q35 with two vCPUs to a shell and powers off"
     assertEquals(await s.status(), 0);
   });
 });
+
+Deno.test("OVMF starts an amd64 Linux, which finds EFI and reaches its shell", async (t) => {
+  const vars = await Deno.makeTempFile();
+  try {
+    await booting(t, async (get) => {
+      await Deno.copyFile(await get("ovmf-vars"), vars);
+      const code = `if=pflash,format=raw,readonly=on,file=${await get("ovmf-code")}`;
+      return [
+        ...["-M", "q35", "-nographic", "-m", "512", "-drive", code],
+        ...["-drive", `if=pflash,format=raw,file=${vars}`],
+        ...["-kernel", await get("linuxcloud-kernel"), "-initrd", await get("linuxcloud-initrd")],
+        ...["-append", "console=ttyS0"],
+      ];
+    }, async (s) => {
+      let at = await s.expect(/efi: EFI v2\.\d+ by EDK II/);
+      at = await s.expect(/# /, await s.expect(new RegExp(`${INIT_MARKER} cpus=1`), at));
+      await s.type("ls -d /sys/firmware/efi\n");
+      await s.expect(/\n\/sys\/firmware\/efi\r?\n/, at);
+    });
+  } finally {
+    await Deno.remove(vars);
+  }
+});
