@@ -57,10 +57,10 @@ export class TcgVm implements Vm {
     const limits = { initial: pages, maximum: pages };
     const table = new WebAssembly.Table({ initial: 4096, element: "anyfunc" });
     const host: RuntimeHost = {
-      probeSlow: (cpu, rec, lo, hi, access) => this.#of(cpu).probeSlow(rec, lo, hi, access),
-      commitSlow: (cpu, rec) => this.#of(cpu).commit(rec),
-      helper: (cpu, rec, id) => this.#of(cpu).helper(rec, id),
-      helperEnd: (cpu, rec, id) => this.#of(cpu).helperEnd(rec, id),
+      probeSlow: (cpu, rec, lo, hi, access) => this.#of(cpu).calls.probeSlow(rec, lo, hi, access),
+      commitSlow: (cpu, rec) => this.#of(cpu).calls.commit(rec),
+      helper: (cpu, rec, id) => this.#of(cpu).calls.helper(rec, id),
+      helperEnd: (cpu, rec, id) => this.#of(cpu).calls.helperEnd(rec, id),
     };
     this.phys = new PhysMap(this.memory, this.mem);
     const tables = { pages: this.phys.offset, granules: this.phys.granules };
