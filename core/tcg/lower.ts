@@ -3,9 +3,9 @@
  * the vCPU state, a jump goes on with the target record's handler by a tail call.
  */
 import { Expr, I32, I64, load, wrap } from "../wasm/expr.ts";
-import { call, FunctionBuilder, type FuncType, type Stmt } from "../wasm/func.ts";
+import { call, type Callee, FunctionBuilder, type FuncType, type Stmt } from "../wasm/func.ts";
 import type { Lowering } from "../wasm/module.ts";
-import { opcode, type ValType } from "../wasm/opcodes.ts";
+import type { ValType } from "../wasm/opcodes.ts";
 import {
   type FlagUpdate,
   G,
@@ -187,8 +187,6 @@ export function flagValues(
     }
   }
 }
-
-const LOAD32 = opcode("i32.load");
 
 /** The page-crossing-safe TLB look-up: gives the entry's address and whether the tag matches. */
 export function tlbHit(
@@ -487,14 +485,30 @@ export class Tier0Lowering implements Lowering {
     const f = this.f, cpu = this.#cpu, rec = this.#rec;
     if (this.single) return this.#leave(target, S.Exit.LOOKUP);
     if (!this.samePage) return f.tail(this.rt.jump, cpu, rec, target);
-    const left = f.let(this.#state(S.BUDGET).sub(load("i32.load16_u", rec, Rec.INDEX)).sub(1));
-    const link = f.let(load("i32.load", rec, Rec.LINK));
-    f.ifRare(left.or(this.#state(S.KICK)).lt_s(0).or(link.eqz()), () => {
-      f.tail(this.rt.jumpSlow, cpu, rec, target);
-    });
-    f.store("i32.store", cpu, left, S.BUDGET);
-    f.tailIndirect(HANDLER, wrap("i32", LOAD32, [link], Rec.HANDLER) as I32, cpu, link);
+    followLink(f, this.rt.jumpSlow, cpu, rec, target);
   }
+}
+
+/** Budget after the instructions of a block up to and including that of record `rec`. */
+export function budgetAfter(cpu: I32, rec: I32): I32 {
+  return load("i32.load", cpu, S.BUDGET).sub(load("i32.load16_u", rec, Rec.INDEX)).sub(1);
+}
+
+/** Goes to the block that record `rec` is linked to, or by `slow` to `target`, where that block begins. */
+export function followLink(
+  f: FunctionBuilder,
+  slow: Callee,
+  cpu: I32,
+  rec: I32,
+  target: I64 = load("i64.load", rec, Rec.IP),
+): void {
+  const left = f.let(budgetAfter(cpu, rec));
+  const link = f.let(load("i32.load", rec, Rec.LINK));
+  f.ifRare(left.or(load("i32.load", cpu, S.KICK)).lt_s(0).or(link.eqz()), () => {
+    f.tail(slow, cpu, rec, target);
+  });
+  f.store("i32.store", cpu, left, S.BUDGET);
+  f.tailIndirect(HANDLER, load("i32.load", link, Rec.HANDLER), cpu, link);
 }
 
 function low32(lin: Expr): I32 {

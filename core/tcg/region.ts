@@ -233,7 +233,7 @@ class RegionBuilder {
       if (rec === 0) this.#full = true;
       this.#links.set(ip, rec);
     }
-    low.jump(I64.of(ip), rec);
+    low.jump(rec);
   }
 
   #end(low: RegionLowering, n: Node, i: RegionInsn): void {

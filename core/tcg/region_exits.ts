@@ -3,13 +3,12 @@
  * date and go on to the run-time library. The hot code hands them its registers and pending flags
  * as arguments, which keeps the many places where it may have to leave small.
  */
-import { type Expr, I32, I64, load } from "../wasm/expr.ts";
+import { type Expr, I32, I64 } from "../wasm/expr.ts";
 import { call, type Callee, FunctionBuilder, type FuncType } from "../wasm/func.ts";
 import type { ModuleBuilder } from "../wasm/module.ts";
 import type { ValType } from "../wasm/opcodes.ts";
 import * as S from "../x86/state.ts";
-import { Rec } from "../x86/state.ts";
-import { HANDLER } from "./lower.ts";
+import { followLink } from "./lower.ts";
 import { carried, carry, type FlagState, type Packed, packFlags } from "./region_flags.ts";
 import type { RuntimeImports } from "./runtime.ts";
 
@@ -29,8 +28,8 @@ const OWN: Record<Way, readonly ValType[]> = {
   probe: ["i32", "i32", "i32"],
   /** entry record, RIP */
   leave: ["i32", "i64"],
-  /** record that jumps, RIP */
-  link: ["i32", "i64"],
+  /** record that jumps */
+  link: ["i32"],
   /** record, vector, error code */
   raise: ["i32", "i32", "i32"],
 };
@@ -117,7 +116,8 @@ export class RegionExits {
           f.tail(this.rt.jump, cpu, f.param(1, "i32"), f.param(2, "i64"));
           break;
         case "link":
-          this.#link(f);
+          // The record's index is 0, and its RIP the target.
+          followLink(f, this.rt.jumpSlow, cpu, f.param(1, "i32"));
           break;
         case "raise":
           f.tail(
@@ -131,18 +131,6 @@ export class RegionExits {
       }
       m.add(f, undefined, undefined, callee);
     }
-  }
-
-  /** A jump within the page, as tier 0 makes it: by the link once there is one. */
-  #link(f: FunctionBuilder): void {
-    const cpu = f.param(0, "i32"), rec = f.param(1, "i32");
-    const left = f.let(load("i32.load", cpu, S.BUDGET).sub(1));
-    const link = f.let(load("i32.load", rec, Rec.LINK));
-    f.ifRare(left.or(load("i32.load", cpu, S.KICK)).lt_s(0).or(link.eqz()), () => {
-      f.tail(this.rt.jumpSlow, cpu, rec, f.param(2, "i64"));
-    });
-    f.store("i32.store", cpu, left, S.BUDGET);
-    f.tailIndirect(HANDLER, load("i32.load", link, Rec.HANDLER), cpu, link);
   }
 
   #writeBack(f: FunctionBuilder, cpu: I32, at: number): void {

@@ -215,9 +215,9 @@ export class RegionLowering implements Lowering {
     this.f.tail(this.exits.way("leave"), this.#cpu, this.#entry, rip, ...this.#state(1));
   }
 
-  /** Leaves for `rip` in the region's page, by the link of record `rec`. */
-  jump(rip: I64, rec: number): void {
-    this.f.tail(this.exits.way("link"), this.#cpu, I32.of(rec), rip, ...this.#state(1));
+  /** Leaves for the RIP of record `rec`, in the region's page, by the record's link. */
+  jump(rec: number): void {
+    this.f.tail(this.exits.way("link"), this.#cpu, I32.of(rec), ...this.#state(1));
   }
 
   /**

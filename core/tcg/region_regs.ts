@@ -2,7 +2,7 @@
  * General registers as WebAssembly locals of a region: 32 bits wide where the code is 32-bit, whose
  * instructions leave bits 63:32 alone or clear them, 64 bits in 64-bit code.
  */
-import { type Expr, I32, I64, load, wrap } from "../wasm/expr.ts";
+import { type Expr, I32, I64, load } from "../wasm/expr.ts";
 import type { FunctionBuilder, Local } from "../wasm/func.ts";
 import { opInfo, type ValType } from "../wasm/opcodes.ts";
 import * as S from "../x86/state.ts";
@@ -93,10 +93,5 @@ export class RegionRegs {
     if (m.bits >= 32) return narrow!.set(v);
     const mask = (1 << m.bits) - 1;
     narrow!.set(narrow!.get().and(~(mask << shift)).or(v.and(mask).shl(shift)));
-  }
-
-  /** A constant of a register's width, for a register that has no local. */
-  zero(): Expr {
-    return wrap(this.long ? "i64" : "i32", I32.of(0).op, [], this.long ? 0n : 0);
   }
 }

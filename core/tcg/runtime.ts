@@ -9,7 +9,7 @@ import { Seg } from "../x86/insn.ts";
 import * as S from "../x86/state.ts";
 import { Rec } from "../x86/state.ts";
 import { addGates, DELIVER, IRET, SYSCALL, SYSRET } from "./gates.ts";
-import { HANDLER } from "./lower.ts";
+import { budgetAfter, followLink, HANDLER } from "./lower.ts";
 import { addWalker, emitCommit, emitProbe, type WalkerTables } from "./walker.ts";
 
 /** Functions that handlers import. */
@@ -113,11 +113,6 @@ function jumpTag(f: FunctionBuilder, cpu: I32, rip: I64): I64 {
   return tag.get();
 }
 
-/** Budget after the instructions of this block up to and including `rec`. */
-function budgetAfter(cpu: I32, rec: I32): I32 {
-  return load("i32.load", cpu, S.BUDGET).sub(load("i32.load16_u", rec, Rec.INDEX)).sub(1);
-}
-
 function dispatch(f: FunctionBuilder, cpu: I32, rec: I32): void {
   f.tailIndirect(HANDLER, load("i32.load", rec, Rec.HANDLER), cpu, rec);
 }
@@ -190,13 +185,7 @@ export function buildRuntime(
     // A block's last record carries the RIP to go on at, and as INDEX the last instruction's.
     const f = new FunctionBuilder("next", HANDLER);
     const cpu = f.param(0, "i32"), rec = f.param(1, "i32");
-    const left = f.let(budgetAfter(cpu, rec));
-    const link = f.let(load("i32.load", rec, Rec.LINK));
-    f.ifRare(left.or(load("i32.load", cpu, S.KICK)).lt_s(0).or(link.eqz()), () => {
-      f.tail(RUNTIME.jumpSlow, cpu, rec, load("i64.load", rec, Rec.IP));
-    });
-    f.store("i32.store", cpu, left, S.BUDGET);
-    dispatch(f, cpu, link);
+    followLink(f, RUNTIME.jumpSlow, cpu, rec);
     m.add(f, undefined, "next");
   }
   {
