@@ -1,29 +1,14 @@
-import { ManualClock } from "../clock.ts";
-import { AddressSpace } from "../memory/address_space.ts";
-import { GuestMemory } from "../memory/guest_memory.ts";
-import { ramRegion } from "../memory/region.ts";
 import { assert, assertEquals } from "../std/assert.ts";
 import { GuestFault, helperOf } from "../x86/cpu.ts";
 import { deliver, deliverInterrupt, hasErrorCode } from "../x86/events.ts";
 import type { Insn } from "../x86/insn.ts";
 import * as S from "../x86/state.ts";
 import { EVENT } from "./lower.ts";
-import type { TcgVcpu } from "./vcpu.ts";
-import { tcgMemory, TcgVm } from "./vm.ts";
+import { bareVcpu } from "./testbed.ts";
 
 const RAM = 0x80000, GDT = 0x3000, IDT = 0x4000, TSS = 0x5000, TABLES = 0x10000, STACKS = 0x20000;
 
-function machine() {
-  const memory = new GuestMemory(RAM + tcgMemory(1) + (1 << 20));
-  const mem = new AddressSpace("memory", 2 ** 40, 0xff), io = new AddressSpace("I/O", 65536, 0xff);
-  const ram = memory.allocBlock("ram", RAM);
-  mem.map(ramRegion("ram", ram), 0);
-  const vm = new TcgVm({ memory, mem, io, clock: new ManualClock() });
-  const zero = { eax: 0, ebx: 0, ecx: 0, edx: 0 };
-  const model = { name: "test", cpuid: () => zero, has: () => true };
-  const cpu = vm.createVcpu({ index: 0, apicId: 0, bsp: true, model }) as TcgVcpu;
-  return { vm, ram, cpu };
-}
+const machine = () => bareVcpu(RAM);
 type Machine = ReturnType<typeof machine>;
 
 /** Deterministic random numbers. */

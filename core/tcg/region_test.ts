@@ -1,10 +1,7 @@
-import { ManualClock } from "../clock.ts";
-import { AddressSpace } from "../memory/address_space.ts";
-import { GuestMemory } from "../memory/guest_memory.ts";
-import { ramRegion } from "../memory/region.ts";
 import { assert, assertEquals } from "../std/assert.ts";
 import type { TcgVcpu } from "./vcpu.ts";
-import { TcgVm } from "./vm.ts";
+import { bareVcpu } from "./testbed.ts";
+import type { TcgVm } from "./vm.ts";
 
 const RAM = 0x24000, CODE = 0x1000, DATA = 0x20000, STACK = 0x8000, HANDLER = 0x3000;
 const GDT = 0x500, IDT = 0x600, PD = 0x10000, PT = 0x11000, LONG = 0x14000;
@@ -15,21 +12,12 @@ class Machine {
   readonly cpu: TcgVcpu;
 
   constructor(regions: boolean) {
-    const memory = new GuestMemory(80 << 20);
-    const mem = new AddressSpace("memory", 2 ** 40, 0xff),
-      io = new AddressSpace("I/O", 65536, 0xff);
-    const block = memory.allocBlock("ram", RAM);
-    mem.map(ramRegion("ram", block), 0);
-    this.ram = block.u8;
-    this.vm = new TcgVm({ memory, mem, io, clock: new ManualClock() });
+    const bed = bareVcpu(RAM);
+    this.vm = bed.vm;
+    this.ram = bed.ram.u8;
+    this.cpu = bed.cpu;
     this.vm.regions = regions;
     this.vm.samplePeriod = 1;
-    const model = {
-      name: "test",
-      cpuid: () => ({ eax: 0, ebx: 0, ecx: 0, edx: 0 }),
-      has: () => true,
-    };
-    this.cpu = this.vm.createVcpu({ index: 0, apicId: 0, bsp: true, model }) as TcgVcpu;
   }
 
   /** Runs `code` from its beginning until it halts, in short slices; returns the instruction count. */

@@ -1,10 +1,5 @@
-import { ManualClock } from "../../clock.ts";
-import { AddressSpace } from "../../memory/address_space.ts";
-import { GuestMemory } from "../../memory/guest_memory.ts";
-import { ramRegion } from "../../memory/region.ts";
 import { assert, assertEquals } from "../../std/assert.ts";
-import { TcgVm } from "../../tcg/vm.ts";
-import type { TcgVcpu } from "../../tcg/vcpu.ts";
+import { bareVcpu } from "../../tcg/testbed.ts";
 import { GuestFault } from "../cpu.ts";
 import { loadSegment } from "../segments.ts";
 import * as S from "../state.ts";
@@ -14,17 +9,7 @@ const ENTRIES = 64;
 
 type Kind = "real" | "protected" | "64-bit";
 
-function machine() {
-  const memory = new GuestMemory(72 << 20);
-  const mem = new AddressSpace("memory", 2 ** 40, 0xff), io = new AddressSpace("I/O", 65536, 0xff);
-  const ram = memory.allocBlock("ram", 1 << 20);
-  mem.map(ramRegion("ram", ram), 0);
-  const vm = new TcgVm({ memory, mem, io, clock: new ManualClock() });
-  const zero = { eax: 0, ebx: 0, ecx: 0, edx: 0 };
-  const model = { name: "test", cpuid: () => zero, has: () => true };
-  const cpu = vm.createVcpu({ index: 0, apicId: 0, bsp: true, model }) as TcgVcpu;
-  return { vm, ram, cpu };
-}
+const machine = () => bareVcpu(1 << 20);
 type Machine = ReturnType<typeof machine>;
 
 /** Deterministic random numbers. */
