@@ -123,6 +123,20 @@ export interface InterruptSource {
   writeMsr(index: number, value: bigint): boolean;
   /** The guest has written its time-stamp counter, which IA32_TSC_DEADLINE compares with. */
   tscChanged?(): void;
+  /** Set while the guest has asked for another way to end interrupts. */
+  eoiFlag?: EoiFlag;
+  /** The machine stops: whatever the guest has done by {@link eoiFlag} is done here. */
+  settleEoi?(): void;
+}
+
+/** A flag in guest memory by which a guest may end an interrupt without a write to its LAPIC. */
+export interface EoiFlag {
+  /** Sets it: the guest clears it instead of that write. False where it cannot be set. */
+  arm(): boolean;
+  /** The guest has cleared it. */
+  ended(): boolean;
+  /** Clears it: the guest writes to its LAPIC. */
+  disarm(): void;
 }
 
 /** The time-stamp counter as a guest reads it. */

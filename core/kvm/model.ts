@@ -9,6 +9,11 @@ const DEFAULT = "qemu64";
 /** What QEMU changes in its models under KVM, unless it is asked otherwise. */
 const KVM_DEFAULTS = ["acpi=off", "monitor=off", "svm=off", "x2apic=on"];
 
+/** What KVM shows of its paravirtual features to a machine that may have to go on without it. */
+const PORTABLE_PARAVIRTUAL = "kvm=on,kvmclock=off,kvmclock-stable-bit=off,kvm-pv-eoi=off".split(
+  ",",
+);
+
 /** The part of `KvmAccelerator` that matters here. */
 interface Host {
   readonly features: ReadonlySet<string>;
@@ -55,7 +60,14 @@ export function resolveKvmCpu(
   const common = portable
     ? new Set([...host.features].filter((f) => tcgFeatures.has(f) && !LAPIC_FEATURES.includes(f)))
     : host.features;
+  if (portable && !/^(off|no|false|n)$/.test(valueOf(props, "kvm") ?? "")) {
+    plain.push(...PORTABLE_PARAVIRTUAL);
+  }
   return { model: resolveCpu(as(name || DEFAULT, plain), common).model, warnings };
+}
+
+function valueOf(props: readonly string[], key: string): string | undefined {
+  return props.findLast((p) => p.startsWith(`${key}=`))?.slice(key.length + 1);
 }
 
 function renamed(model: CpuModel, name: string): CpuModel {

@@ -17,6 +17,7 @@ import { log, LogItem, logMask } from "../log.ts";
 import { Cpu, type CpuEnv, GuestFault } from "../x86/cpu.ts";
 import { Dr6, reportDebug } from "../x86/debug.ts";
 import { Seg } from "../x86/insn.ts";
+import { Paravirt } from "../x86/paravirt.ts";
 import { hostRandom, repeatableRandom } from "../x86/random.ts";
 import { resetCpu } from "../x86/reset.ts";
 import * as S from "../x86/state.ts";
@@ -49,6 +50,7 @@ export class TcgVcpu implements Vcpu {
   readonly mmu: Mmu;
   readonly exits: ExitCounts = new Map();
   readonly guestTsc: GuestTsc;
+  readonly paravirt: Paravirt;
   interruptSource: InterruptSource | undefined;
   /** What emitted code calls. */
   readonly calls: EmittedCalls;
@@ -70,7 +72,7 @@ export class TcgVcpu implements Vcpu {
     this.mmu.onMmio = () => this.count("mmio");
     this.mmu.onRemap = () => this.cpu.set32(S.KICK, -0x80000000);
     this.guestTsc = {
-      read: () => BigInt.asUintN(64, BigInt(vm.tsc()) + (this.cpu.msrs.get(0x10) ?? 0n)),
+      read: () => BigInt.asUintN(64, BigInt(vm.tsc()) + this.tscOffset),
       get khz() {
         return vm.tscKhz;
       },
@@ -82,6 +84,24 @@ export class TcgVcpu implements Vcpu {
     this.calls = new EmittedCalls(this.cpu, this.mmu, vm);
     const count = (r: string) => this.count(r);
     const apic = () => this.interruptSource;
+    this.paravirt = new Paravirt({
+      model: options.model,
+      phys: vm.mem,
+      get apic() {
+        return apic();
+      },
+      sample: () => {
+        const ns = vm.opts.clock.now();
+        return { ns, tsc: BigInt.asUintN(64, BigInt(vm.tsc(ns)) + this.tscOffset) };
+      },
+      get tscKhz() {
+        return vm.tscKhz;
+      },
+      wallTime: () => vm.opts.clock.wallTime(),
+      get tscStable() {
+        return vm.tscStable;
+      },
+    });
     const env: CpuEnv = {
       mem: this.mmu,
       phys: vm.mem,
@@ -92,6 +112,11 @@ export class TcgVcpu implements Vcpu {
         return apic();
       },
       tsc: () => BigInt(vm.tsc()),
+      paravirt: this.paravirt,
+      tscChanged: () => {
+        this.interruptSource?.tscChanged?.();
+        for (const v of vm.vcpus) v.paravirt.refresh();
+      },
       random: () =>
         vm.opts.clock.icount
           ? repeatableRandom(this.index, this.instructions, this.cpu.nextRip)
@@ -129,6 +154,11 @@ export class TcgVcpu implements Vcpu {
     this.exits.set(reason, (this.exits.get(reason) ?? 0) + 1);
   }
 
+  /** What the guest has added to its time-stamp counter. */
+  get tscOffset(): bigint {
+    return this.cpu.msrs.get(0x10) ?? 0n;
+  }
+
   get instructions(): number {
     const running = this.vm.current === this
       ? this.#budgetStart - this.#reserve - this.cpu.get32(S.BUDGET)
@@ -141,6 +171,7 @@ export class TcgVcpu implements Vcpu {
     this.mmu.flush();
     this.#debug.update();
     this.#events.reset();
+    this.paravirt.reset();
     this.calls.fatal = undefined;
     if (logMask & LogItem.cpu_reset) log("cpu_reset", `CPU Reset (CPU ${this.index})`);
   }

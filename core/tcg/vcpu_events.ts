@@ -112,6 +112,7 @@ export class VcpuEvents {
       this.#debug.update();
       setControlRegister(cpu, 0, BigInt((cr0 | 0x10) >>> 0), true);
       this.#vcpu.mmu.flush();
+      this.#vcpu.paravirt.init();
       this.mpState = this.#vcpu.options.bsp ? "runnable" : "init-received";
     }
     if (this.mpState === "init-received") {

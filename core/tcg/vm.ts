@@ -113,9 +113,21 @@ export class TcgVm implements Vm {
   tscKhz = TSC_HZ / 1000;
 
   /** Time-stamp counter in ticks. */
-  tsc(): number {
-    const ns = this.opts.clock.now();
+  tsc(ns = this.opts.clock.now()): number {
     return this.tscKhz === 1e6 ? ns : Math.floor(ns * (this.tscKhz / 1e6));
+  }
+
+  /** The time-stamp counters of all vCPUs agree. */
+  get tscStable(): boolean {
+    const first = this.vcpus[0]?.tscOffset;
+    return this.vcpus.every((v) => v.tscOffset === first);
+  }
+
+  setRunning(running: boolean): void {
+    for (const v of this.vcpus) {
+      if (running) v.paravirt.refresh(true);
+      else v.interruptSource?.settleEoi?.();
+    }
   }
 
   createVcpu(opts: VcpuOptions): Vcpu {

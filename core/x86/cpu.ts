@@ -71,6 +71,10 @@ export interface CpuEnv {
   random(): bigint;
   /** Local APIC seen by MSRs and CR8, or undefined without one. */
   readonly apic: import("../accel.ts").InterruptSource | undefined;
+  /** KVM's paravirtual registers, where the CPU model has any. */
+  readonly paravirt?: import("./paravirt.ts").Paravirt;
+  /** The offset of the time-stamp counter has been written. */
+  tscChanged?(): void;
   /** CPUID for this vCPU. */
   cpuid(leaf: number, subleaf: number): { eax: number; ebx: number; ecx: number; edx: number };
   readonly model: CpuModel;

@@ -90,6 +90,7 @@ export function readMsr(cpu: Cpu, index: number): bigint {
       return cpu.env.model.has("mca") ? BigInt(MCE_BANKS | MCG_CTL_P | MCG_SER_P) : cpu.gp();
   }
   if (apic && ofApic(cpu, index)) return apic.readMsr(index) ?? refused(cpu, "RDMSR", index);
+  if (cpu.env.paravirt?.has(index)) return cpu.env.paravirt.read(index);
   const m = msrModel(cpu.env.model), row = findMsr(m, index);
   if (row === undefined || row.writeOnly) refused(cpu, "RDMSR", index);
   const { reset = 0n } = row;
@@ -106,14 +107,14 @@ export function writeMsr(cpu: Cpu, index: number, value: bigint): void {
       // A write moves TSC_ADJUST by as much. SDM volume 3, 18.17.3.
       const adjust = cpu.msrs.get(Msr.IA32_TSC_ADJUST) ?? 0n;
       cpu.msrs.set(Msr.IA32_TSC_ADJUST, BigInt.asUintN(64, adjust + offset - old));
-      apic?.tscChanged?.();
+      cpu.env.tscChanged?.();
       return;
     }
     case Msr.IA32_TSC_ADJUST:
       if (cpu.env.model.has("tsc-adjust")) {
         const old = cpu.msrs.get(index) ?? 0n, offset = cpu.msrs.get(Msr.IA32_TSC) ?? 0n;
         cpu.msrs.set(Msr.IA32_TSC, BigInt.asUintN(64, offset + value - old));
-        apic?.tscChanged?.();
+        cpu.env.tscChanged?.();
       }
       break;
     case Msr.IA32_APIC_BASE:
@@ -138,6 +139,10 @@ export function writeMsr(cpu: Cpu, index: number, value: bigint): void {
   }
   if (apic && ofApic(cpu, index)) {
     if (!apic.writeMsr(index, value)) refused(cpu, "WRMSR", index);
+    return;
+  }
+  if (cpu.env.paravirt?.has(index)) {
+    if (!cpu.env.paravirt.write(index, value)) refused(cpu, "WRMSR", index);
     return;
   }
   const m = msrModel(cpu.env.model), row = findMsr(m, index);

@@ -287,7 +287,7 @@ function openAccelerator(
       usesTcg: true,
       irqchip: "off",
       resolve: (cpu) => {
-        const { model, warnings } = resolveCpu(cpu, tcgFeatures, warn);
+        const { model, warnings } = resolveCpu(cpu, tcgFeatures, warn, config.enableKvm);
         return { model, warnings: Array.from({ length: config.smp.cpus }, () => warnings).flat() };
       },
     };

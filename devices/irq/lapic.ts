@@ -7,7 +7,7 @@
  * register page laid out as the hardware (and KVM_GET_LAPIC) has it, each register in the first
  * dword of 16 bytes, then the words that no register shows.
  */
-import type { InterruptSource, Vcpu } from "../../core/accel.ts";
+import type { EoiFlag, InterruptSource, Vcpu } from "../../core/accel.ts";
 import type { Clock, Timer } from "../../core/clock.ts";
 import type { Device, DeviceState } from "../../core/device.ts";
 import { log } from "../../core/log.ts";
@@ -131,6 +131,9 @@ export class Lapic implements Device, InterruptSource, X2apicRegisters {
   readonly #baseReserved: bigint;
   readonly #tscDeadline: boolean;
   #intr = false;
+  eoiFlag: EoiFlag | undefined;
+  /** The flag is set for the vector in service, which the guest may have ended by it. */
+  #eoiArmed = false;
 
   constructor(o: LapicOptions) {
     this.cpu = o.cpu;
@@ -211,6 +214,7 @@ export class Lapic implements Device, InterruptSource, X2apicRegisters {
   /** What an INIT does: everything but ID, IA32_APIC_BASE and the pins. */
   #resetRegisters(): void {
     const r = this.#r, id = r[Reg.ID >> 2];
+    this.#eoiArmed = false;
     r.fill(0, 0, Word.baseLow);
     r[Reg.ID >> 2] = id;
     if (this.x2apic) this.#setId();
@@ -228,12 +232,14 @@ export class Lapic implements Device, InterruptSource, X2apicRegisters {
   }
 
   save(): DeviceState {
+    this.settleEoi();
     this.#settleTimer();
     return this.#bytes.slice();
   }
 
   load(state: DeviceState): void {
     this.#bytes.set((state as Uint8Array).subarray(0, LAPIC_STATE_SIZE));
+    this.#eoiArmed = false;
     this.#timer.cancel();
     this.#armTimer();
     this.#update();
@@ -244,11 +250,13 @@ export class Lapic implements Device, InterruptSource, X2apicRegisters {
   // --- InterruptSource
 
   acknowledge(): number {
+    this.settleEoi();
     const vector = this.#pending();
     if (vector >= 0) {
       Atomics.and(this.#r, (Reg.IRR >> 2) + ((vector >> 5) << 2), ~(1 << (vector & 31)));
       this.#r[(Reg.ISR >> 2) + ((vector >> 5) << 2)] |= 1 << (vector & 31);
       this.#update();
+      this.#armEoi(vector);
       return vector;
     }
     if (!this.#extIntRequested()) return -1;
@@ -263,6 +271,7 @@ export class Lapic implements Device, InterruptSource, X2apicRegisters {
   }
 
   setTpr(value: number): void {
+    this.settleEoi();
     this.#r[Reg.TPR >> 2] = (value & 15) << 4;
     this.#update();
   }
@@ -323,6 +332,7 @@ export class Lapic implements Device, InterruptSource, X2apicRegisters {
 
   /** A 32-bit read of the page; registers without a side-effect-free value are 0. */
   read(offset: number): number {
+    this.settleEoi();
     switch (offset) {
       case Reg.PPR:
         return this.ppr;
@@ -353,6 +363,7 @@ export class Lapic implements Device, InterruptSource, X2apicRegisters {
 
   /** A 32-bit write to the page. */
   write(offset: number, value: number): void {
+    this.settleEoi();
     const r = this.#r, at = offset >> 2;
     switch (offset) {
       case Reg.ID:
@@ -535,6 +546,7 @@ export class Lapic implements Device, InterruptSource, X2apicRegisters {
   }
 
   #request(vector: number, level: boolean): void {
+    this.settleEoi();
     if (vector < 16) return this.#error(ApicError.receiveIllegalVector);
     const word = (vector >> 5) << 2, bit = 1 << (vector & 31);
     if (level) Atomics.or(this.#r, (Reg.TMR >> 2) + word, bit);
@@ -554,6 +566,25 @@ export class Lapic implements Device, InterruptSource, X2apicRegisters {
       this.#endLevelLint(1, vector);
     }
     this.#update();
+  }
+
+  /**
+   * Lets the guest end the interrupt it has just taken by its flag, where nobody has to know when: an
+   * edge with no other interrupt waiting for its end.
+   */
+  #armEoi(vector: number): void {
+    if (this.eoiFlag === undefined || this.#highest(Reg.IRR) >= 0) return;
+    if (this.#r[(Reg.TMR >> 2) + ((vector >> 5) << 2)] & (1 << (vector & 31))) return;
+    this.#eoiArmed = this.eoiFlag.arm();
+  }
+
+  /** Before anything that depends on what is in service: carries out what the flag says. */
+  settleEoi(): void {
+    if (!this.#eoiArmed) return;
+    this.#eoiArmed = false;
+    if (this.eoiFlag === undefined) return;
+    if (this.eoiFlag.ended()) this.#endOfInterrupt();
+    else this.eoiFlag.disarm();
   }
 
   #sendIpi(): void {

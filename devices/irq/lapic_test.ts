@@ -476,3 +476,50 @@ Deno.test("lapic: save and load bring timer, requests and pins back", () => {
   assertEquals(drain(), [0x40]);
   assertEquals(events(), []);
 });
+
+Deno.test("a guest ends interrupts by its flag, or by a write when another one waits", () => {
+  const m = machine(), { lapic, rd } = m, ISR = Reg.ISR + 0x10, ISR4 = Reg.ISR + 0x20;
+  let flag = 0;
+  lapic.eoiFlag = {
+    arm: () => (flag = 1) === 1,
+    ended: () => flag === 0,
+    disarm: () => flag = 0,
+  };
+  const take = (vector: number, level = false) => {
+    lapic.accept(0, vector, level);
+    assertEquals(lapic.acknowledge(), vector);
+  };
+  // Alone and by edge: the flag tells that no write is needed.
+  take(0x31);
+  assertEquals(flag, 1);
+  flag = 0;
+  assertEquals(rd(ISR), 0);
+  // Another one comes first: the flag goes, and the write that follows ends the first.
+  take(0x31);
+  lapic.accept(0, 0x32, false);
+  assertEquals([flag, m.intr[0]], [0, false]);
+  m.wr(Reg.EOI, 0);
+  assertEquals([rd(ISR), m.intr[0]], [0, true]);
+  assertEquals(lapic.acknowledge(), 0x32);
+  // A higher one inside: its flag ends it, and the write of the outer one ends that.
+  assertEquals(flag, 1);
+  take(0x45);
+  assertEquals(flag, 1);
+  flag = 0;
+  m.wr(Reg.EOI, 0);
+  assertEquals([rd(ISR), rd(ISR4)], [0, 0]);
+  // I/O APICs have to know of the end of a level.
+  take(0x33, true);
+  assertEquals(flag, 0);
+  m.wr(Reg.EOI, 0);
+  // A guest that writes all the same.
+  take(0x34);
+  m.wr(Reg.EOI, 0);
+  assertEquals([flag, rd(ISR)], [0, 0]);
+  // What is saved has the interrupt in service, and nothing in guest memory.
+  take(0x35);
+  const saved = lapic.save();
+  assertEquals(flag, 0);
+  lapic.load(saved);
+  assertEquals(rd(ISR), 1 << 0x15);
+});

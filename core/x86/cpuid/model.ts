@@ -11,6 +11,7 @@ import {
 } from "./caches.ts";
 import { featurePlace, type Word } from "./features.ts";
 import type { VersionSpec } from "./models.ts";
+import { paravirtualLeaf, paravirtualSignature } from "./paravirtual.ts";
 import { xsaveLeaf } from "./xsave_leaf.ts";
 
 export { cpuHelp } from "./help.ts";
@@ -56,6 +57,8 @@ export interface ModelOptions {
   readonly topologyLeaf: boolean;
   /** Leaves 40000000h and 40000001h. */
   readonly signature: boolean;
+  /** KVM's paravirtual features, in place of the signature that tells of QEMU's TCG. */
+  readonly paravirtual?: ReadonlySet<string>;
   /** {@link VersionSpec.caches} instead of the traditional ones. */
   readonly ownCaches: boolean;
 }
@@ -91,7 +94,8 @@ export class Model implements CpuModel {
   }
 
   has(feature: string): boolean {
-    return this.features.has(feature) || feature === "clflush" && this.features.has("sse2");
+    return this.features.has(feature) || feature === "clflush" && this.features.has("sse2") ||
+      this.options.paravirtual?.has(feature) === true;
   }
 
   #word(w: Word): number {
@@ -172,7 +176,12 @@ export class Model implements CpuModel {
       case 0x1f:
         return diesLeaf(subleaf, env);
       case 0x40000000:
+        if (this.options.paravirtual !== undefined) return paravirtualSignature();
         return this.options.signature ? signature() : { ...ZERO };
+      case 0x40000001:
+        if (this.options.paravirtual !== undefined) {
+          return paravirtualLeaf(this.options.paravirtual);
+        }
     }
     return { ...ZERO };
   }

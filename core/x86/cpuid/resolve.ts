@@ -12,6 +12,7 @@ import {
 } from "./features.ts";
 import { Model, tcgFeatures } from "./model.ts";
 import { findModel, type VersionSpec } from "./models.ts";
+import { DEFAULT_PARAVIRTUAL, offeredParavirtual } from "./paravirtual.ts";
 import { BOOLEANS, BOOLEANS_OF_MAX, readBoolean } from "./properties.ts";
 
 export interface ResolvedModel {
@@ -77,9 +78,9 @@ function readProperties(parts: readonly string[], missing: (key: string) => User
     for (const name of signed[sign]) {
       const feature = featureName(name), key = name.replaceAll("_", "-");
       if (feature !== undefined) set(feature, sign === "+");
-      else if (BOOLEANS.has(key) || BOOLEANS_OF_MAX.has(key)) {
+      else if (BOOLEANS.has(key) || BOOLEANS_OF_MAX.has(key) || paravirtual(name)) {
         values.set(key, sign === "+" ? "on" : "off");
-      } else if (!paravirtual(name)) throw missing(name);
+      } else throw missing(name);
     }
   }
   return { values, on, off, named };
@@ -114,12 +115,14 @@ function leavesOf(features: ReadonlySet<string>): Levels {
  * @param text undefined for the default model, of which nobody wants to hear what is missing
  * @param available features of the accelerator
  * @param warn hears of what is missing before `enforce` throws
+ * @param kvm the guest expects KVM: it gets the paravirtual features that KVM gives by default
  * @throws UserError with QEMU's words for an unknown model or property
  */
 export function resolveCpu(
   text: string | undefined,
   available: ReadonlySet<string> = tcgFeatures,
   warn: (line: string) => void = () => {},
+  kvm = false,
 ): ResolvedModel & { readonly model: Model } {
   const [name, ...parts] = (text ?? DEFAULT).split(",");
   const spec = findModel(name);
@@ -172,7 +175,7 @@ export function resolveCpu(
   }
   const check = flag("check", true) && text !== undefined;
   return {
-    model: makeModel(name, spec, p, have, wanted, levels, flag),
+    model: makeModel(name, spec, p, have, wanted, levels, flag, kvm),
     warnings: [...dependent, ...(check ? unsupported : [])],
   };
 }
@@ -185,6 +188,7 @@ function makeModel(
   wanted: ReadonlySet<string>,
   levels: Levels,
   flag: (key: string, normally: boolean) => boolean,
+  kvm: boolean,
 ): Model {
   const number = (key: string, normally: number) => {
     const value = p.values.get(key);
@@ -218,6 +222,25 @@ function makeModel(
     l3: flag("l3-cache", true),
     topologyLeaf: flag("cpuid-0xb", true),
     signature: flag("tcg-cpuid", true),
+    paravirtual: paravirtualFeatures(p.values, flag, kvm),
     ownCaches,
   }, have);
+}
+
+/**
+ * KVM's paravirtual features: those of `+kvmclock` and the like, with `kvm=on` or where the guest
+ * expects KVM what it has by default. Undefined for none, which is how a plain TCG starts; `kvm=off`
+ * hides them all.
+ */
+function paravirtualFeatures(
+  values: ReadonlyMap<string, string>,
+  flag: (key: string, normally: boolean) => boolean,
+  kvm: boolean,
+): ReadonlySet<string> | undefined {
+  const hidden = !flag("kvm", true), expected = kvm || values.has("kvm");
+  const have = new Set<string>();
+  for (const f of offeredParavirtual) {
+    if (flag(f, expected && DEFAULT_PARAVIRTUAL.has(f))) have.add(f);
+  }
+  return hidden || (have.size === 0 && !expected) ? undefined : have;
 }
