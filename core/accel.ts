@@ -257,9 +257,10 @@ export interface Vm {
   readonly irqchip?: KernelIrqchip;
   /**
    * Reports and forgets the pages of `dirtyLog` regions that the guest has written since the last
-   * call: `page` gets their offset in the shared memory. Absent: the dirty log is kept elsewhere.
+   * call: `page` gets their offset in the shared memory. False when others may have been written as
+   * well. Absent: the accelerator keeps no such log. Read by `DirtyLog` (core/display/dirty.ts) alone.
    */
-  dirtyPages?(page: (offset: number) => void): void;
+  dirtyPages?(page: (offset: number) => void): boolean;
   /**
    * Frequency of the guest's time-stamp counter, in kHz. An accelerator that makes the counter itself
    * takes another one, so that a guest which has measured it can go on there.

@@ -5,6 +5,10 @@ export interface Surface {
   readonly width: number;
   readonly height: number;
   readonly pixels: Uint32Array;
+  /** Counts the updates of a picture that is kept. Absent: this one is new, see `Picture`. */
+  readonly serial?: number;
+  /** For each line the `serial` of the update that last changed it, where there is a `serial`. */
+  readonly changed?: Float64Array;
 }
 
 /** One cell of a text screen: a code page 437 byte and a VGA attribute byte. */
@@ -21,7 +25,10 @@ export interface TextScreen {
 
 /** A graphics adapter as its viewers (screendump, VNC, curses) see it. */
 export interface DisplaySource {
-  /** Draws the current picture (text modes through the loaded font). */
+  /**
+   * The current picture (text modes through the loaded font). The next call may change it; a new
+   * object tells that the size has changed.
+   */
   surface(): Surface;
   /** The text cells, or undefined in a graphics mode. */
   text(): TextScreen | undefined;

@@ -61,6 +61,10 @@ export class Slots {
   readonly #host: bigint;
   #a20 = true;
   #closed = false;
+  /** Pages in the dirty logs of slots that have gone since {@link dirtyPages} was called. */
+  readonly #carried = new Set<number>();
+  /** A dirty log could not be read. */
+  #incomplete = false;
 
   /** @param stopVcpus gets every vCPU out of the guest, before a slot goes away under it */
   constructor(
@@ -97,6 +101,7 @@ export class Slots {
     for (let i = this.#live.length - 1; gone && i >= 0; i--) {
       const s = this.#live[i];
       if (wanted.some((w) => same(s, w))) continue;
+      this.#readLog(s, (offset) => this.#carried.add(offset)); // KVM forgets it with the slot
       this.#set(s, 0);
       this.#free.push(s.id);
       this.#live.splice(i, 1);
@@ -133,20 +138,39 @@ export class Slots {
 
   /**
    * Reads and clears KVM's dirty log of every logged slot: calls `page` with the offset in the
-   * shared guest memory of each page the guest has written since the last call.
+   * shared guest memory of each page the guest has written since the last call. False when KVM has
+   * failed to tell.
    */
-  dirtyPages(page: (offset: number) => void): void {
-    for (const s of this.#live) {
-      if (!(s.flags & MemFlag.LOG_DIRTY_PAGES)) continue;
-      const pages = (s.end - s.start) / PAGE;
-      const bitmap = new Uint8Array(Math.ceil(pages / 64) * 8);
-      this.#log.view.setUint32(0, s.id, true);
-      this.#log.setU64(8, Deno.UnsafePointer.value(Deno.UnsafePointer.of(bitmap)));
-      if (this.libc.ioctlBuffer(this.vmFd, Req.GET_DIRTY_LOG, this.#log.u8) < 0) continue;
-      for (let i = 0; i < pages; i++) {
-        if (bitmap[i >> 3] & (1 << (i & 7))) page(s.offset + i * PAGE);
+  dirtyPages(page: (offset: number) => void): boolean {
+    for (const offset of this.#carried) page(offset);
+    this.#carried.clear();
+    for (const s of this.#live) this.#readLog(s, page);
+    const complete = !this.#incomplete;
+    this.#incomplete = false;
+    return complete;
+  }
+
+  #readLog(s: Slot, page: (offset: number) => void): void {
+    if (!(s.flags & MemFlag.LOG_DIRTY_PAGES)) return;
+    const pages = (s.end - s.start) / PAGE;
+    const bitmap = this.#bitmap(Math.ceil(pages / 64) * 8);
+    this.#log.view.setUint32(0, s.id, true);
+    this.#log.setU64(8, Deno.UnsafePointer.value(Deno.UnsafePointer.of(bitmap)));
+    if (this.libc.ioctlBuffer(this.vmFd, Req.GET_DIRTY_LOG, this.#log.u8) < 0) {
+      this.#incomplete = true;
+      return;
+    }
+    for (let byte = 0; byte < bitmap.length; byte++) {
+      for (let bits = bitmap[byte]; bits !== 0; bits &= bits - 1) {
+        page(s.offset + (8 * byte + 31 - Math.clz32(bits & -bits)) * PAGE);
       }
     }
+  }
+
+  #bits = new Uint8Array(0);
+  #bitmap(bytes: number): Uint8Array<ArrayBuffer> {
+    if (this.#bits.length < bytes) this.#bits = new Uint8Array(bytes);
+    return this.#bits.subarray(0, bytes).fill(0);
   }
 }
 

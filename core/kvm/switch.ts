@@ -314,10 +314,16 @@ export class SwitchVm implements Vm {
     this.#vm.setA20(enabled);
   }
 
-  get dirtyPages(): ((page: (offset: number) => void) => void) | undefined {
+  get dirtyPages(): ((page: (offset: number) => void) => boolean) | undefined {
     const vm = this.#vm;
-    return vm.dirtyPages && ((page) => vm.dirtyPages!(page));
+    return vm.dirtyPages && ((page) => {
+      const complete = vm.dirtyPages!(page) && !this.#logBehind;
+      this.#logBehind = false;
+      return complete;
+    });
   }
+  /** The machine has run where its accelerator's dirty log does not reach. */
+  #logBehind = false;
 
   get tscKhz(): number | undefined {
     return this.#vm.tscKhz;
@@ -354,6 +360,7 @@ export class SwitchVm implements Vm {
       v.moveTo(vm.vcpus[i] ?? vm.createVcpu(v.options));
     }
     this.#vm = vm;
+    this.#logBehind = true;
     this.accelerator = next;
   }
 

@@ -70,9 +70,9 @@ export class KvmVm implements Vm {
     this.slots.setA20(enabled);
   }
 
-  dirtyPages(page: (offset: number) => void): void {
+  dirtyPages(page: (offset: number) => void): boolean {
     this.coalesced.drain();
-    this.slots.dirtyPages(page);
+    return this.slots.dirtyPages(page);
   }
 
   #clock: bigint | undefined;

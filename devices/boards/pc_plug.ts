@@ -2,6 +2,7 @@
 import type { Drive } from "../../core/block/block.ts";
 import type { Chardev, ChardevFrontend, ChardevPort } from "../../core/chardev/chardev.ts";
 import type { Device } from "../../core/device.ts";
+import { DirtyLog } from "../../core/display/dirty.ts";
 import { UserError } from "../../core/errors.ts";
 import type { IoRegion } from "../../core/memory/region.ts";
 import type { DeviceOptions } from "../../core/options/config.ts";
@@ -50,11 +51,14 @@ export class PcSlots {
   readonly diskBuses: DiskBus[] = [];
   readonly #disks: (Disk | undefined)[] = [undefined, undefined, undefined, undefined];
   #empty: Map<DeviceOptions, Drive> | undefined;
+  /** What the displays know of writes to their memory. */
+  readonly #dirtyLog: DirtyLog;
   #isaPriority = 0;
   #anonymous = 0;
 
   constructor(board: PcBoard) {
     this.#board = board;
+    this.#dirtyLog = new DirtyLog(board.env.vm, board.env.mem);
     const { bus, pciNode } = board.chipset;
     this.#pciBuses.set(bus.name, { bus, node: pciNode });
   }
@@ -180,6 +184,7 @@ export class PcSlots {
       clock,
       vram,
       rom,
+      dirtyLog: this.#dirtyLog,
       edid: node.flag("edid") ? { xres: node.number("xres"), yres: node.number("yres") } : false,
     });
     this.#addPci(vga, node, busName, loc);

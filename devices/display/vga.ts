@@ -4,7 +4,9 @@
  * "PS/2 Hardware Interface Technical Reference", Video Subsystem; DISPI as in Bochs' vbe_display_api.
  */
 import type { Clock } from "../../core/clock.ts";
-import type { DisplaySource, Surface, TextScreen } from "../../core/display/display.ts";
+import { DirtyPages } from "../../core/display/dirty.ts";
+import type { DisplaySource, TextScreen } from "../../core/display/display.ts";
+import type { Picture } from "../../core/display/picture.ts";
 import { log } from "../../core/log.ts";
 import type { RamBlock } from "../../core/memory/guest_memory.ts";
 import {
@@ -47,17 +49,22 @@ export class Vga implements DisplaySource {
    */
   onWindowChange: (linear: LinearWindow | undefined) => void = () => {};
 
+  readonly #dirty: DirtyPages;
   readonly #planes: VgaPlanes;
   readonly #retrace: Retrace;
   readonly #renderer: VgaRenderer;
   #linear: LinearWindow | undefined;
 
-  /** @param vram display memory: a power of two, 256 KiB to 256 MiB. Saved with the RAM blocks. */
-  constructor(readonly vram: RamBlock, clock: Clock) {
+  /**
+   * @param vram display memory: a power of two, 256 KiB to 256 MiB. Saved with the RAM blocks.
+   * @param dirty what tells of its changes; without it the adapter finds them by comparing
+   */
+  constructor(readonly vram: RamBlock, clock: Clock, dirty = new DirtyPages(vram)) {
     if (vram.size & vram.size - 1) throw new RangeError("display memory size not a power of two");
-    this.#planes = new VgaPlanes(vram, this.state);
+    this.#dirty = dirty;
+    this.#planes = new VgaPlanes(dirty, this.state);
     this.#retrace = new Retrace(clock);
-    this.#renderer = new VgaRenderer(vram, clock);
+    this.#renderer = new VgaRenderer(dirty, clock);
     this.window = { ...ioRegion("vga-lowmem", 0x20000, this.#planes), coalesced: true };
     this.framebuffer = ramRegion("vga.vram", vram, { dirtyLog: true });
     const legacy = (port: number, size: number): PortRange => ({
@@ -91,15 +98,21 @@ export class Vga implements DisplaySource {
    */
   adopt(state: R.VgaState): void {
     this.state = state;
+    this.#dirty.markAll();
     this.#configure();
   }
 
-  surface(): Surface {
+  surface(): Picture {
     return this.#renderer.surface(this.state, this.#retrace.frameNs(this.state));
   }
 
   text(): TextScreen | undefined {
     return this.#renderer.text(this.state);
+  }
+
+  /** Scan lines that the last {@link surface} had to draw. */
+  get linesDrawn(): number {
+    return this.#renderer.drawn;
   }
 
   /** The part of the legacy window that is plain storage now. */
@@ -218,7 +231,9 @@ export class Vga implements DisplaySource {
     const d = this.state.dispi;
     if (writeDispi(this.state, index, value & 0xffff, this.vram.size)) {
       const bytes = d[R.DISPI_YRES] * d[R.DISPI_VIRT_WIDTH] * (d[R.DISPI_BPP] + 7 >> 3);
-      this.vram.u8.fill(0, 0, d[R.DISPI_BPP] === 4 ? bytes / 2 : bytes);
+      const end = d[R.DISPI_BPP] === 4 ? bytes / 2 : bytes;
+      this.vram.u8.fill(0, 0, end);
+      this.#dirty.mark(0, end);
     }
     this.#planes.configure(this.state);
     this.#checkWindow();

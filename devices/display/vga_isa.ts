@@ -1,7 +1,9 @@
 /** `isa-vga`: the standard VGA of machines without PCI, with its framebuffer at E0000000. */
 import type { Clock } from "../../core/clock.ts";
 import { StatefulDevice } from "../../core/device.ts";
-import type { DisplaySource, Surface, TextScreen } from "../../core/display/display.ts";
+import type { DirtyLog } from "../../core/display/dirty.ts";
+import type { DisplaySource, TextScreen } from "../../core/display/display.ts";
+import type { Picture } from "../../core/display/picture.ts";
 import type { AddressSpace } from "../../core/memory/address_space.ts";
 import type { RamBlock } from "../../core/memory/guest_memory.ts";
 import { Vga } from "./vga.ts";
@@ -17,6 +19,8 @@ export interface IsaVgaOptions {
   readonly clock: Clock;
   /** Display memory: QEMU's default is 8 MiB for `isa-vga`. */
   readonly vram: RamBlock;
+  /** Tells what the guest writes to display memory; without it pictures are compared. */
+  readonly dirtyLog?: DirtyLog;
 }
 
 export class IsaVga extends StatefulDevice<VgaState> implements DisplaySource {
@@ -25,13 +29,13 @@ export class IsaVga extends StatefulDevice<VgaState> implements DisplaySource {
 
   constructor(o: IsaVgaOptions) {
     super(initialVgaState);
-    this.vga = new Vga(o.vram, o.clock);
+    this.vga = new Vga(o.vram, o.clock, o.dirtyLog?.watch(o.vram));
     this.vga.adopt(this.state);
     mapLegacyVga(this.vga, o.mem, o.io);
     o.mem.map(this.vga.framebuffer, ISA_VGA_FRAMEBUFFER);
   }
 
-  surface(): Surface {
+  surface(): Picture {
     return this.vga.surface();
   }
 

@@ -3,7 +3,9 @@
  * ports (QEMU docs/specs/standard-vga): EDID at 0, 3C0–3DF at 400h, DISPI at 500h, QEMU's at 600h.
  */
 import type { Clock } from "../../core/clock.ts";
-import type { DisplaySource, Surface, TextScreen } from "../../core/display/display.ts";
+import type { DirtyLog, DirtyPages } from "../../core/display/dirty.ts";
+import type { DisplaySource, TextScreen } from "../../core/display/display.ts";
+import type { Picture } from "../../core/display/picture.ts";
 import type { AddressSpace } from "../../core/memory/address_space.ts";
 import type { RamBlock } from "../../core/memory/guest_memory.ts";
 import { type AccessSize, ioRegion } from "../../core/memory/region.ts";
@@ -28,6 +30,8 @@ export interface PciVgaOptions {
   /** Expansion ROM: the VGA BIOS and the block it goes to, of `romSize(image.length)` bytes. */
   readonly rom?: { readonly block: RamBlock; readonly image: Uint8Array };
   readonly edid?: EdidOptions | false;
+  /** Tells what the guest writes to display memory; without it pictures are compared. */
+  readonly dirtyLog?: DirtyLog;
 }
 
 export class PciVga extends PciDevice<VgaState> implements DisplaySource {
@@ -35,10 +39,13 @@ export class PciVga extends PciDevice<VgaState> implements DisplaySource {
   readonly vga: Vga;
   readonly #edid: Uint8Array;
   readonly #unmapLegacy: () => void;
+  readonly #unwatch: () => void;
 
   constructor(o: PciVgaOptions) {
     super({ vendor: 0x1234, device: 0x1111, revision: 2, classCode: 0x030000 }, initialVgaState);
-    this.vga = new Vga(o.vram, o.clock);
+    const dirty: DirtyPages | undefined = o.dirtyLog?.watch(o.vram);
+    this.#unwatch = () => dirty && o.dirtyLog?.unwatch(dirty);
+    this.vga = new Vga(o.vram, o.clock, dirty);
     this.vga.adopt(this.state);
     this.#edid = o.edid === false ? new Uint8Array(0) : makeEdid(o.edid);
     this.addBar(0, "mem", this.vga.framebuffer, { prefetchable: true });
@@ -54,7 +61,7 @@ export class PciVga extends PciDevice<VgaState> implements DisplaySource {
     this.#unmapLegacy = mapLegacyVga(this.vga, o.mem, o.io);
   }
 
-  surface(): Surface {
+  surface(): Picture {
     return this.vga.surface();
   }
 
@@ -64,6 +71,7 @@ export class PciVga extends PciDevice<VgaState> implements DisplaySource {
 
   override detach(): void {
     this.#unmapLegacy();
+    this.#unwatch();
     super.detach();
   }
 

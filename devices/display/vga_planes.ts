@@ -7,7 +7,7 @@
  * counter order (chain-4 is then linear, one byte per pixel), so that word and doubleword display
  * addressing needs no extra shuffling.
  */
-import type { RamBlock } from "../../core/memory/guest_memory.ts";
+import type { DirtyPages } from "../../core/display/dirty.ts";
 import type { AccessSize, IoOps } from "../../core/memory/region.ts";
 import * as R from "./vga_state.ts";
 
@@ -35,6 +35,8 @@ export class VgaPlanes implements IoOps {
   readonly #vram: Uint8Array;
   readonly #vram32: Int32Array;
   readonly #dwordMask: number;
+  /** A byte for each 4 KiB of display memory. */
+  readonly #dirty: Uint8Array;
   #s: R.VgaState;
 
   #windowBase = 0;
@@ -56,7 +58,9 @@ export class VgaPlanes implements IoOps {
   #colorCompare = 0;
   #colorCare = 0;
 
-  constructor(vram: RamBlock, state: R.VgaState) {
+  constructor(dirty: DirtyPages, state: R.VgaState) {
+    const vram = dirty.block;
+    this.#dirty = dirty.pages;
     this.#vram = vram.u8;
     this.#vram32 = new Int32Array(vram.u8.buffer, vram.u8.byteOffset, vram.size >> 2);
     // Sizes are powers of two, so that a mask keeps every index inside.
@@ -156,6 +160,7 @@ export class VgaPlanes implements IoOps {
     const planes = SPREAD[map];
     const data = this.#plainWrite ? value * 0x01010101 : this.#combine(value);
     this.#vram32[index] = this.#vram32[index] & ~planes | data & planes;
+    this.#dirty[index >> 10] = 1;
   }
 
   /** What the four planes get for a CPU byte: the graphics controller's data path. */

@@ -2,37 +2,39 @@
  * Draws what a VGA monitor would show: text through the fonts in plane 2, planar, CGA-interleaved
  * and 256-colour graphics, and DISPI's packed modes. Works scan line by scan line as the CRTC does,
  * so that split screen, panning, preset row scan and double scanning come by themselves.
+ *
+ * The picture is kept, and of a picture whose registers and colours are those of the last one only
+ * the lines are drawn that show display memory which has changed since.
  */
 import type { Clock } from "../../core/clock.ts";
-import type { Surface, TextScreen } from "../../core/display/display.ts";
-import type { RamBlock } from "../../core/memory/guest_memory.ts";
+import { type DirtyPages, PAGE } from "../../core/display/dirty.ts";
+import type { TextScreen } from "../../core/display/display.ts";
+import { Picture } from "../../core/display/picture.ts";
 import { dispiLineBytes, dispiStart } from "./vga_dispi.ts";
 import * as R from "./vga_state.ts";
+import { COUNTER_MASK, readText, type TextGeometry, textGeometry, TextLines } from "./vga_text.ts";
 
 /** What is shown while the registers make no sense: the size of an uninitialised QEMU console. */
 const DEFAULT_WIDTH = 640, DEFAULT_HEIGHT = 480;
-/** The VGA's 64 Ki steps of the address counter. */
-const COUNTER_MASK = 0xffff;
+/** Bytes of display memory that the VGA's address counter reaches. */
+const COUNTER_BYTES = 4 * (COUNTER_MASK + 1);
 
-interface TextGeometry {
-  readonly columns: number;
-  readonly rows: number;
-  readonly cellWidth: number;
-  readonly cellHeight: number;
-}
+/** What kind of picture the registers ask for. */
+const BLANK = 0, TEXT = 1, GRAPHICS = 2, PACKED = 3;
 
-function textGeometry(s: R.VgaState): TextGeometry | undefined {
-  const clocking = s.seq[R.SEQ_CLOCKING_MODE];
-  const cellHeight = (s.crtc[R.CRTC_MAXIMUM_SCAN_LINE] & 0x1f) + 1;
-  // A 40-column cell is 8 dots at half the clock; 9 such dots are shown as 8.
-  const cellWidth = clocking & 8 ? 16 : clocking & 1 ? 8 : 9;
-  const columns = s.crtc[R.CRTC_HORIZONTAL_DISPLAY_END] + 1;
-  const lines = R.verticalDisplayLines(s.crtc);
-  const scan = s.crtc[R.CRTC_MAXIMUM_SCAN_LINE] & 0x80 ? 2 : 1;
-  const rows = Math.floor(lines / (cellHeight * scan));
-  if (columns * rows <= 1 || columns * rows > 160 * 100) return undefined;
-  return { columns, rows, cellWidth, cellHeight: cellHeight * scan };
-}
+/** CRTC registers that a picture depends on beyond its cursor. */
+const CRTC_SHOWN = [
+  R.CRTC_OVERFLOW,
+  R.CRTC_PRESET_ROW_SCAN,
+  R.CRTC_MAXIMUM_SCAN_LINE,
+  R.CRTC_START_ADDRESS_HIGH,
+  R.CRTC_START_ADDRESS_LOW,
+  R.CRTC_OFFSET,
+  R.CRTC_UNDERLINE_LOCATION,
+  R.CRTC_MODE_CONTROL,
+  R.CRTC_LINE_COMPARE,
+];
+const DISPI_SHOWN = [R.DISPI_BPP, R.DISPI_VIRT_WIDTH, R.DISPI_X_OFFSET, R.DISPI_Y_OFFSET];
 
 function isGraphics(s: R.VgaState): boolean {
   return (s.gc[R.GC_MISCELLANEOUS] & 1) !== 0;
@@ -42,81 +44,106 @@ function dispiEnabled(s: R.VgaState): boolean {
   return (s.dispi[R.DISPI_ENABLE] & R.DISPI_ENABLED) !== 0;
 }
 
-/** Offset in plane 2 of a font map, from its three Character Map Select bits. */
-function fontOffset(high: number, low: number): number {
-  return low << 14 | high << 13;
-}
-
 export class VgaRenderer {
   readonly #vram: Uint8Array;
   readonly #vram16: Uint16Array;
   readonly #vram32: Int32Array;
-  readonly #dac = new Uint32Array(256);
-  readonly #attr = new Uint32Array(16);
-  #pixels = new Uint32Array(0);
+  /** The 256 colours of the DAC and, behind them, the 16 of the attribute controller. */
+  readonly #colors = new Uint32Array(256 + 16);
+  readonly #dac = this.#colors.subarray(0, 256);
+  readonly #attr = this.#colors.subarray(256);
+  readonly #drawnColors = new Uint32Array(this.#colors.length);
+  /** Registers that decide on the whole picture, as they are and as they were. */
+  readonly #key = new Int32Array(32);
+  readonly #drawnKey = new Int32Array(this.#key.length).fill(-1);
+  readonly #textLines: TextLines;
+  #picture = new Picture(0, 0, 0);
   #line = new Uint32Array(0);
+  /** Scan lines that the last {@link surface} has drawn, for tests and curiosity. */
+  drawn = 0;
 
-  constructor(vram: RamBlock, private readonly clock: Clock) {
-    const { buffer, byteOffset } = vram.u8;
-    this.#vram = vram.u8;
-    this.#vram16 = new Uint16Array(buffer, byteOffset, vram.size >> 1);
-    this.#vram32 = new Int32Array(buffer, byteOffset, vram.size >> 2);
+  constructor(private readonly dirty: DirtyPages, private readonly clock: Clock) {
+    const { u8, size } = dirty.block;
+    this.#vram = u8;
+    this.#vram16 = new Uint16Array(u8.buffer, u8.byteOffset, size >> 1);
+    this.#vram32 = new Int32Array(u8.buffer, u8.byteOffset, size >> 2);
+    this.#textLines = new TextLines(dirty);
   }
 
-  /** The picture. Its pixels are overwritten by the next call. */
-  surface(s: R.VgaState, frameNs: number): Surface {
+  /** The picture, brought up to date. The next call changes it, or makes another of a new size. */
+  surface(s: R.VgaState, frameNs: number): Picture {
     this.#loadPalette(s);
-    if (dispiEnabled(s)) return this.#dispi(s);
-    const text = isGraphics(s) ? undefined : textGeometry(s);
-    let width: number, height: number;
-    if (text !== undefined) {
-      width = text.columns * text.cellWidth;
-      height = text.rows * text.cellHeight;
+    let text: TextGeometry | undefined;
+    let kind = BLANK, width = DEFAULT_WIDTH, height = DEFAULT_HEIGHT;
+    if (dispiEnabled(s)) {
+      kind = PACKED;
+      width = s.dispi[R.DISPI_XRES];
+      height = s.dispi[R.DISPI_YRES];
     } else if (isGraphics(s)) {
       const halfClock = (s.seq[R.SEQ_CLOCKING_MODE] & 8) !== 0;
       const packed = (s.gc[R.GC_GRAPHICS_MODE] & 0x40) !== 0;
+      kind = GRAPHICS;
       width = (s.crtc[R.CRTC_HORIZONTAL_DISPLAY_END] + 1) * (halfClock && !packed ? 16 : 8);
       height = R.verticalDisplayLines(s.crtc);
-    } else return this.#blank(DEFAULT_WIDTH, DEFAULT_HEIGHT);
+    } else if ((text = textGeometry(s)) !== undefined) {
+      kind = TEXT;
+      width = text.columns * text.cellWidth;
+      height = text.rows * text.cellHeight;
+    }
     const off = !(s.attrIndex & 0x20) || (s.seq[R.SEQ_CLOCKING_MODE] & 0x20) !== 0;
-    if (off) return this.#blank(width, height);
-    const pixels = this.#frame(width, height);
-    const frames = Math.floor(this.clock.now() / frameNs);
-    this.#scan(s, text, pixels, width, height, frames);
-    return { width, height, pixels };
+    if (off && kind !== PACKED) kind = BLANK;
+    if (this.#picture.width !== width || this.#picture.height !== height) {
+      this.#picture = new Picture(width, height, this.#picture.serial + 1);
+    } else this.#picture.begin();
+    this.drawn = 0;
+    const all = this.#changed(s, kind, width, height);
+    switch (kind) {
+      case BLANK:
+        if (all) this.#picture.blank();
+        break;
+      case PACKED:
+        this.#packed(s, all);
+        break;
+      default:
+        this.#scan(s, text, all, Math.floor(this.clock.now() / frameNs));
+    }
+    return this.#picture;
   }
 
   text(s: R.VgaState): TextScreen | undefined {
     if (isGraphics(s) || dispiEnabled(s)) return undefined;
     const g = textGeometry(s);
     if (g === undefined) return undefined;
-    const { columns, rows } = g;
-    const chars = new Uint8Array(columns * rows), attrs = new Uint8Array(columns * rows);
-    const at = R.cursorLocation(s.crtc),
-      split = Math.ceil((R.lineCompare(s.crtc) + 1) / g.cellHeight);
-    let cursor: TextScreen["cursor"];
-    let address = R.startAddress(s.crtc);
-    for (let row = 0; row < rows; row++) {
-      if (row === split) address = 0;
-      for (let column = 0; column < columns; column++) {
-        const index = address + column & COUNTER_MASK, cell = row * columns + column;
-        chars[cell] = this.#vram[4 * index];
-        attrs[cell] = this.#vram[4 * index + 1];
-        if (index === at && cursor === undefined) cursor = { row, column };
-      }
-      address += s.crtc[R.CRTC_OFFSET] * 2;
+    this.dirty.update(0, 0); // carries out queued writes
+    return readText(s, g, this.#vram);
+  }
+
+  /** Whether registers or colours ask for another picture than the last, whatever memory holds. */
+  #changed(s: R.VgaState, kind: number, width: number, height: number): boolean {
+    const key = this.#key.fill(0);
+    let n = 0, same = true;
+    key[n++] = kind;
+    key[n++] = width;
+    key[n++] = height;
+    if (kind === PACKED) {
+      for (const index of DISPI_SHOWN) key[n++] = s.dispi[index];
+    } else if (kind !== BLANK) {
+      key[n++] = s.seq[R.SEQ_CLOCKING_MODE];
+      key[n++] = s.seq[R.SEQ_CHARACTER_MAP_SELECT];
+      key[n++] = s.gc[R.GC_GRAPHICS_MODE];
+      key[n++] = s.attr[R.ATTR_MODE_CONTROL];
+      key[n++] = s.attr[R.ATTR_HORIZONTAL_PEL_PANNING];
+      for (const index of CRTC_SHOWN) key[n++] = s.crtc[index];
     }
-    if (!cursorShown(s.crtc)) cursor = undefined;
-    return { columns, rows, chars, attrs, cursor };
-  }
-
-  #frame(width: number, height: number): Uint32Array {
-    if (this.#pixels.length !== width * height) this.#pixels = new Uint32Array(width * height);
-    return this.#pixels;
-  }
-
-  #blank(width: number, height: number): Surface {
-    return { width, height, pixels: this.#frame(width, height).fill(0) };
+    for (let i = 0; i < key.length; i++) if (key[i] !== this.#drawnKey[i]) same = false;
+    if (!same) this.#drawnKey.set(key);
+    const colors = this.#colors, drawn = this.#drawnColors;
+    for (let i = 0; i < colors.length; i++) {
+      if (colors[i] === drawn[i]) continue;
+      drawn[i] = colors[i];
+      same = false;
+    }
+    return !same;
   }
 
   /** The DAC as 0x00RRGGBB, and the 16 attribute colours looked up through it. */
@@ -144,40 +171,44 @@ export class VgaRenderer {
     return this.#line;
   }
 
-  #scan(
-    s: R.VgaState,
-    text: TextGeometry | undefined,
-    pixels: Uint32Array,
-    width: number,
-    height: number,
-    frames: number,
-  ): void {
-    const { crtc } = s;
+  #scan(s: R.VgaState, text: TextGeometry | undefined, all: boolean, frame: number): void {
+    const { crtc } = s, picture = this.#picture, { width, height } = picture;
     const maxScan = crtc[R.CRTC_MAXIMUM_SCAN_LINE] & 0x1f;
     const doubled = (crtc[R.CRTC_MAXIMUM_SCAN_LINE] & 0x80) !== 0;
     const split = R.lineCompare(crtc), step = crtc[R.CRTC_OFFSET] * 2;
     const dotWidth = text ? text.cellWidth >> 3 || 1 : s.seq[R.SEQ_CLOCKING_MODE] & 8 ? 2 : 1;
+    const dots = text ? (text.columns + 1) * text.cellWidth : width + 16;
+    const line = this.#lineBuffer(dots + 16);
+    this.dirty.update(0, COUNTER_BYTES);
+    if (all) this.dirty.markAll();
+    if (text && this.#textLines.begin(s, text, height, frame)) all = true;
     let pan = panning(s, text) * (text ? dotWidth : packedDot(s, dotWidth));
     let address = R.startAddress(crtc) + (crtc[R.CRTC_PRESET_ROW_SCAN] >> 5 & 3);
     let scan = crtc[R.CRTC_PRESET_ROW_SCAN] & 0x1f;
-    let repeat = false, drawn = -1, drawnAt = -1, drawnPan = -1;
+    let repeat = false, row = -1, newRow = true, rowChanged = false;
+    let above = -1, aboveKey = -1, abovePan = -1;
     for (let y = 0; y < height; y++) {
-      const at = y * width, from = text ? address : interleaved(crtc, address, scan);
-      const key = text ? scan : 0;
-      if (y > 0 && from === drawnAt && key === drawn && pan === drawnPan) {
-        pixels.copyWithin(at, at - width, at);
-      } else {
-        if (text) this.#textLine(s, text, address, scan, frames);
-        else this.#graphicsLine(s, from, width + 16);
-        pixels.set(this.#line.subarray(pan, pan + width), at);
-        drawnAt = from;
-        drawn = key;
-        drawnPan = pan;
+      const from = text ? address : interleaved(crtc, address, scan), key = text ? scan : 0;
+      if (text && newRow) rowChanged = this.#textLines.rowChanged(s, text, ++row, address);
+      if (all || (text ? rowChanged : this.#graphicsChanged(s, from, dots))) {
+        this.drawn++;
+        // The line above, if it shows the same memory, has been drawn for the same reason.
+        if (y > 0 && from === above && key === aboveKey && pan === abovePan) picture.repeat(y);
+        else {
+          if (text) this.#textLines.draw(s, text, address, scan, this.#attr, line);
+          else this.#graphicsLine(s, from, dots, line);
+          picture.put(y, line, pan);
+        }
       }
+      above = from;
+      aboveKey = key;
+      abovePan = pan;
+      newRow = false;
       if (y === split) {
         address = 0;
         scan = 0;
         repeat = false;
+        newRow = true;
         if (s.attr[R.ATTR_MODE_CONTROL] & 0x20) pan = 0;
       } else if (doubled && !repeat) {
         repeat = true;
@@ -186,53 +217,31 @@ export class VgaRenderer {
         if (scan === maxScan) {
           scan = 0;
           address += step;
+          newRow = true;
         } else scan = scan + 1 & 0x1f;
       }
     }
+    this.dirty.clear();
   }
 
-  /** One scan line of text, one cell more than is shown, into the line buffer. */
-  #textLine(s: R.VgaState, g: TextGeometry, address: number, scan: number, frames: number): void {
-    const { crtc, attr } = s, palette = this.#attr, width = g.cellWidth;
-    const line = this.#lineBuffer((g.columns + 1) * width);
-    const select = s.seq[R.SEQ_CHARACTER_MAP_SELECT];
-    const fontB = fontOffset(select >> 4 & 1, select & 3);
-    const fontA = fontOffset(select >> 5 & 1, select >> 2 & 3);
-    const lineGraphics = (attr[R.ATTR_MODE_CONTROL] & 4) !== 0;
-    const blink = (attr[R.ATTR_MODE_CONTROL] & 8) !== 0, blinkedOff = (frames & 16) !== 0;
-    const underline = crtc[R.CRTC_UNDERLINE_LOCATION] & 0x1f;
-    const inCursor = cursorShown(crtc) && (frames & 8) === 0 &&
-      scan >= (crtc[R.CRTC_CURSOR_START] & 0x1f) && scan <= (crtc[R.CRTC_CURSOR_END] & 0x1f);
-    const cursor = inCursor ? R.cursorLocation(crtc) : -1;
-    let x = 0;
-    for (let column = 0; column <= g.columns; column++) {
-      const index = address + column & COUNTER_MASK, cell = this.#vram32[index];
-      const char = cell & 0xff, a = cell >>> 8 & 0xff;
-      let bits = this.#vram[((a & 8 ? fontA : fontB) + 32 * char + scan) * 4 + 2] << 1;
-      if (lineGraphics && (char & 0xe0) === 0xc0) bits |= bits >> 1 & 1;
-      let background = a >> 4;
-      if (blink) {
-        background &= 7;
-        if (a & 0x80 && blinkedOff) bits = 0;
-      }
-      if (scan === underline && (a & 0x77) === 1) bits = 0x1ff;
-      if (index === cursor) bits = 0x1ff;
-      const fg = palette[a & 15], bg = palette[background];
-      if (width === 16) {
-        for (let mask = 0x100; mask > 1; mask >>= 1) {
-          line[x] = line[x + 1] = bits & mask ? fg : bg;
-          x += 2;
-        }
-      } else {
-        const last = width === 9 ? 0 : 1;
-        for (let mask = 0x100; mask > last; mask >>= 1) line[x++] = bits & mask ? fg : bg;
-      }
-    }
+  /** Whether memory shown by `dots` dots of graphics from counter `address` on may have changed. */
+  #graphicsChanged(s: R.VgaState, address: number, dots: number): boolean {
+    const packed = (s.gc[R.GC_GRAPHICS_MODE] & 0x40) !== 0;
+    const perStep = !packed && s.seq[R.SEQ_CLOCKING_MODE] & 8 ? 16 : 8;
+    const start = 4 * (address & COUNTER_MASK), end = start + 4 * Math.ceil(dots / perStep);
+    return this.#pagesChanged(start, Math.min(end, COUNTER_BYTES)) ||
+      this.#pagesChanged(0, end - COUNTER_BYTES);
+  }
+
+  #pagesChanged(start: number, end: number): boolean {
+    const { pages } = this.dirty, last = Math.ceil(Math.min(end, this.#vram.length) / PAGE);
+    for (let p = Math.floor(start / PAGE); p < last; p++) if (pages[p] !== 0) return true;
+    return false;
   }
 
   /** One scan line of VGA graphics from counter `address`, at least `dots` dots. */
-  #graphicsLine(s: R.VgaState, address: number, dots: number): void {
-    const line = this.#lineBuffer(dots + 16), mode = s.gc[R.GC_GRAPHICS_MODE];
+  #graphicsLine(s: R.VgaState, address: number, dots: number, line: Uint32Array): void {
+    const mode = s.gc[R.GC_GRAPHICS_MODE];
     const wide = (s.seq[R.SEQ_CLOCKING_MODE] & 8) !== 0;
     const palette = mode & 0x40 ? this.#dac : this.#attr;
     let x = 0;
@@ -253,57 +262,60 @@ export class VgaRenderer {
     }
   }
 
-  #dispi(s: R.VgaState): Surface {
-    const d = s.dispi, width = d[R.DISPI_XRES], height = d[R.DISPI_YRES];
-    const pixels = this.#frame(width, height);
+  #packed(s: R.VgaState, all: boolean): void {
+    const d = s.dispi, picture = this.#picture, { width, height } = picture;
     const stride = dispiLineBytes(d), mask = this.#vram.length - 1;
-    let start = dispiStart(d), out = 0;
+    const line = this.#lineBuffer(width), bytes = width * stride / d[R.DISPI_VIRT_WIDTH];
+    let start = dispiStart(d);
+    this.dirty.update(start, start + (height - 1) * stride + bytes);
     for (let y = 0; y < height; y++, start += stride) {
-      let from = start & mask;
-      const end = out + width;
-      switch (d[R.DISPI_BPP]) {
-        case 4:
-          for (let i = from >> 2; out < end; i++) {
-            const quad = this.#vram32[i];
-            for (let bit = 0; bit < 8; bit++) pixels[out++] = this.#attr[planarPixel(quad, bit)];
-          }
-          break;
-        case 8:
-          while (out < end) pixels[out++] = this.#dac[this.#vram[from++]];
-          break;
-        case 15:
-          for (let i = from >> 1; out < end; i++) {
-            const v = this.#vram16[i];
-            pixels[out++] = five(v >> 10) << 16 | five(v >> 5) << 8 | five(v);
-          }
-          break;
-        case 16:
-          for (let i = from >> 1; out < end; i++) {
-            const v = this.#vram16[i], g = v >> 5 & 0x3f;
-            pixels[out++] = five(v >> 11) << 16 | (g << 2 | g >> 4) << 8 | five(v);
-          }
-          break;
-        case 24:
-          for (; out < end; from += 3) {
-            pixels[out++] = this.#vram[from] | this.#vram[from + 1] << 8 |
-              this.#vram[from + 2] << 16;
-          }
-          break;
-        default:
-          for (let i = from >> 2; out < end; i++) pixels[out++] = this.#vram32[i] & 0xffffff;
-      }
+      const from = start & mask;
+      if (!all && !this.#pagesChanged(from & ~3, from + bytes)) continue;
+      this.drawn++;
+      this.#packedLine(d[R.DISPI_BPP], from, width, line);
+      picture.put(y, line, 0);
     }
-    return { width, height, pixels };
+    this.dirty.clear();
+  }
+
+  /** One scan line of a DISPI mode from byte `from`. */
+  #packedLine(bpp: number, from: number, width: number, line: Uint32Array): void {
+    let out = 0;
+    switch (bpp) {
+      case 4:
+        for (let i = from >> 2; out < width; i++) {
+          const quad = this.#vram32[i];
+          for (let bit = 0; bit < 8; bit++) line[out++] = this.#attr[planarPixel(quad, bit)];
+        }
+        break;
+      case 8:
+        while (out < width) line[out++] = this.#dac[this.#vram[from++]];
+        break;
+      case 15:
+        for (let i = from >> 1; out < width; i++) {
+          const v = this.#vram16[i];
+          line[out++] = five(v >> 10) << 16 | five(v >> 5) << 8 | five(v);
+        }
+        break;
+      case 16:
+        for (let i = from >> 1; out < width; i++) {
+          const v = this.#vram16[i], g = v >> 5 & 0x3f;
+          line[out++] = five(v >> 11) << 16 | (g << 2 | g >> 4) << 8 | five(v);
+        }
+        break;
+      case 24:
+        for (; out < width; from += 3) {
+          line[out++] = this.#vram[from] | this.#vram[from + 1] << 8 | this.#vram[from + 2] << 16;
+        }
+        break;
+      default:
+        for (let i = from >> 2; out < width; i++) line[out++] = this.#vram32[i] & 0xffffff;
+    }
   }
 }
 
 function five(v: number): number {
   return (v & 0x1f) << 3 | (v & 0x1f) >> 2;
-}
-
-function cursorShown(crtc: Uint8Array): boolean {
-  const start = crtc[R.CRTC_CURSOR_START];
-  return !(start & 0x20) && (start & 0x1f) <= (crtc[R.CRTC_CURSOR_END] & 0x1f);
 }
 
 /** Pixel `i` of eight: bit 7−i of each plane. */
