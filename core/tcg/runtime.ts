@@ -3,11 +3,12 @@
  * doors to TypeScript. One module per machine.
  */
 import { I32, I64, load } from "../wasm/expr.ts";
-import { type Callee, FunctionBuilder } from "../wasm/func.ts";
+import { call, type Callee, FunctionBuilder } from "../wasm/func.ts";
 import { type MemoryLimits, ModuleBuilder } from "../wasm/module.ts";
 import { Seg } from "../x86/insn.ts";
 import * as S from "../x86/state.ts";
 import { Rec } from "../x86/state.ts";
+import { addFind, FIND } from "./block_table.ts";
 import { addGates, DELIVER, IRET, SYSCALL, SYSRET } from "./gates.ts";
 import { budgetAfter, followLink, HANDLER } from "./lower.ts";
 import { addWalker, emitCommit, emitProbe, type WalkerTables } from "./walker.ts";
@@ -124,6 +125,7 @@ export function buildRuntime(
   const m = new ModuleBuilder(limits);
   addWalker(m, tables);
   addGates(m);
+  addFind(m, tables.blocks);
   const begin = (c: Callee) => new FunctionBuilder(c.name, c.type);
 
   {
@@ -148,7 +150,12 @@ export function buildRuntime(
         rip.wrap().xor(rip.shr_u(11).wrap()).and(S.JC_ENTRIES - 1).shl(4),
       ),
     );
-    f.ifRare(load("i64.load", entry, 0).ne(tag), () => leave(f, cpu, rec, rip, S.Exit.LOOKUP));
+    f.ifRare(load("i64.load", entry, 0).ne(tag), () => {
+      const found = f.let(call(FIND, "i32", cpu, rip, entry));
+      f.ifRare(found.eqz(), () => leave(f, cpu, rec, rip, S.Exit.LOOKUP));
+      f.store("i32.store", cpu, left, S.BUDGET);
+      dispatch(f, cpu, found);
+    });
     f.store("i32.store", cpu, left, S.BUDGET);
     dispatch(f, cpu, f.let(load("i32.load", entry, 8)));
     m.add(f, undefined, "jump", RUNTIME.jump);

@@ -7,7 +7,7 @@ import type { TcgVm } from "./vm.ts";
 /** Samples at the same address that make the code there worth a region. */
 const HOT = 4;
 /** How many times rarer than at first samples are taken when they find nothing new. */
-const RAREST = 8;
+const RAREST = 32;
 
 /** The samples of one vCPU. */
 export class Sampler {

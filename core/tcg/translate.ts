@@ -12,6 +12,7 @@ import { type Insn, Seg } from "../x86/insn.ts";
 import { assignSlots } from "../x86/semantics/emit.ts";
 import * as S from "../x86/state.ts";
 import { Mode, Rec, Vec } from "../x86/state.ts";
+import { type BlockTable, MODE_ANY } from "./block_table.ts";
 import type { CodeWatcher, Mmu } from "./mmu.ts";
 import type { PhysMap } from "./physmap.ts";
 import type { Shape, Shapes } from "./shapes.ts";
@@ -47,7 +48,7 @@ export interface Block {
 }
 
 /** Mode bits that a block depends on. */
-const KEY_MASK = ~Mode.CPL3;
+const KEY_MASK = ~MODE_ANY;
 
 export interface TranslatorHandlers {
   readonly stale: number;
@@ -78,6 +79,7 @@ export class TranslationCache implements CodeWatcher {
     readonly memory: GuestMemory,
     readonly phys: PhysMap,
     readonly shapes: Shapes,
+    readonly table: BlockTable,
     readonly handlers: TranslatorHandlers,
     arenaBytes: number,
   ) {
@@ -108,7 +110,10 @@ export class TranslationCache implements CodeWatcher {
     const ipHi = cpu.get32(S.RIP + 4);
     for (let b = this.#byHost.get(host); b !== undefined; b = b.next) {
       const k = b.key;
-      if (k.ip === ip && k.ipHi === ipHi && b.mode === key && k.cs === cs) return b;
+      if (k.ip === ip && k.ipHi === ipHi && b.mode === key && k.cs === cs) {
+        this.#tell(b);
+        return b;
+      }
     }
     return this.#translate(cpu, mmu, host, lo, hi);
   }
@@ -242,7 +247,13 @@ export class TranslationCache implements CodeWatcher {
     block.next = this.#byHost.get(host);
     this.#byHost.set(host, block);
     for (const [start] of ranges) this.#watch(start, block);
+    this.#tell(block);
     return block;
+  }
+
+  /** Lets emitted code find a block; of one that crosses a page it would not see the second. */
+  #tell(b: Block): void {
+    if (b.ranges.length === 1) this.table.put(b);
   }
 
   #watch(start: number, block: Block): void {
@@ -474,6 +485,7 @@ export class TranslationCache implements CodeWatcher {
 
   #drop(b: Block): void {
     b.valid = false;
+    this.table.drop(b);
     this.stats.invalidated++;
     for (const rec of b.incoming ?? []) {
       if (this.#i32[(rec + Rec.LINK) >> 2] === b.rec) this.#i32[(rec + Rec.LINK) >> 2] = 0;
@@ -511,6 +523,7 @@ export class TranslationCache implements CodeWatcher {
     }
     this.#pages.clear();
     this.#byHost.clear();
+    this.table.clear();
     this.insns.clear();
     this.#at = this.#arena;
     for (const m of this.mmus) m.cpu.flushJumpCaches();

@@ -6,6 +6,7 @@ import type { GuestMemory } from "../memory/guest_memory.ts";
 import { allSemantics } from "../x86/semantics/all.ts";
 import * as S from "../x86/state.ts";
 import { PHYS_MAP_BYTES, PhysMap } from "./physmap.ts";
+import { BlockTable } from "./block_table.ts";
 import { buildRuntime, type RuntimeExports, type RuntimeHost } from "./runtime.ts";
 import { Shapes } from "./shapes.ts";
 import { TranslationCache } from "./translate.ts";
@@ -63,7 +64,12 @@ export class TcgVm implements Vm {
       helperEnd: (cpu, rec, id) => this.#of(cpu).calls.helperEnd(rec, id),
     };
     this.phys = new PhysMap(this.memory, this.mem);
-    const tables = { pages: this.phys.offset, granules: this.phys.granules };
+    const blocks = new BlockTable(this.memory);
+    const tables = {
+      pages: this.phys.offset,
+      granules: this.phys.granules,
+      blocks: blocks.offset,
+    };
     const env: Record<string, WebAssembly.ImportValue> = {
       memory: this.memory.memory,
       table,
@@ -86,6 +92,7 @@ export class TcgVm implements Vm {
       this.memory,
       this.phys,
       this.shapes,
+      blocks,
       { stale: 1, next: 2, nextPage: 3, nextSingle: 4, breakpoint: 5 },
       ARENA_BYTES,
     );

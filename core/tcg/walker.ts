@@ -13,8 +13,9 @@ import { Fl, Mode } from "../x86/state.ts";
 import { ACCESS } from "./lower.ts";
 import { GRANULE_SHIFT, Page } from "./physmap.ts";
 
-/** Where the tables of {@link PhysMap} lie in the shared memory. */
+/** Where the tables of {@link PhysMap} and the block table lie in the shared memory. */
 export interface WalkerTables {
+  readonly blocks: number;
   readonly pages: number;
   readonly granules: number;
 }

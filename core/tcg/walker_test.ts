@@ -55,7 +55,7 @@ class Bed {
     this.cpu.set32(S.A20_MASK, -1);
     this.cpu.setCpl(0);
     const pages = memory.buffer.byteLength / 65536;
-    const tables = { pages: this.map.offset, granules: this.map.granules };
+    const tables = { pages: this.map.offset, granules: this.map.granules, blocks: 0 };
     const module = new WebAssembly.Module(
       buildRuntime({ initial: pages, maximum: pages }, tables),
     );

@@ -126,6 +126,7 @@ export class Cpu {
     this.u8 = new Uint8Array(memory.buffer, base, S.STATE_BYTES);
     this.msrs = new MsrFile(this.view);
     this.#jumps = new Uint16Array(memory.buffer, base + S.JC_LIST, 2 * S.JC_ENTRIES);
+    this.#jumpPages = new Uint8Array(memory.buffer, base + S.JC_PAGES, S.JC_PAGES_ENTRIES);
     this.i32[S.JC >> 2] = this.i32[(S.JC + S.JC_BYTES) >> 2] = 1;
   }
 
@@ -292,8 +293,7 @@ export class Cpu {
 
   /** Numbers of the jump cache entries in use. */
   readonly #jumps: Uint16Array;
-  /** Linear pages, modulo 1024, that jump cache entries lead to. */
-  readonly #jumpPages = new Uint8Array(1024);
+  readonly #jumpPages: Uint8Array;
 
   /**
    * Makes computed jumps to the current RIP at this privilege go on with record `rec`.
@@ -313,7 +313,7 @@ export class Cpu {
     i32[e + 2] = rec;
     if (i32[e + 3] === 0) this.#jumps[i32[S.JC_COUNT >> 2]++] = n;
     i32[e + 3] = global ? S.JC_STATE.USED | S.JC_STATE.GLOBAL : S.JC_STATE.USED;
-    this.#jumpPages[(lin >>> 12) & 1023] = 1;
+    this.#jumpPages[(lin >>> 12) & (S.JC_PAGES_ENTRIES - 1)] = 1;
   }
 
   /** Empties the jump caches, except of code in global pages when asked to keep that. */
@@ -327,7 +327,7 @@ export class Cpu {
 
   /** Forgets the jumps to code at linear addresses that agree with `lin` in the bits of `mask`. */
   flushJumps(lin: number, mask: number): void {
-    if (mask === ~0xfff && this.#jumpPages[(lin >>> 12) & 1023] === 0) return;
+    if (mask === ~0xfff && this.#jumpPages[(lin >>> 12) & (S.JC_PAGES_ENTRIES - 1)] === 0) return;
     this.#dropJumps(lin, mask, false);
   }
 
@@ -347,7 +347,7 @@ export class Cpu {
       const n = list[k], e = (S.JC + n * S.JC_ENTRY) >> 2, at = i32[e + half];
       if (keepGlobal ? i32[e + 3] & S.JC_STATE.GLOBAL : (at ^ lin) & mask) {
         list[kept++] = n;
-        pages[(at >>> 12) & 1023] = 1;
+        pages[(at >>> 12) & (S.JC_PAGES_ENTRIES - 1)] = 1;
       } else this.#emptyJump(n);
     }
     i32[S.JC_COUNT >> 2] = kept;

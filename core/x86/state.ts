@@ -168,8 +168,12 @@ export const JC_LIST = TLB_LIST + 2 * 2 * TLB_ENTRIES;
 /** A bit for each 4 MiB of the low 32 bits of linear addresses: TLB entries from large pages. */
 export const LARGE_CHUNKS = JC_LIST + 2 * 2 * JC_ENTRIES;
 
+/** Linear pages, modulo their number, that jump cache entries lead to: a byte each. */
+export const JC_PAGES = LARGE_CHUNKS + 128;
+export const JC_PAGES_ENTRIES = 1024;
+
 /** Numbers of the TLB entries counted by {@link SMAP_PAGES}, 2 bytes each. */
-export const SMAP_LIST = LARGE_CHUNKS + 128;
+export const SMAP_LIST = JC_PAGES + JC_PAGES_ENTRIES;
 export const SMAP_LIST_ENTRIES = 256;
 
 /** Model-specific registers by their names, 8 bytes each. */
