@@ -116,7 +116,7 @@ class Gates {
     this.f.store("i64.store", this.#cpu, v, at);
   }
   /** Storage address of system data, or the function gives up. */
-  #at(lin: I64, bytes: number | I32, want: number = WANT.READ): I32 {
+  #at(lin: I64, bytes: number | I32, want: number = WANT.IMPLICIT): I32 {
     const n = typeof bytes === "number" ? I32.of(bytes) : bytes;
     const host = this.f.let(call(WITHIN, "i32", this.#cpu, lin, n, I32.of(want)));
     this.#no(host.eqz());

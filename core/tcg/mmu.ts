@@ -174,12 +174,12 @@ export class Mmu implements LinearMemory {
   /**
    * Makes a TLB entry for an access and returns the physical address, or throws #PF, or #GP(0) when
    * the address is not canonical (the caller knows when that is #SS).
-   * `user`: checked with user privilege.
+   * `user`: checked with user privilege; `implicit`: AC does not override SMAP.
    */
-  #fill(lo: number, hi: number, kind: AccessKind, user: boolean): number {
+  #fill(lo: number, hi: number, kind: AccessKind, user: boolean, implicit: boolean): number {
     const cpu = this.cpu;
     if (hi !== 0 && !isCanonical(hi, cpu.cr4)) throw new GuestFault(Vec.GP, 0);
-    const w = this.#walk(lo, hi, kind, user);
+    const w = this.#walk(lo, hi, kind, user, implicit);
     const word = this.map.lookup(w.phys);
     const n = ((lo >>> 12) & (S.TLB_ENTRIES - 1)) + (user ? S.TLB_ENTRIES : 0);
     const e = (S.TLB + n * S.TLB_ENTRY) >> 2;
@@ -239,7 +239,7 @@ export class Mmu implements LinearMemory {
     return mask === -1 ? phys : phys - (phys >>> 0) + ((phys & mask) >>> 0);
   }
 
-  #walk(lo: number, hi: number, kind: AccessKind, user: boolean): Walk {
+  #walk(lo: number, hi: number, kind: AccessKind, user: boolean, implicit: boolean): Walk {
     const cpu = this.cpu, r = this.#result;
     const cr0 = cpu.cr0;
     if (!(cr0 & 0x80000000)) {
@@ -250,6 +250,7 @@ export class Mmu implements LinearMemory {
       return r;
     }
     const cr4 = cpu.cr4, wp = (cr0 & 0x10000) !== 0;
+    const open = !implicit && (cpu.i32[S.FLAG_SYS >> 2] & S.Fl.AC) !== 0;
     const write = kind === "write";
     const nxOn = (cpu.efer & 0x800) !== 0;
     const pae = (cr4 & 0x20) !== 0;
@@ -281,7 +282,7 @@ export class Mmu implements LinearMemory {
         leafAt = pteAt;
         leaf = pte;
         phys = ((pte & ~0xfff) >>> 0) + (lo & 0xfff);
-        this.#check(lo, hi, kind, user, us, rw, nx, wp, smep, error);
+        this.#check(lo, hi, kind, user, us, rw, nx, wp, smep, open, error);
         if (!(pde & 0x20)) this.#writePhys32(pdeAt, pde |= 0x20);
       }
     } else {
@@ -347,7 +348,7 @@ export class Mmu implements LinearMemory {
     const noWrite = (keys & 2) !== 0 && (user || wp);
     const denied = kind !== "exec" && (keys & 1 || (write && noWrite));
     if (denied) error |= PF.PK;
-    this.#check(lo, hi, kind, user, us, rw, nx, wp, smep, error);
+    this.#check(lo, hi, kind, user, us, rw, nx, wp, smep, open, error);
     if (denied) this.#fault(lo, hi, error | PF.P);
     const mark = leaf | 0x20 | (write ? 0x40 : 0);
     if (mark !== leaf) this.#writePhys32(leafAt, mark);
@@ -356,7 +357,7 @@ export class Mmu implements LinearMemory {
     r.phys = this.#a20(phys);
     // Until a first write sets the dirty bit, writes keep coming to the slow path.
     r.smap = !user && us && (cr4 & 0x200000) !== 0;
-    r.read = !(keys & 1) && !(r.smap && !(cpu.i32[S.FLAG_SYS >> 2] & S.Fl.AC));
+    r.read = !(keys & 1) && !(r.smap && !open);
     r.write = (mark & 0x40) !== 0 && (rw || (!user && !wp)) && r.read && !noWrite;
     r.exec = !nx && !(smep && !user && us);
     return r;
@@ -372,20 +373,30 @@ export class Mmu implements LinearMemory {
     nx: boolean,
     wp: boolean,
     smep: boolean,
+    open: boolean,
     error: number,
   ): void {
     if (user && !us) this.#fault(lo, hi, error | PF.P);
     if (kind === "write" && !rw && (user || wp)) this.#fault(lo, hi, error | PF.P);
     if (kind === "exec" && (nx || (smep && !user && us))) this.#fault(lo, hi, error | PF.P);
     // SMAP: supervisor data accesses to user pages need AC.
-    if (
-      !user && us && kind !== "exec" && this.cpu.cr4 & 0x200000 &&
-      !(this.cpu.i32[S.FLAG_SYS >> 2] & S.Fl.AC)
-    ) this.#fault(lo, hi, error | PF.P);
+    if (!user && us && kind !== "exec" && this.cpu.cr4 & 0x200000 && !open) {
+      this.#fault(lo, hi, error | PF.P);
+    }
   }
 
-  /** Physical address for an access, filling the TLB; throws #PF. */
-  translate(lo: number, hi: number, kind: AccessKind, user: boolean): number {
+  /**
+   * Physical address for an access, filling the TLB; throws #PF.
+   * @param implicit to system data: EFLAGS.AC does not override SMAP (SDM volume 3, 4.6.1)
+   */
+  translate(
+    lo: number,
+    hi: number,
+    kind: AccessKind,
+    user: boolean,
+    implicit = false,
+  ): number {
+    if (implicit && this.cpu.i32[S.SMAP_PAGES >> 2] !== 0) this.closeUserPages();
     const e = (S.TLB + (user ? S.TLB_BYTES : 0) +
       ((lo >>> 12) & (S.TLB_ENTRIES - 1)) * S.TLB_ENTRY) >> 2;
     const i32 = this.cpu.i32;
@@ -394,7 +405,7 @@ export class Mmu implements LinearMemory {
       (i32[t] & ~(S.TLB_CODE | S.TLB_SLOW)) === (lo & ~0xfff) &&
       (!this.cpu.lma || i32[t + 1] === hi)
     ) return (i32[e + 7] & S.TLB_PAGE_MASK) * 4096 + (lo & 0xfff);
-    return this.#fill(lo, hi, kind, user);
+    return this.#fill(lo, hi, kind, user, implicit);
   }
 
   /** Whether the page that the current privilege executes at a linear address is global. */
@@ -449,12 +460,14 @@ export class Mmu implements LinearMemory {
     const bytes = access & 0xff;
     const user = this.cpu.cpl === 3 && !(access & ACCESS.SYSTEM);
     const write = (access & ACCESS.WRITE) !== 0;
+    // Privileged writes are of stack frames too, and descriptors are read before they are written.
+    const implicit = !write && (access & ACCESS.SYSTEM) !== 0;
     const kind: AccessKind = write ? "write" : "read";
     const inPage = 4096 - (lo & 0xfff);
     const p = this.#pending;
     const watched = this.cpu.i32[S.WATCHED >> 2] !== 0 && this.#watch(lo, hi, access, kind, user);
     if (bytes <= inPage) {
-      const phys = this.translate(lo, hi, kind, user);
+      const phys = this.translate(lo, hi, kind, user, implicit);
       const word = this.map.lookup(phys), host = ((word & ~0xfff) >>> 0) + (lo & 0xfff);
       if (word !== 0 && !watched && !(write && word & Page.READONLY)) {
         if (!(write && word & Page.CODE)) return host;
@@ -467,8 +480,8 @@ export class Mmu implements LinearMemory {
       const hi2 = next === 0 && this.cpu.long ? hi + 1 | 0 : hi;
       // Both ends must be canonical before either is translated.
       if (hi2 !== hi && !isCanonical(hi2, this.cpu.cr4)) throw new GuestFault(Vec.GP, 0);
-      const phys = this.translate(lo, hi, kind, user);
-      p.phys2 = this.translate(next, hi2, kind, user);
+      const phys = this.translate(lo, hi, kind, user, implicit);
+      p.phys2 = this.translate(next, hi2, kind, user, implicit);
       p.phys = phys;
       p.first = inPage;
     }
@@ -581,9 +594,10 @@ export class Mmu implements LinearMemory {
   #check2(lin: Lin, bytes: number, kind: AccessKind, system: boolean): void {
     const user = this.cpu.cpl === 3 && !system;
     const [lo, hi] = split(lin);
-    this.translate(lo, hi, kind, user);
+    const implicit = system && kind === "read";
+    this.translate(lo, hi, kind, user, implicit);
     const last = split(typeof lin === "bigint" ? lin + BigInt(bytes - 1) : lin + bytes - 1);
-    if ((last[0] ^ lo) & ~0xfff) this.translate(last[0] & ~0xfff, last[1], kind, user);
+    if ((last[0] ^ lo) & ~0xfff) this.translate(last[0] & ~0xfff, last[1], kind, user, implicit);
   }
   /** Storage address of an access, or the bounce buffer: what emitted code does inline, then `probe`. */
   #host(lin: Lin, bytes: number, access: number, system: boolean): number {
@@ -594,6 +608,9 @@ export class Mmu implements LinearMemory {
       hi = Number(BigInt.asIntN(32, lin >> 32n));
     }
     const cpu = this.cpu, i32 = cpu.i32;
+    if (system && i32[S.SMAP_PAGES >> 2] !== 0) {
+      return this.probe(lo, hi, bytes | access | ACCESS.SYSTEM);
+    }
     const e = (S.TLB + (cpu.cpl === 3 && !system ? S.TLB_BYTES : 0) +
       ((lo >>> 12) & (S.TLB_ENTRIES - 1)) * S.TLB_ENTRY) >> 2;
     const t = e + (access & ACCESS.WRITE ? S.TLB_WRITE >> 2 : 0);

@@ -20,8 +20,11 @@ export interface WalkerTables {
   readonly granules: number;
 }
 
-/** What an access wants of a translation. The low two bits give the TLB entry's tag. */
-export const WANT = { READ: 0, WRITE: 1, EXEC: 2, USER: 4 } as const;
+/**
+ * What an access wants of a translation. The low two bits give the TLB entry's tag. An implicit access
+ * is one to system data, where EFLAGS.AC does not override SMAP.
+ */
+export const WANT = { READ: 0, WRITE: 1, EXEC: 2, USER: 4, IMPLICIT: 8 } as const;
 
 const callee = (name: string, params: number, result = true): Callee => ({
   name,
@@ -152,6 +155,8 @@ class FillEmitter {
     f.store("i32.store", this.#cpu, I32.of(-1), S.WALK_ERROR);
     // Data breakpoints are TypeScript's.
     this.#giveUpIf(this.#state(S.WATCHED).ne(0));
+    // Pages that AC has opened must be closed first.
+    this.#giveUpIf(want.and(WANT.IMPLICIT).ne(0).and(this.#state(S.SMAP_PAGES).ne(0)));
     const slot = f.let(
       this.#cpu.add(S.TLB).add(want.and(WANT.USER).ne(0).select(I32.of(S.TLB_BYTES), I32.of(0)))
         .add(lo.shr_u(12).and(S.TLB_ENTRIES - 1).shl(5)),
@@ -356,7 +361,7 @@ class FillEmitter {
     this.#giveUpIf(exec.and(this.#exec.get().eqz()));
     f.if(this.#cr4.get().and(CR4_SMAP).ne(0).and(us).and(user.eqz()), () => {
       // With AC clear nothing but code may be fetched, and the data tags stay empty: too rare for here.
-      this.#giveUpIf(this.#state(S.FLAG_SYS).and(Fl.AC).eqz());
+      this.#giveUpIf(this.#state(S.FLAG_SYS).and(Fl.AC).eqz().or(want.and(WANT.IMPLICIT).ne(0)));
       this.#giveUpIf(this.#state(S.SMAP_PAGES).ge_u(S.SMAP_LIST_ENTRIES));
       this.#smap.set(I32.of(1));
     });
@@ -433,7 +438,10 @@ export function emitProbe(f: FunctionBuilder, slow: Callee): void {
   const bytes = f.let(access.and(0xff)), offset = f.let(lo.and(0xfff));
   const write = f.let(access.and(ACCESS.WRITE).ne(0));
   const user = load("i32.load", cpu, S.CPL).eq(3).and(access.and(ACCESS.SYSTEM).eqz());
-  const want = f.let(write.or(user.shl(2)));
+  const implicit = access.and(ACCESS.SYSTEM | ACCESS.WRITE).eq(ACCESS.SYSTEM);
+  const want = f.let(
+    write.or(user.shl(2)).or(implicit.select(I32.of(WANT.IMPLICIT), I32.of(0))),
+  );
 
   /** Leaves by `no` unless the page's bytes from `host` may be written in place. */
   const inPlace = (word: I32, host: I32, n: I32, no: Label) => {

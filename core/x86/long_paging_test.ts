@@ -148,6 +148,33 @@ Deno.test("SMEP: no supervisor code in user pages", () => {
   assertEquals(fault(s), [Vec.PF, PF.P | PF.I, BigInt(At.USER_CODE)]);
 });
 
+Deno.test("SMAP: AC does not open user pages to descriptor tables", () => {
+  const b = fresh(), data = 0x00cff3000000ffffn;
+  // SDM volume 3, 4.6.1: implicit supervisor-mode accesses.
+  const make = (open: boolean, warm = false) => {
+    b.reset();
+    b.view.setBigUint64(At.GDT + Sel.LDT, 0x82000000ffffn | BigInt(At.USER_DATA) << 16n, true);
+    b.view.setBigUint64(At.GDT + Sel.LDT + 8, 0n, true);
+    b.view.setBigUint64(At.USER_DATA + 8, data, true);
+    return b.start((a) => {
+      const { i } = a;
+      i.mov(eax, Sel.LDT);
+      i.lldt(o.ax);
+      setCr4(i, SMAP);
+      if (open) a.db(...STAC);
+      // The page's translation is there, open.
+      if (warm) i.mov(rax, qword(At.USER_DATA));
+      i.mov(eax, 0xc);
+      i.mov(o.ds, eax);
+    });
+  };
+  const at = BigInt(At.USER_DATA + 8);
+  for (const warm of [false, true]) {
+    assertEquals(fault(make(true, warm)), [Vec.PF, PF.P, at], `with AC, ${warm}`);
+  }
+  assertEquals(fault(make(false)), [Vec.PF, PF.P, at], "without AC");
+});
+
 Deno.test("SMAP: user data needs AC, and a translation made with AC set does not outlive it", () => {
   const b = fresh();
   const addr = BigInt(At.USER_DATA);

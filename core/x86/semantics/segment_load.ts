@@ -56,6 +56,8 @@ function loadFromGdt(e: Emit, n: number, selector: I32, slow: () => void): void 
   const outside = offset.add(7).gt_u(e.field32(S.GDTR_LIMIT).and(0xffff));
   const odd = selector.and(4).ne(0).or(outside);
   e.f.if(e.long ? odd : odd.or(gdt.shr_u(32).ne(0)), slow);
+  // User pages that AC has opened are closed to the descriptor table.
+  e.f.if(e.field32(S.SMAP_PAGES).ne(0), slow);
   const where = e.let(gdt.add(offset.extend_u()));
   const word = (by: number): I32 =>
     e.loadSystem(e.long ? e.let(where.add(by)) : e.let(where.wrap().add(by)), 4);

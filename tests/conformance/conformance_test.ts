@@ -1,0 +1,57 @@
+/** The conformance set on qeno, and on QEMU where it is installed. */
+import { assert, assertEquals } from "@std/assert";
+import { done, fault, noted, pageFault, parseLine, Vec } from "./check.ts";
+import { runOn } from "./conformance.ts";
+import { type Emulator, haveQemu, judge } from "./run.ts";
+import { suites } from "./suites.ts";
+
+const qemu = await haveQemu();
+if (!qemu) {
+  console.log("qemu-system-x86_64 is not installed: the conformance set is not held against it");
+}
+
+for (const name of Object.keys(suites)) {
+  Deno.test(`conformance: ${name}`, async () => {
+    const on: Emulator[] = qemu ? ["tier=0", "tier=1", "qemu"] : ["tier=0", "tier=1"];
+    const reports = await Promise.all(on.map((e) => runOn(name, e)));
+    const texts = reports.flatMap((r, n) =>
+      r.failures.map((f) => `${on[n]}: ${f.check.name} (SDM ${f.check.sdm}): ${f.what}`)
+    );
+    assertEquals(texts, []);
+    for (const r of reports) assert(r.ran > 0);
+  });
+}
+
+Deno.test("a kernel's lines are judged", () => {
+  const make = (name: string, expect: ReturnType<typeof done>) => ({
+    name,
+    sdm: "",
+    expect,
+    marked: true,
+  });
+  const checks = [
+    make("a", done(1, 2)),
+    make("b", fault(Vec.GP, 8)),
+    make("c", pageFault(2, 0x1000)),
+    make("d", done()),
+  ];
+  const good = [
+    "0 30 0 5 8 10 9000 2 0 8fe0 1 2",
+    "1 d 8 0 8 10 9000 2 0 8fe0",
+    "2 e 2 0 8 10 9000 2 1000 8fe0",
+    "3 30 0 0 8 10 9000 2 0 8fe0",
+  ];
+  const what = (lines: string[], code = 1) =>
+    judge(checks, lines.join(" \n"), code).failures.map((f) => `${f.check.name}: ${f.what}`);
+  assertEquals(what(good), []);
+  const but = (n: number, line: string) => good.with(n, line);
+  assertEquals(what(but(0, "0 30 0 5 8 10 9000 2 0 8fe0 1 3")), ["a: notes [1 3] not [1 2]"]);
+  assertEquals(what(but(1, "1 d 9 0 8 10 9000 2 0 8fe0")), ["b: #GP(9) not #GP(8)"]);
+  assertEquals(what(but(1, "1 d 8 2 8 10 9000 2 0 8fe0")), ["b: IP off by 2"]);
+  assertEquals(what(but(1, "1 30 0 2 8 10 9000 2 0 8fe0")), ["b: end not #GP(8)"]);
+  assertEquals(what(but(2, "2 e 2 0 8 10 9000 2 2000 8fe0")), ["c: CR2 2000 not 1000"]);
+  assertEquals(what(good.slice(0, 3), 0), ["d: did not report (status 0) "]);
+  assertEquals(what(good, 0), ["d: then ended with status 0"]);
+  assertEquals(parseLine("Booting from ROM.."), undefined);
+  assertEquals(noted(Vec.PF, 2), 0x8000000e00000002n);
+});
