@@ -90,8 +90,9 @@ export class VgaRenderer {
       width = text.columns * text.cellWidth;
       height = text.rows * text.cellHeight;
     }
-    const off = !(s.attrIndex & 0x20) || (s.seq[R.SEQ_CLOCKING_MODE] & 0x20) !== 0;
-    if (off && kind !== PACKED) kind = BLANK;
+    // Palette Address Source blanks DISPI modes too, as QEMU's adapter has it; Screen Off does not.
+    const off = kind !== PACKED && (s.seq[R.SEQ_CLOCKING_MODE] & 0x20) !== 0;
+    if (off || !(s.attrIndex & 0x20)) kind = BLANK;
     if (this.#picture.width !== width || this.#picture.height !== height) {
       this.#picture = new Picture(width, height, this.#picture.serial + 1);
     } else this.#picture.begin();

@@ -25,18 +25,21 @@ function machine(log: Log) {
   const mem = new AddressSpace("memory", 2 ** 32, 0xff), io = new AddressSpace("I/O", 65536, 0xff);
   const vram = memory.allocBlock("vga.vram", VRAM);
   const logged = new Set<number>();
-  const vm = { complete: true, reads: 0 };
-  const dirtyLog = new DirtyLog(
-    log === "none" ? {} : {
-      dirtyPages: (page) => {
-        vm.reads++;
-        for (const p of logged) page(vram.offset + 4096 * p);
-        logged.clear();
-        return vm.complete;
-      },
+  const vm = {
+    keepsLog: log === "pages",
+    complete: true,
+    reads: 0,
+    get dirtyPages() {
+      return this.keepsLog ? this.read : undefined;
     },
-    mem,
-  );
+    read(page: (offset: number) => void): boolean {
+      vm.reads++;
+      for (const p of logged) page(vram.offset + 4096 * p);
+      logged.clear();
+      return vm.complete;
+    },
+  };
+  const dirtyLog = new DirtyLog(vm, mem);
   const dirty = dirtyLog.watch(vram), vga = new Vga(vram, clock, dirty);
   mapLegacyVga(vga, mem, io);
   mem.map(vga.framebuffer, LFB);
@@ -67,10 +70,12 @@ const CGA_320x200: Registers = {
 };
 
 function dispiMode(m: Machine, bpp: number): void {
+  m.vga.writePort(0x3c2, 0x67);
   const values = [0xb0c5, 320, 200, bpp];
   values.forEach((v, i) => m.vga.writeDispi(i, v));
   m.vga.writeDispi(4, 0x41);
   m.vga.writeDispi(6, 336);
+  m.attribute(0, 0); // not blank
 }
 
 const MODES: Record<string, (m: Machine) => void> = {
@@ -156,6 +161,23 @@ Deno.test("the log decides which lines of a frame buffer are drawn", () => {
   assertEquals(m.vga.surface().pixels[320 * 31], 0);
 });
 
+Deno.test("a blanked frame buffer is black, and back when it is shown again", () => {
+  const m = machine("pages");
+  dispiMode(m, 32);
+  m.store(1344 * 3, 77);
+  check(m, "shown");
+  const show = (on: boolean) => {
+    m.vga.readPort(0x3da);
+    m.vga.writePort(0x3c0, on ? 0x20 : 0);
+    const { width, height, pixels } = m.vga.surface();
+    assertEquals([width, height], [320, 200]);
+    return pixels[320 * 3];
+  };
+  assertEquals([show(false), show(true), show(false)], [0, 77, 0]);
+  m.store(1344 * 3, 78);
+  assertEquals([show(false), show(true)], [0, 78]);
+});
+
 Deno.test("a log that has missed something has everything drawn once", () => {
   const m = machine("pages");
   m.set(PLANAR_640x480);
@@ -167,6 +189,18 @@ Deno.test("a log that has missed something has everything drawn once", () => {
   m.vm.complete = true;
   check(m, "complete");
   assertEquals(m.vga.linesDrawn, 0);
+});
+
+Deno.test("a copy from before the log was kept is not compared with", () => {
+  const m = machine("pages");
+  dispiMode(m, 32);
+  const show = (keepsLog: boolean, value: number) => {
+    m.vm.keepsLog = keepsLog;
+    m.store(1344 * 7, value);
+    return m.vga.surface().pixels[320 * 7];
+  };
+  assertEquals([show(false, 5), show(false, 6), show(true, 7), show(true, 8)], [5, 6, 7, 8]);
+  assertEquals([show(false, 6), show(true, 9), show(false, 9)], [6, 9, 9]);
 });
 
 Deno.test("every watcher of a log hears of its own memory, and one that has left compares", () => {
