@@ -14,8 +14,13 @@ export class Seat {
 const WINDOW_MS = 5;
 /** Exits per window that make a storm. */
 const STORM = 40;
-/** Fewer exits than this in one slice on the main thread end it. */
-const CALM = 5;
+/** As many do where the thread has been in the guest for less than half of the window. */
+const STORM_OF_CROSSINGS = 10;
+/**
+ * Fewer exits than this in each of so many slices on the main thread end it; in one slice the host may
+ * have been away.
+ */
+const CALM = 5, CALM_SLICES = 3;
 /** No return to the main thread for this long, in ms: a move costs old kernels an RCU period. */
 const REST_MS = 50;
 
@@ -24,15 +29,24 @@ export class Pace {
   here = false;
   #start = 0;
   #exits = 0;
+  #guest = 0;
+  #calm = 0;
   #notBefore = 0;
 
   constructor(private readonly seat: Seat) {}
 
-  /** After each exit. Times in ms, of one steady clock. */
-  exit(now: number): void {
+  /**
+   * After each exit. Times in ms, of one steady clock.
+   * @param guest how long the thread has been in the guest for it
+   */
+  exit(now: number, guest: number): void {
     this.#exits++;
-    if (this.here || now - this.#start < WINDOW_MS) return;
-    if (this.#exits >= STORM && now >= this.#notBefore && this.seat.taker === undefined) {
+    this.#guest += guest;
+    const window = now - this.#start;
+    if (this.here || window < WINDOW_MS) return;
+    const storm = this.#exits >= STORM ||
+      this.#exits >= STORM_OF_CROSSINGS && this.#guest < window / 2;
+    if (storm && now >= this.#notBefore && this.seat.taker === undefined) {
       this.seat.taker = this;
       this.here = true;
     }
@@ -41,7 +55,8 @@ export class Pace {
 
   /** After a slice on the main thread that the timer has ended. */
   sliceEnded(now: number): void {
-    if (this.#exits < CALM) {
+    this.#calm = this.#exits < CALM ? this.#calm + 1 : 0;
+    if (this.#calm >= CALM_SLICES) {
       this.leave();
       this.#notBefore = now + REST_MS;
     }
@@ -52,11 +67,13 @@ export class Pace {
   leave(): void {
     if (!this.here) return;
     this.here = false;
+    this.#calm = 0;
     this.seat.taker = undefined;
   }
 
   #begin(now: number): void {
     this.#start = now;
     this.#exits = 0;
+    this.#guest = 0;
   }
 }

@@ -10,7 +10,7 @@
 import { KICK_SIGNAL, type Libc, signalSet } from "./libc.ts";
 
 /** Mailbox words. */
-const COMMAND = 0, DONE = 1, RESULT = 2, TID = 3;
+const COMMAND = 0, DONE = 1, RESULT = 2, TID = 3, GUEST_US = 4;
 const RUN = 1, QUIT = 2;
 const EIO = 5;
 /** How often the main thread looks for an answer before it goes back to its event loop. */
@@ -21,7 +21,7 @@ const SPINS = 200;
  * file; therefore it uses nothing from outside its braces.
  */
 function vcpuThread(): void {
-  const COMMAND = 0, DONE = 1, RESULT = 2, TID = 3, IDLE = 0, QUIT = 2, EINTR = 4;
+  const COMMAND = 0, DONE = 1, RESULT = 2, TID = 3, GUEST_US = 4, IDLE = 0, QUIT = 2, EINTR = 4;
   const SYS_GETTID = 186n, KVM_RUN = 0xae80, SPINS = 2000;
   addEventListener("message", (event) => {
     const { libc, fd, mailbox, signals } = (event as MessageEvent).data as {
@@ -44,7 +44,9 @@ function vcpuThread(): void {
       for (let i = 0; i < SPINS && Atomics.load(mailbox, COMMAND) === IDLE; i++);
       Atomics.wait(mailbox, COMMAND, IDLE);
       if (Atomics.exchange(mailbox, COMMAND, IDLE) === QUIT) break;
+      const entered = performance.now();
       let r = c.ioctl(fd, KVM_RUN, null);
+      Atomics.store(mailbox, GUEST_US, (performance.now() - entered) * 1000);
       if (r < 0) {
         r = -errno.getInt32(0);
         if (r === -EINTR) c.sigtimedwait(signals, null, noWait);
@@ -58,7 +60,7 @@ function vcpuThread(): void {
 }
 
 export class VcpuThread {
-  readonly #mailbox = new Int32Array(new SharedArrayBuffer(16));
+  readonly #mailbox = new Int32Array(new SharedArrayBuffer(20));
   readonly #worker: Worker;
   #running = false;
   #signalled = false;
@@ -132,6 +134,11 @@ export class VcpuThread {
   collect(): number {
     this.#running = false;
     return Atomics.load(this.#mailbox, RESULT);
+  }
+
+  /** How long that KVM_RUN has taken, in ms. */
+  get guestMs(): number {
+    return Atomics.load(this.#mailbox, GUEST_US) / 1000;
   }
 
   /** Ends the thread. */

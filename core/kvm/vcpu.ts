@@ -28,7 +28,7 @@ const SLICE_MIN_NS = 100_000;
 /** Slices without an exit after which a host that emulates kernel code is left: half a second. */
 const QUIET_SLICES = 250;
 /** How long `runAsync` handles exits before it lets the event loop do other things, in ms. */
-const TURN_MS = 1;
+const TURN_MS = 3;
 const APIC_BASE_DEFAULT = 0xfee00800n, APIC_BASE_BSP = 0x100n;
 const BP_VECTOR = 3;
 const LAPIC_LINT0 = 0x350, LVT_MASKED = 0x10000;
@@ -234,7 +234,7 @@ export class KvmVcpu extends VcpuRegisters implements Vcpu {
       const exit = this.#handle(this.runPage.getUint32(Run.EXIT_REASON, true));
       if (exit !== undefined && exit !== HLT && exit !== INTERRUPTED) return exit;
       now = performance.now();
-      this.#pace.exit(now);
+      this.#pace.exit(now, this.#pace.here ? 0 : thread.guestMs);
       if (now - turn > TURN_MS) {
         await eventLoopTurn();
         turn = now = performance.now();
