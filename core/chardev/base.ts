@@ -106,6 +106,10 @@ export abstract class BaseChardev implements Chardev {
     return port;
   }
 
+  sendBreak(): void {
+    this.event("break");
+  }
+
   /** Writes to the log and to the host. */
   send(bytes: Uint8Array): void {
     this.#log?.write(bytes);

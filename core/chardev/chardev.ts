@@ -20,6 +20,8 @@ export interface Chardev {
   readonly filename: string;
   /** Connects a front end; a `mux` takes several, any other kind one (else throws UserError). */
   attach(fe: ChardevFrontend): ChardevPort;
+  /** Tells the front end of a serial break, as if the peer had sent one. */
+  sendBreak?(): void;
   /** Stops reading and releases the host's resources. Output written before is delivered. */
   close(): Promise<void>;
 }

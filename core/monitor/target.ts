@@ -4,11 +4,12 @@ import type { ChardevRegistry } from "../chardev/registry.ts";
 import type { DisplaySource } from "../display/display.ts";
 import type { InputRouter } from "../display/input.ts";
 import type { Machine } from "../machine.ts";
-import type { MachineConfig } from "../options/config.ts";
+import type { DeviceOptions, MachineConfig } from "../options/config.ts";
 
 /** The board's side: texts of `info` commands in QEMU's layout, and what commands do to it. */
 export interface MonitorBoard {
   infoQtree(): string;
+  infoQdm(): string;
   infoPci(): string;
   /** @param flat as ranges of addresses (`-f`) instead of a tree */
   infoMtree(flat?: boolean): string;
@@ -20,6 +21,14 @@ export interface MonitorBoard {
   nmi(): void;
   /** `boot_set`. Throws UserError. */
   setBootOrder(order: string): void;
+  /** `device_add` of what has been checked but for its place. Throws UserError. */
+  plug(device: DeviceOptions): void;
+  /** `device_del`: the device leaves at the next system reset. Throws UserError. */
+  unplug(id: string): void;
+  /** Ids of the devices that users have added. */
+  pluggedIds(): string[];
+  /** The bus that a device of a bus type gets when it names none. */
+  defaultBus(type: string): string | undefined;
   readonly input: InputRouter;
   readonly display: DisplaySource | undefined;
 }

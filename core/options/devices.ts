@@ -324,6 +324,9 @@ const BOARD_TYPES: DeviceType[] = [
 
 export const DEVICE_TYPES: readonly DeviceType[] = [...USER_TYPES, ...BOARD_TYPES];
 
+/** What `-device` and `device_add` can name. */
+export const PLUGGABLE_NAMES: readonly string[] = USER_TYPES.map((t) => t.name);
+
 export function findDeviceType(name: string): DeviceType | undefined {
   return DEVICE_TYPES.find((t) => t.name === name || t.alias === name);
 }
@@ -381,7 +384,7 @@ export function deviceHelp(opts: Opts, host: OptionsHost): boolean {
 /** What a device's properties can refer to. */
 export interface DeviceContext {
   chardevs: ReadonlySet<string>;
-  drives: readonly DriveOptions[];
+  drives: readonly Pick<DriveOptions, "id">[];
   /** Which board's buses there are; default `pc`. */
   family?: MachineOptions["family"];
   /** Users add disk controllers, whose buses the board knows. */

@@ -7,6 +7,7 @@ export const ACCEL_OPTS: OptsList = { name: "accel", implied: "accel" };
 export const NET_OPTS: OptsList = { name: "net", implied: "type" };
 export const NIC_OPTS: OptsList = { name: "nic", implied: "type" };
 export const NUMA_OPTS: OptsList = { name: "numa", implied: "type" };
+export const NETDEV_OPTS: OptsList = { name: "netdev", implied: "type" };
 export const OBJECT_OPTS: OptsList = { name: "object", implied: "qom-type" };
 
 export const GLOBAL_OPTS: OptsList = {

@@ -14,6 +14,8 @@ export interface NumaNode {
   readonly size: number;
   /** Indices of its CPUs, rising. */
   readonly cpus: readonly number[];
+  /** The memory back end that was named for it. */
+  readonly memdev?: string;
 }
 
 export interface NumaOptions {
@@ -94,6 +96,8 @@ const KEYS: Record<string, readonly string[]> = {
 
 class Numa {
   readonly sizes: number[] = [];
+  /** Memory back end of each node that names one. */
+  readonly memdevs: (string | undefined)[] = [];
   /** Node of each CPU. */
   readonly nodeOf: (number | undefined)[];
   readonly distances: number[][] = Array.from({ length: MAX_NODES }, () => []);
@@ -138,6 +142,7 @@ class Numa {
       size = backend;
     }
     this.sizes[id] = size;
+    this.memdevs[id] = memdev;
   }
 
   distance(o: Opts): void {
@@ -244,6 +249,7 @@ export function resolveNuma(
   assignCpus(numa, smp, host);
   const nodes = numa.sizes.map((size, id) => ({
     size,
+    memdev: numa.memdevs[id],
     cpus: [...Array(smp.cpus).keys()].filter((cpu) => numa.nodeOf[cpu] === id),
   }));
   return { nodes, distances };

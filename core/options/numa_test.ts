@@ -30,7 +30,10 @@ function message(line: string): string {
 Deno.test("nodes have their CPUs and memory", () => {
   const text = "-smp 4 -numa node,cpus=0,cpus=2-3,memdev=a -numa node,cpus=1,memdev=b";
   assertEquals(numa(text), {
-    nodes: [{ size: 96 << 20, cpus: [0, 2, 3] }, { size: 32 << 20, cpus: [1] }],
+    nodes: [
+      { size: 96 << 20, cpus: [0, 2, 3], memdev: "a" },
+      { size: 32 << 20, cpus: [1], memdev: "b" },
+    ],
     distances: undefined,
   });
   assertEquals(numa(""), undefined);

@@ -7,9 +7,10 @@ import type { Device, DeviceState, IrqLine } from "../../core/device.ts";
 import type { DisplaySource } from "../../core/display/display.ts";
 import { InputRouter } from "../../core/display/input.ts";
 import { UserError } from "../../core/errors.ts";
+import type { DeviceOptions } from "../../core/options/config.ts";
 import type { RamBlock } from "../../core/memory/guest_memory.ts";
 import { ioRegion, ramRegion } from "../../core/memory/region.ts";
-import { BusNode, type DeviceNode, infoQtree } from "../../core/qdev.ts";
+import { BusNode, type DeviceNode, deviceTypeList, infoQtree } from "../../core/qdev.ts";
 import type { LowRom } from "../chipset/pam.ts";
 import { devfnName, type PciDevice } from "../chipset/pci.ts";
 import { infoPci, pciDetails } from "../chipset/pci_info.ts";
@@ -23,7 +24,7 @@ import { FwCfg, FwCfgKey } from "../misc/fw_cfg.ts";
 import { PcSpeaker } from "../misc/pcspeaker.ts";
 import { Port92 } from "../misc/port92.ts";
 import { Vmport } from "../misc/vmport.ts";
-import { makeNode, setFromText } from "../registry.ts";
+import { DEVICE_TYPES, makeNode, setFromText } from "../registry.ts";
 import type { FloppyController } from "../storage/fdc.ts";
 import { Hpet } from "../timer/hpet.ts";
 import { I8254 } from "../timer/i8254.ts";
@@ -316,6 +317,12 @@ export class PcBoard {
     this.#devices.push({ id, device });
   }
 
+  /** Takes a device out of reset, save and load. */
+  forget(device: Device): void {
+    const i = this.#devices.findIndex((d) => d.device === device);
+    if (i >= 0) this.#devices.splice(i, 1);
+  }
+
   /** Puts a plugged-in PCI function into the tree, reset, save and load. */
   addPci(
     dev: PciDevice,
@@ -392,6 +399,7 @@ export class PcBoard {
    * before time has begun to run belongs to the start and leaves `-boot once` in force.
    */
   reset(): void {
+    this.slots.finishUnplugging();
     if (this.#bootOnce !== undefined && this.env.clock.now() > 0) {
       this.#bootOnce = undefined;
       this.setBootOrder(this.#bootOrder);
@@ -459,10 +467,29 @@ export class PcBoard {
     this.fwCfg.add16(FwCfgKey.BOOT_DEVICE, order.charCodeAt(0) || 0);
   }
 
+  // Devices that come and go
+
+  plug(device: DeviceOptions): void {
+    this.slots.hotplug(device);
+  }
+  unplug(id: string): void {
+    this.slots.unplug(id);
+  }
+  pluggedIds(): string[] {
+    return [...this.root.walkDevices()].map((d) => d.id).filter((id) => id !== "");
+  }
+  defaultBus(type: string): string | undefined {
+    // The bus made last comes first, as QEMU finds it.
+    return [...this.root.walk()].filter((b) => b.type === type).at(-1)?.name;
+  }
+
   // Monitor texts
 
   infoQtree(): string {
     return infoQtree(this.root);
+  }
+  infoQdm(): string {
+    return deviceTypeList(DEVICE_TYPES);
   }
   infoPci(): string {
     return infoPci(this.chipset.bus);

@@ -7,6 +7,7 @@ import { UserError } from "../../core/errors.ts";
 import type { IoRegion } from "../../core/memory/region.ts";
 import type { DeviceOptions } from "../../core/options/config.ts";
 import { fail, located } from "../../core/options/host.ts";
+import { parseBool } from "../../core/options/numbers.ts";
 import { BusNode, type DeviceNode } from "../../core/qdev.ts";
 import { type PciBus, type PciDevice, romSize } from "../chipset/pci.ts";
 import { PciBridge } from "../chipset/pci_bridge.ts";
@@ -363,6 +364,56 @@ export class PcSlots {
     }
   }
 
+  /** Adds a PCI function to a running machine. Throws UserError with QEMU's words. */
+  hotplug(o: DeviceOptions): void {
+    const root = this.#board.chipset.bus.name, name = o.props.get("bus") ?? root;
+    const { bus } = this.#pciBuses.get(name) ?? {};
+    if (bus === undefined) throw new UserError(`Bus '${name}' not found`);
+    // The root complex of q35 is no hot-plug bus.
+    if (name === "pcie.0") throw new UserError(`Bus '${name}' does not support hotplugging`);
+    if (o.id !== undefined && this.#board.pluggedIds().includes(o.id)) {
+      throw new UserError(`Duplicate device ID '${o.id}'`);
+    }
+    const addr = o.props.get("addr");
+    if (addr !== undefined) checkFunction(bus, parseDevfn(addr), o);
+    this.#plug(o);
+  }
+
+  /** Devices that are to leave, with the bus they are on. */
+  readonly #leaving = new Map<DeviceNode, BusNode>();
+
+  /** Asks a device to leave; it does at the next reset. Throws UserError with QEMU's words. */
+  unplug(id: string): void {
+    const node = [...this.#board.root.walkDevices()].find((d) =>
+      d.id !== "" && (d.id === id || d.path === id)
+    );
+    if (node === undefined) throw new UserError(`Device '${id}' not found`);
+    if (this.#leaving.has(node)) {
+      throw new UserError(`Device ${id} is already in the process of unplug`);
+    }
+    const bus = node.bus!;
+    if (bus.type !== "PCI") {
+      throw new UserError(`Bus '${bus.name}' does not support hotplugging`);
+    }
+    if (node.type === "VGA") {
+      throw new UserError(`Device '${node.type}' does not support hotplugging`);
+    }
+    this.#leaving.set(node, bus);
+  }
+
+  /** Takes away what {@link unplug} was asked for. */
+  finishUnplugging(): void {
+    for (const [node, busNode] of this.#leaving) {
+      const { bus } = this.#pciBuses.get(busNode.name)!;
+      const dev = bus.present().find((d) => d.id === node.id);
+      if (dev === undefined) continue;
+      this.#board.forget(dev);
+      bus.unplug(dev);
+      busNode.remove(node);
+    }
+    this.#leaving.clear();
+  }
+
   #userNode(o: DeviceOptions): DeviceNode {
     const node = this.#board.userNode(o.driver, o.id);
     node.path = o.id === undefined
@@ -451,6 +502,26 @@ function pick(value: number, standard: number): number {
 function isaIrq(irq: number, loc: string): number {
   if (irq > 15) fail(loc, `IRQ ${irq} is not an ISA interrupt`);
   return irq;
+}
+
+/** What a running guest could not find: functions of a slot whose function 0 does not tell of them. */
+function checkFunction(bus: PciBus, devfn: number, o: DeviceOptions): void {
+  const slot = devfn >> 3, fn = devfn & 7, first = bus.devices[devfn & ~7];
+  if (bus.devices[devfn] !== undefined) return; // said of the slot itself
+  if (fn !== 0 && first !== undefined) {
+    throw new UserError(
+      `PCI: slot ${slot} function 0 already occupied by ${first.type}, new func ${o.driver} ` +
+        "cannot be exposed to guest.",
+    );
+  }
+  if (fn !== 0 || parseBool(o.props.get("multifunction") ?? "off")) return;
+  for (let f = 1; f < 8; f++) {
+    if (bus.devices[devfn + f] === undefined) continue;
+    const hex = slot.toString(16);
+    throw new UserError(
+      `PCI: ${hex}.0 indicates single function, but ${hex}.${f} is already populated.`,
+    );
+  }
 }
 
 /** `SLOT[.FUNCTION]`, hexadecimal, already checked. */

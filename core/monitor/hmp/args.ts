@@ -2,14 +2,17 @@
  * Arguments of HMP commands. A command describes them as QEMU's tables do: `name:T`, separated by
  * commas, T being
  *
- * - `s` string, `F` file name, `B` block device: a word, or quoted with escapes; `S` the rest;
+ * - `s` string, `F` file name, `B` block device: a word, or quoted with escapes;
+ * - `O` options as one word, `S` the rest of the line;
  * - `i` 32-bit and `l` 64-bit integer expression; `b` on or off;
+ * - `o` size with a unit (MiB when there is none), `M` megabytes;
  * - `/` format of `x`, `p` and `i`: `/` count format size;
  * - `-X` the option -X, `-Xs` the option -X with a value.
  *
  * A `?` behind the type makes an argument optional, a `.` one that begins with a dot.
  */
 import { UserError } from "../../errors.ts";
+import { parseSize } from "../../options/numbers.ts";
 import { isSpace, parseExpression, type RegisterReader, Scanner } from "./expr.ts";
 
 /** How values are printed. */
@@ -123,6 +126,24 @@ export function parseArgs(argsType: string, text: string, at: number, c: ParseCo
         }
         args.set(spec.key, integer(s, spec, c));
         break;
+      case "O": {
+        const got = word(s);
+        if (typeof got !== "string" && got.complaint !== "") {
+          throw new ArgumentError(got.complaint);
+        }
+        args.set(spec.key, typeof got === "string" ? got : "");
+        break;
+      }
+      case "o":
+        if (spec.rest === "?" && s.done) break;
+        args.set(spec.key, size(s));
+        break;
+      case "M": {
+        const megabytes = integer(s, spec, c);
+        if (megabytes < 0n) throw new ArgumentError("enter a positive value\n");
+        args.set(spec.key, megabytes << 20n);
+        break;
+      }
       case "b":
         args.set(spec.key, onOff(s));
         break;
@@ -218,6 +239,15 @@ function integer(s: Scanner, spec: Spec, c: ParseContext): bigint {
     throw new ArgumentError(`'${c.name}' has failed: integer is for 32-bit values\n`);
   }
   return value;
+}
+
+/** Bytes: a decimal number with a unit, MiB when there is none. */
+function size(s: Scanner): bigint {
+  const m = /^(\d+(?:\.\d*)?|0[xX][0-9a-fA-F]+)([kKmMgGtTpPeEbB]?)/.exec(s.text.slice(s.at));
+  const parsed = m === null ? "syntax" : parseSize(m[0], "M");
+  if (typeof parsed === "string" || parsed.bytes >> 63n) throw new ArgumentError("invalid size\n");
+  s.at += m![0].length;
+  return parsed.bytes;
 }
 
 function onOff(s: Scanner): boolean {

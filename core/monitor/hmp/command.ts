@@ -1,5 +1,6 @@
 /** What HMP commands are made of, and what their handlers work with. */
 import type { Vcpu } from "../../accel.ts";
+import type { OptionsHost } from "../../options/host.ts";
 import type { MonitorTarget } from "../target.ts";
 import type { Args, FormatDefaults } from "./args.ts";
 import type { RegisterReader } from "./expr.ts";
@@ -42,6 +43,15 @@ export interface Hmp {
   help(words: readonly string[]): void;
   /** The process is to end: the session takes no more commands. */
   quit(): void;
+}
+
+/** Where option parsers that serve a command put their text: on the monitor. */
+export function monitorHost(h: Hmp): OptionsHost {
+  return {
+    programName: h.target.config.programName,
+    stdout: (text) => h.print(text),
+    stderr: (text) => h.print(text),
+  };
 }
 
 /** Whether `name` is one of the names of a command. */

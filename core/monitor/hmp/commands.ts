@@ -1,9 +1,14 @@
 /** All HMP commands, in the order in which `help` lists them. */
 import { splitWords } from "./args.ts";
 import type { Command } from "./command.ts";
+import { BLOCK_COMMANDS, BLOCK_INFO } from "./block.ts";
+import { CHANNEL_COMMANDS, CHANNEL_INFO } from "./channels.ts";
 import { CONTROL_COMMANDS, printLogItems } from "./control.ts";
+import { DEBUGGING_COMMANDS, DEBUGGING_INFO } from "./debugging.ts";
+import { DEVICE_COMMANDS, DEVICE_INFO } from "./devices.ts";
 import { INFO_COMMANDS } from "./info.ts";
 import { MEMORY_COMMANDS } from "./memory.ts";
+import { MIGRATION_COMMANDS, MIGRATION_INFO } from "./migration.ts";
 
 function byName(all: readonly Command[]): readonly Command[] {
   return [...all].sort((a, b) => a.name < b.name ? -1 : 1);
@@ -27,8 +32,20 @@ export const COMMANDS: readonly Command[] = byName([
     args: "item:s?",
     params: "[subcommand]",
     help: "show various information about the system state",
-    sub: byName(INFO_COMMANDS),
+    sub: byName([
+      ...INFO_COMMANDS,
+      ...BLOCK_INFO,
+      ...CHANNEL_INFO,
+      ...DEBUGGING_INFO,
+      ...DEVICE_INFO,
+      ...MIGRATION_INFO,
+    ]),
   },
   ...MEMORY_COMMANDS,
   ...CONTROL_COMMANDS,
+  ...BLOCK_COMMANDS,
+  ...CHANNEL_COMMANDS,
+  ...DEBUGGING_COMMANDS,
+  ...DEVICE_COMMANDS,
+  ...MIGRATION_COMMANDS,
 ]);

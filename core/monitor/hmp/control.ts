@@ -1,13 +1,10 @@
 /** HMP commands that run, stop and poke the machine: stop, cont, quit, sendkey, eject, log… */
 import { BlockGraph } from "../../block/graph.ts";
-import { chardevFromOpts } from "../../chardev/parse.ts";
 import { encodeImage, type ImageFormat } from "../../display/image.ts";
 import { KEYS, parseKeys, UNMAPPED } from "../../display/keys.ts";
 import { UserError } from "../../errors.ts";
 import { parseLogItems, setLogMask, setLogSink } from "../../log.ts";
 import { strerror } from "../../options/host.ts";
-import { CHARDEV_OPTS } from "../../options/lists.ts";
-import { OptsGroups } from "../../options/qemu_opts.ts";
 import { logHelp } from "../../options/resolve.ts";
 import type { RunState } from "../../machine.ts";
 import type { Args } from "./args.ts";
@@ -93,6 +90,7 @@ function eject(h: Hmp, args: Args): void {
 
 function change(h: Hmp, args: Args): void {
   const mode = args.text("read-only-mode");
+  if (args.string("device") === "vnc") return changeVnc(h, args);
   h.target.blocks.change(
     args.string("device"),
     args.string("target"),
@@ -100,6 +98,17 @@ function change(h: Hmp, args: Args): void {
     mode === undefined ? "retain" : BlockGraph.parseReadOnlyMode(mode),
     args.flag("force"),
   );
+}
+
+/** The password of a display that is not there. */
+function changeVnc(h: Hmp, args: Args): void {
+  if (args.text("read-only-mode") !== undefined) {
+    return h.print("Parameter 'read-only-mode' is invalid for VNC\n");
+  }
+  if (!["passwd", "password"].includes(args.string("target"))) {
+    return h.print("Expected 'password' after 'vnc'\n");
+  }
+  throw new UserError("Could not set password");
 }
 
 function screendump(h: Hmp, args: Args): void {
@@ -161,36 +170,6 @@ function logFile(h: Hmp, args: Args): void {
 /** What the last `logfile` opened: there is one log for the process. */
 let openLog: Deno.FsFile | undefined;
 
-async function chardevAdd(h: Hmp, args: Args): Promise<void> {
-  const host = {
-    programName: h.target.config.programName,
-    stdout: (text: string) => h.print(text),
-    stderr: (text: string) => h.print(text),
-  };
-  const opts = new OptsGroups(host).parse(CHARDEV_OPTS, args.string("args"), "");
-  const options = chardevFromOpts(opts, host);
-  if (h.target.chardevs.get(options.id) !== undefined) {
-    throw new UserError(
-      `attempt to add duplicate property '${options.id}' to object (type 'container')`,
-    );
-  }
-  await h.target.chardevs.create(options);
-}
-
-async function chardevRemove(h: Hmp, args: Args): Promise<void> {
-  const id = args.string("id"), { config, chardevs } = h.target;
-  const used = [
-    ...config.serials,
-    ...config.parallels,
-    ...config.monitors.map((m) => m.chardev),
-    ...config.devices.map((d) => d.props.get("chardev")),
-  ];
-  if (chardevs.get(id) !== undefined && used.includes(id)) {
-    throw new UserError(`Chardev '${id}' is busy`);
-  }
-  await chardevs.remove(id);
-}
-
 const none = { args: "", params: "" } as const;
 
 export const CONTROL_COMMANDS: readonly Command[] = [
@@ -210,7 +189,11 @@ export const CONTROL_COMMANDS: readonly Command[] = [
     name: "system_reset",
     ...none,
     help: "reset the system",
-    run: (h) => h.target.machine.requestReset("host-qmp-system-reset"),
+    run: async (h) => {
+      h.target.machine.requestReset("host-qmp-system-reset");
+      // The next command finds the machine reset.
+      await new Promise<void>((done) => setImmediate(done));
+    },
   },
   {
     name: "system_powerdown",
@@ -313,20 +296,5 @@ export const CONTROL_COMMANDS: readonly Command[] = [
     params: "filename",
     help: "output logs to 'filename'",
     run: logFile,
-  },
-  {
-    name: "chardev-add",
-    args: "args:s",
-    params: "args",
-    help: "add chardev",
-    run: chardevAdd,
-  },
-  {
-    name: "chardev-remove",
-    args: "id:s",
-    params: "id",
-    help: "remove chardev",
-    run: chardevRemove,
-    complete: (h) => h.target.chardevs.list().map((c) => c.label),
   },
 ];

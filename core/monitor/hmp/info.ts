@@ -1,7 +1,6 @@
 /** `info …`: what the machine is and how it is doing. */
 import { UserError } from "../../errors.ts";
 import type { MachineConfig } from "../../options/config.ts";
-import { deviceListHelp } from "../../options/devices.ts";
 import { QEMU_VERSION, QENO_VERSION } from "../../version.ts";
 import { dumpCpu } from "../../x86/dump.ts";
 import type { Args } from "./args.ts";
@@ -115,7 +114,7 @@ export const INFO_COMMANDS: readonly Command[] = [
     name: "version",
     ...none,
     help: "show the version of QEMU",
-    run: (h) => h.print(`${QEMU_VERSION} (qeno ${QENO_VERSION})\n`),
+    run: (h) => h.print(`${QEMU_VERSION}qeno ${QENO_VERSION}\n`),
   },
   {
     name: "network",
@@ -267,12 +266,6 @@ export const INFO_COMMANDS: readonly Command[] = [
     run: (h) => h.print(`${h.target.config.uuid ?? "00000000-0000-0000-0000-000000000000"}\n`),
   },
   {
-    name: "snapshots",
-    ...none,
-    help: "show the currently saved VM snapshots",
-    run: (h) => h.print("no block device can store vmstate for snapshot\n"),
-  },
-  {
     name: "qtree",
     ...none,
     help: "show device tree",
@@ -282,6 +275,6 @@ export const INFO_COMMANDS: readonly Command[] = [
     name: "qdm",
     ...none,
     help: "show qdev device model list",
-    run: (h) => h.print(deviceListHelp()),
+    run: (h) => h.print(h.target.board.infoQdm()),
   },
 ];
