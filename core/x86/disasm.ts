@@ -60,12 +60,38 @@ function signed64(lo: number, hi: number): bigint {
   return BigInt.asIntN(64, BigInt(hi) << 32n | BigInt(lo >>> 0));
 }
 
-function memText(o: MemOperand, insn: DecodedInsn, bits: Bits): string {
+/** What prefixes say that changes nothing but the text. */
+interface IdlePrefixes {
+  /** The last segment override, -1: none. In 64-bit code those but FS and GS do nothing. */
+  readonly segment: number;
+  /** F2h in front of a near branch: MPX's BND. */
+  readonly f2: boolean;
+}
+
+const NO_PREFIXES: IdlePrefixes = { segment: -1, f2: false };
+const SEGMENT_BYTES = [0x26, 0x2e, 0x36, 0x3e, 0x64, 0x65];
+
+function idlePrefixes(bytes: Uint8Array, at: number, bits: Bits): IdlePrefixes {
+  let segment = -1, f2 = false;
+  for (let i = at;; i++) {
+    const b = bytes[i], s = SEGMENT_BYTES.indexOf(b);
+    if (s >= 0) segment = s;
+    else if (b === 0xf2) f2 = true;
+    else if (b !== 0x66 && b !== 0x67 && b !== 0xf0 && b !== 0xf3) {
+      if (bits !== 64 || (b & 0xf0) !== 0x40) return { segment, f2 };
+    }
+  }
+}
+
+const branches = /^(Jcc|JCXZ|CALL_NEAR|JMP_NEAR|RET_)/;
+
+function memText(o: MemOperand, insn: DecodedInsn, bits: Bits, idle: IdlePrefixes): string {
   let text = "";
   const stringDest = o.seg === Seg.ES && o.base === 7 && fixedString.has(insn.row.name);
   if (stringDest) {
     if (bits !== 64) text = "%es:";
   } else if (insn.segOverride >= 0) text = `%${segNames[insn.segOverride]}:`;
+  else if (bits === 64 && idle.segment >= 0) text = `%${segNames[idle.segment]}:`;
   const disp = signed64(o.disp, o.dispHi);
   if (o.base < 0 && o.index < 0 && !o.rip) {
     return text + number(disp < 0n ? BigInt.asUintN(bits, disp) : disp);
@@ -283,7 +309,12 @@ function svmOperands(name: string, addrSize: number): string[] {
   return name === "SKINIT" ? ["%eax"] : /^VM(RUN|LOAD|SAVE)$/.test(name) ? [rax] : [];
 }
 
-function operandTexts(insn: DecodedInsn, address: bigint, bits: Bits): string[] {
+function operandTexts(
+  insn: DecodedInsn,
+  address: bigint,
+  bits: Bits,
+  idle: IdlePrefixes,
+): string[] {
   const { row, operands } = insn;
   if (noOperands.has(row.name)) return [];
   if (row.cpuid === "svm") return svmOperands(row.name, bits === 64 ? 64 : 32);
@@ -294,7 +325,7 @@ function operandTexts(insn: DecodedInsn, address: bigint, bits: Bits): string[] 
   if (/^AA[MD]$/.test(row.name) && (operands[0] as ImmOperand).value === 10) return [];
   if (predicateOf(insn) !== undefined) list = list.slice(0, -1);
   if (row.name === "NOP" && list.length === 2 && list[0].kind === "mem") list = [list[0]];
-  const texts = list.map((o, i) => operandText(printedAs(o, i, insn), insn, address, bits));
+  const texts = list.map((o, i) => operandText(printedAs(o, i, insn), insn, address, bits, idle));
   if (row.name === "ENTER") return texts;
   return texts.reverse();
 }
@@ -322,11 +353,17 @@ function printedAs(o: Operand, i: number, insn: DecodedInsn): Operand {
   return o;
 }
 
-function operandText(o: Operand, insn: DecodedInsn, address: bigint, bits: Bits): string {
+function operandText(
+  o: Operand,
+  insn: DecodedInsn,
+  address: bigint,
+  bits: Bits,
+  idle: IdlePrefixes,
+): string {
   const star = starred.has(insn.row.name) ? "*" : "";
   switch (o.kind) {
     case "mem":
-      return star + memText(o, insn, bits);
+      return star + memText(o, insn, bits, idle);
     case "imm":
       return immText(o, insn);
     case "rel": {
@@ -336,20 +373,25 @@ function operandText(o: Operand, insn: DecodedInsn, address: bigint, bits: Bits)
       return number(BigInt.asUintN(near ? insn.opSize : bits, target));
     }
     case "far":
-      return `$${number(BigInt(o.selector))}:$${number(BigInt(o.offset))}`;
+      return `$0x${o.selector.toString(16)}:$0x${o.offset.toString(16)}`;
     default:
       return star + registerText(o);
   }
 }
 
 /** Instruction text such as `addl     %edx, 0x40(%rbx, %rsi)`, mnemonic padded to 8 and a space. */
-export function disassemble(insn: DecodedInsn, address: bigint, bits: Bits): string {
+export function disassemble(
+  insn: DecodedInsn,
+  address: bigint,
+  bits: Bits,
+  idle: IdlePrefixes = NO_PREFIXES,
+): string {
   let name = mnemonic(insn, bits);
   if (insn.lock) name = `lock ${name}`;
   else if (insn.rep !== 0 && insn.row.prefix === Mandatory.Any && insn.row.rep !== undefined) {
     name = `${insn.rep === 0xf2 ? "repne" : insn.row.rep === "rep" ? "rep" : "repe"} ${name}`;
-  }
-  return `${name.padEnd(8)} ${operandTexts(insn, address, bits).join(", ")}`;
+  } else if (idle.f2 && branches.test(insn.row.name)) name = `bnd ${name}`;
+  return `${name.padEnd(8)} ${operandTexts(insn, address, bits, idle).join(", ")}`;
 }
 
 /** One line or more of a listing. */
@@ -370,7 +412,11 @@ export function disassembleAt(
 ): ListedInsn {
   const insn = decode(bytes, at, avail, { bits });
   if (typeof insn !== "string") {
-    return { address, length: insn.length, text: disassemble(insn, address, bits) };
+    return {
+      address,
+      length: insn.length,
+      text: disassemble(insn, address, bits, idlePrefixes(bytes, at, bits)),
+    };
   }
   return { address, length: 1, text: `.byte    0x${bytes[at].toString(16).padStart(2, "0")}` };
 }

@@ -36,6 +36,10 @@ Deno.test("text as QEMU's monitor prints it", () => {
   assertEquals(text("db6c3340", 64), "fldt     0x40(%rbx, %rsi)");
   assertEquals(text("f2480f2ad2", 64), "cvtsi2sdq %rdx, %xmm2");
   assertEquals(text("0f0a", 32), ".byte    0x0f");
+  assertEquals(text("662e0f1f840000000000", 64), "nopw     %cs:(%rax, %rax)");
+  assertEquals(text("3e488b5618", 64), "movq     %ds:0x18(%rsi), %rdx");
+  assertEquals(text("ea000000000000", 32), "ljmpl    $0x0:$0x0");
+  assertEquals(text("f2e96f4c451c", 32), "bnd jmp  0x1c455c75");
 });
 
 Deno.test("listing lines as `x /i` lays them out", () => {
