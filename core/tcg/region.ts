@@ -70,7 +70,7 @@ class RegionBuilder {
       guard,
       long: this.#long,
       stale: this.cache.handlers.stale,
-      pages: !this.#long && this.#isTightLoop() ? MAX_PAGES : 0,
+      pages: this.#isTightLoop() ? MAX_PAGES : 0,
       record: (i) => this.#record(i),
     });
     low.prologue();

@@ -11,6 +11,7 @@ import { opcode, type ValType } from "../wasm/opcodes.ts";
 import { type FlagUpdate, G, type MemAccess, type StateRef, type StateStore } from "../x86/ir.ts";
 import * as S from "../x86/state.ts";
 import { Rec } from "../x86/state.ts";
+import { Gpr } from "../x86/insn.ts";
 import { ACCESS, accessBits, tlbHit } from "./lower.ts";
 import {
   asI32,
@@ -80,6 +81,24 @@ export interface RegionPlan {
 /** A linear address: 64 bits wide in 64-bit code. */
 type Lin = I32 | I64;
 
+/** The address of a page that can be accessed in place, and what makes it the page's place. */
+interface PageMemory {
+  readonly tag: Local<"i32"> | Local<"i64">;
+  readonly addend: Local<"i32">;
+}
+
+function setTag({ tag }: PageMemory, page: Lin): void {
+  if (tag.type === "i32") tag.set(page as I32);
+  else (tag as Local<"i64">).set(page.type === "i32" ? (page as I32).extend_s() : page as I64);
+}
+
+/** `page`, or no page when the TLB entry does not let it be written. */
+function whereWritable(entry: I32, page: Lin): Lin {
+  return page.type === "i64"
+    ? load("i64.load", entry, S.TLB_WRITE).eq(page).select(page, I64.of(NO_PAGE))
+    : load("i32.load", entry, S.TLB_WRITE).eq(page).select(page, I32.of(NO_PAGE));
+}
+
 export class RegionLowering implements Lowering {
   /** Flags at this point. */
   flags: FlagState = PACKED;
@@ -97,7 +116,9 @@ export class RegionLowering implements Lowering {
   /** Non-zero when the region's code has been changed: only calls to TypeScript can do that. */
   readonly #stale: Local<"i32">;
   /** Pages that accesses were last made to, by kind of access and address registers. */
-  readonly #pages: readonly { tag: Local<"i32">; addend: Local<"i32"> }[];
+  readonly #pages: readonly PageMemory[];
+  /** The page that the stack was last accessed in, which may be written. */
+  readonly #stack: PageMemory;
   readonly #pageOf = new Map<string, number>();
   /** Temporary that register n was last set from, since the basic block began. */
   readonly #from = new Map<number, number>();
@@ -124,10 +145,12 @@ export class RegionLowering implements Lowering {
     this.#budget = f.local("i32");
     this.#rest = f.local("i32");
     this.#stale = f.local("i32");
-    this.#pages = Array.from(
-      { length: plan.pages },
-      () => ({ tag: f.local("i32"), addend: f.local("i32") }),
-    );
+    const page = (): PageMemory => ({
+      tag: f.local(plan.long ? "i64" : "i32") as PageMemory["tag"],
+      addend: f.local("i32"),
+    });
+    this.#pages = Array.from({ length: plan.pages }, page);
+    this.#stack = page();
     this.#carriers = [f.local("i32"), f.local("i32")];
   }
 
@@ -243,7 +266,7 @@ export class RegionLowering implements Lowering {
   }
 
   #forget(): void {
-    for (const p of this.#pages) p.tag.set(I32.of(NO_PAGE));
+    for (const p of [this.#stack, ...this.#pages]) setTag(p, I32.of(NO_PAGE));
   }
 
   /** Leaves for `rip` when the region's code has been changed. */
@@ -445,8 +468,13 @@ export class RegionLowering implements Lowering {
   }
 
   /** The remembered page that an access of this instruction most likely goes to. */
-  #page(tag: number): { tag: Local<"i32">; addend: Local<"i32"> } | undefined {
+  #page(d: MemAccess, tag: number): PageMemory | undefined {
+    if (d.system) return undefined;
     const m = this.#insn.insn.operands.find((o) => o.kind === "mem");
+    // Frames are addressed by EBP too; 64-bit code uses it for anything.
+    const frame = m?.kind === "mem" && m.index < 0 &&
+      (m.base === Gpr.RSP || (m.base === Gpr.RBP && !this.plan.long));
+    if (d.stack || frame) return this.#stack;
     const key = m?.kind === "mem" ? `${tag} ${m.base} ${m.index}` : `${tag}`;
     let n = this.#pageOf.get(key);
     if (n === undefined) this.#pageOf.set(key, n = this.#pageOf.size);
@@ -464,15 +492,19 @@ export class RegionLowering implements Lowering {
   ): void {
     const f = this.f;
     const low = lin.type === "i64" ? lin.wrap() : lin;
-    const page = d.system ? undefined : this.#page(tag);
+    const page = this.#page(d, tag);
     const look = () => {
       const { entry, hit } = tlbHit(lin, d.bytes, tag, this.#tlbOf(d), this.#bind);
       f.if(
         hit,
         () => {
           const addend = f.let(load("i32.load", entry, S.TLB_ADDEND));
-          page?.tag.set(low.and(-4096));
-          page?.addend.set(addend);
+          if (page !== undefined) {
+            const at = lin.type === "i64" ? lin.and(-4096) : lin.and(-4096);
+            const readOnly = page === this.#stack && tag === S.TLB_READ;
+            setTag(page, readOnly ? whereWritable(entry, at) : at);
+            page.addend.set(addend);
+          }
           fast(low.add(addend));
         },
         () => slow(this.#probe(lin, d, access)),
@@ -482,7 +514,7 @@ export class RegionLowering implements Lowering {
     if (page === undefined) return look();
     // An aligned access does not leave its page.
     f.if(
-      low.and(-4096 | (d.bytes - 1)).eq(page.tag.get()),
+      (lin as I32).and(-4096 | (d.bytes - 1)).eq(page.tag.get() as I32),
       () => fast(low.add(page.addend.get())),
       look,
       true,

@@ -5,14 +5,21 @@
  */
 import { log, LogItem, logMask, logRaw } from "../log.ts";
 import type { GuestMemory } from "../memory/guest_memory.ts";
-import { decode, type DecodedInsn, type DecodeFault, withoutFeature } from "../x86/decoder.ts";
+import {
+  decode,
+  type DecodedInsn,
+  type DecodeFault,
+  MAX_INSN_LENGTH,
+  withoutFeature,
+} from "../x86/decoder.ts";
 import { disassemble, listingLines } from "../x86/disasm.ts";
 import { type Cpu, GuestFault } from "../x86/cpu.ts";
-import { type Insn, Seg } from "../x86/insn.ts";
+import { type Insn, type RelOperand, Seg } from "../x86/insn.ts";
 import { assignSlots } from "../x86/semantics/emit.ts";
 import * as S from "../x86/state.ts";
 import { Mode, Rec, Vec } from "../x86/state.ts";
 import { type BlockTable, MODE_ANY } from "./block_table.ts";
+import { type Template, Templates } from "./templates.ts";
 import type { CodeWatcher, Mmu } from "./mmu.ts";
 import type { PhysMap } from "./physmap.ts";
 import type { Shape, Shapes } from "./shapes.ts";
@@ -68,8 +75,11 @@ export class TranslationCache implements CodeWatcher {
   readonly #i32: Int32Array;
   readonly #view: DataView;
   readonly #u8: Uint8Array;
-  /** Decoded instructions of records whose helpers need them, by record address. */
-  readonly insns = new Map<number, Insn>();
+  /** Decoded instructions of records. */
+  readonly insns: RecordInsns;
+  readonly #templates = new Templates();
+  /** The CPU whose features decided what the templates are. */
+  #model: unknown;
   /** MMUs whose TLBs must stop writing in place to a page that gets translations. */
   readonly mmus: Mmu[] = [];
   /** Counts for `info jit`. */
@@ -86,6 +96,7 @@ export class TranslationCache implements CodeWatcher {
     this.#arena = memory.alloc(arenaBytes, 64);
     this.#end = this.#arena + arenaBytes;
     this.#at = this.#arena;
+    this.insns = new RecordInsns(this.#arena);
     this.#i32 = new Int32Array(memory.buffer);
     this.#view = memory.view;
     this.#u8 = memory.u8;
@@ -139,13 +150,33 @@ export class TranslationCache implements CodeWatcher {
     const ranges: [number, number][] = [[host, host]];
     const first = this.#at;
     const i32 = this.#i32;
-    let rec = first, at = host, count = 0, ip = startIp, ended = false;
+    let rec = first, at = host, count = 0, ended = false;
+    const startLo = cpu.get32(S.RIP) >>> 0, startHi = long ? cpu.get32(S.RIP + 4) : 0;
     // Only the low half of IP matters for in-page arithmetic outside 64-bit mode.
     const ipMask = long ? 0xffffffffffffffffn : 0xffffffffn;
     const asm = (logMask & LogItem.in_asm) !== 0;
     if (asm) logRaw("----------------\nIN: \n");
+    const quick = !once && !asm && limit === Infinity && startLo < 0xfffff000 &&
+      this.#breakpoints.size === 0;
+    if (this.#model !== cpu.env.model) {
+      this.#model = cpu.env.model;
+      this.#templates.clear();
+    }
 
     while (!ended) {
+      if (quick && pageEnd - at > MAX_INSN_LENGTH) {
+        const t = this.#templates.find(this.#view, at, mode);
+        if (t !== undefined) {
+          const shape = this.#copy(t, rec, startLo, startHi, at - host, host & 0xfff, count, long);
+          rec += Rec.SIZE;
+          count++;
+          at += t.insn.length;
+          ended = shape.ends;
+          if (single || (count >= MAX_INSNS && t.insn.row.name !== "STI")) break;
+          continue;
+        }
+      }
+      const ip = (startIp + BigInt(at - host)) & ipMask;
       if (this.#breakpoints.size !== 0 && !single) {
         const start = (BigInt(hi >>> 0) << 32n) | BigInt(lo >>> 0);
         const lin = BigInt.asUintN(long ? 64 : 32, start + ip - startIp);
@@ -161,7 +192,7 @@ export class TranslationCache implements CodeWatcher {
       }
       let insn: DecodedInsn | DecodeFault = decode(this.#u8, at, pageEnd - at, decodeMode);
       let shape: Shape | undefined;
-      let length = 0;
+      let length = 0, plain = false;
       if (insn === "short") {
         if (count > 0 && !once) break; // the next block begins with the crossing instruction
         const crossing = this.#decodeCrossing(cpu, mmu, at, pageEnd, lo, hi, decodeMode);
@@ -183,6 +214,7 @@ export class TranslationCache implements CodeWatcher {
           if (count > 0) break;
           shape = this.shapes.raising(Vec.GP, 0);
         } else if (!allowed(insn, mode, cpu)) shape = this.shapes.raising(Vec.UD, -1);
+        else plain = quick && pageEnd - at > MAX_INSN_LENGTH;
       }
       const i = typeof insn === "string" ? undefined : insn;
       const next = (ip + BigInt(length)) & ipMask;
@@ -199,11 +231,11 @@ export class TranslationCache implements CodeWatcher {
       const last = i?.row.name === "STI" && at + length >= pageEnd;
       shape ??= this.shapes.get(i!, last ? mode | Mode.SINGLE : mode, samePage);
       this.#record(rec, shape, i, ip, length, count, target, rel !== undefined);
+      if (plain) this.#remember(i as DecodedInsn, shape, rec, at, mode, rel, samePage);
       if (asm) this.#logInsn(i, (cpu.segBase(Seg.CS) + ip) & ipMask, at, bits);
       rec += Rec.SIZE;
       count++;
       at += length;
-      ip = next;
       ended = shape.ends;
       if (single || at >= pageEnd) break;
       if (count >= MAX_INSNS && i?.row.name !== "STI") break;
@@ -219,7 +251,7 @@ export class TranslationCache implements CodeWatcher {
       i32.fill(0, w, w + Rec.SIZE / 4);
       i32[w] = handler;
       this.#view.setUint16(rec + Rec.INDEX, Math.max(count - 1, 0), true);
-      this.#view.setBigUint64(rec + Rec.IP, ip, true);
+      this.#view.setBigUint64(rec + Rec.IP, (startIp + BigInt(at - host)) & ipMask, true);
       rec += Rec.SIZE;
     }
     this.#at = rec;
@@ -254,6 +286,65 @@ export class TranslationCache implements CodeWatcher {
   /** Lets emitted code find a block; of one that crosses a page it would not see the second. */
   #tell(b: Block): void {
     if (b.ranges.length === 1) this.table.put(b);
+  }
+
+  /** Remembers an instruction and its record. */
+  #remember(
+    insn: DecodedInsn,
+    shape: Shape,
+    rec: number,
+    at: number,
+    mode: number,
+    rel: RelOperand | undefined,
+    samePage: boolean,
+  ): void {
+    const words = this.#i32.slice(rec >> 2, (rec + Rec.SIZE) >> 2);
+    words[Rec.HANDLER >> 2] = words[Rec.IP >> 2] = words[(Rec.IP >> 2) + 1] = 0;
+    words[Rec.LENGTH >> 2] &= 0xffff;
+    this.#templates.add(this.#view, at, {
+      mode,
+      insn,
+      rel,
+      shapes: samePage ? [undefined, shape] : [shape, undefined],
+      words,
+    });
+  }
+
+  /**
+   * Makes the record of a known instruction.
+   * @param lo IP of the block's first instruction, and `hi` its upper half
+   * @param distance from there in bytes
+   * @param offset of the block's first instruction in its page
+   */
+  #copy(
+    t: Template,
+    rec: number,
+    lo: number,
+    hi: number,
+    distance: number,
+    offset: number,
+    index: number,
+    long: boolean,
+  ): Shape {
+    const { words, insn, rel } = t, i32 = this.#i32, w = rec >> 2;
+    const ip = lo + distance;
+    for (let n = 1; n < words.length; n++) i32[w + n] = words[n];
+    i32[w + (Rec.LENGTH >> 2)] |= index << 16;
+    i32[w + (Rec.IP >> 2)] = ip;
+    i32[w + (Rec.IP >> 2) + 1] = hi;
+    let near: 0 | 1 = 0;
+    if (rel !== undefined) {
+      let target = ip + insn.length + rel.value;
+      if (!long) target = insn.opSize === 16 ? target & 0xffff : target >>> 0;
+      const at = offset + target - lo;
+      if (at >= 0 && at < 4096) near = 1;
+      i32[w + (Rec.IMM >> 2)] = target;
+      i32[w + (Rec.IMM >> 2) + 1] = long ? hi + Math.floor(target / 0x100000000) : 0;
+    }
+    const shape = t.shapes[near] ??= this.shapes.get(insn, t.mode, near === 1);
+    i32[w] = shape.index;
+    this.insns.set(rec, insn);
+    return shape;
   }
 
   #watch(start: number, block: Block): void {
@@ -527,6 +618,22 @@ export class TranslationCache implements CodeWatcher {
     this.insns.clear();
     this.#at = this.#arena;
     for (const m of this.mmus) m.cpu.flushJumpCaches();
+  }
+}
+
+/** Instructions by the address of their record. */
+export class RecordInsns {
+  readonly #list: (Insn | undefined)[] = [];
+  constructor(readonly arena: number) {}
+
+  get(rec: number): Insn | undefined {
+    return this.#list[(rec - this.arena) / Rec.SIZE];
+  }
+  set(rec: number, i: Insn): void {
+    this.#list[(rec - this.arena) / Rec.SIZE] = i;
+  }
+  clear(): void {
+    this.#list.length = 0;
   }
 }
 

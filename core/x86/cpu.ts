@@ -126,6 +126,11 @@ export class Cpu {
     this.u8 = new Uint8Array(memory.buffer, base, S.STATE_BYTES);
     this.msrs = new MsrFile(this.view);
     this.#jumps = new Uint16Array(memory.buffer, base + S.JC_LIST, 2 * S.JC_ENTRIES);
+    this.#globalJumps = new Uint16Array(
+      memory.buffer,
+      base + S.JC_GLOBAL_LIST,
+      2 * S.JC_ENTRIES,
+    );
     this.#jumpPages = new Uint8Array(memory.buffer, base + S.JC_PAGES, S.JC_PAGES_ENTRIES);
     this.i32[S.JC >> 2] = this.i32[(S.JC + S.JC_BYTES) >> 2] = 1;
   }
@@ -291,8 +296,9 @@ export class Cpu {
     if ((m ^ old) & ~(Mode.CPL3 | Mode.SINGLE)) this.flushJumpCaches();
   }
 
-  /** Numbers of the jump cache entries in use. */
+  /** Numbers of the jump cache entries in use: in pages that are not global, and that are. */
   readonly #jumps: Uint16Array;
+  readonly #globalJumps: Uint16Array;
   readonly #jumpPages: Uint8Array;
 
   /**
@@ -311,46 +317,62 @@ export class Cpu {
     i32[e] = lo;
     i32[e + 1] = hi;
     i32[e + 2] = rec;
-    if (i32[e + 3] === 0) this.#jumps[i32[S.JC_COUNT >> 2]++] = n;
-    i32[e + 3] = global ? S.JC_STATE.USED | S.JC_STATE.GLOBAL : S.JC_STATE.USED;
+    const { LISTED, GLOBAL, GLOBAL_LISTED } = S.JC_STATE, state = i32[e + 3];
+    if (global) {
+      if (!(state & GLOBAL_LISTED)) this.#globalJumps[i32[S.JC_GLOBAL_COUNT >> 2]++] = n;
+      i32[e + 3] = state | GLOBAL | GLOBAL_LISTED;
+    } else {
+      if (!(state & LISTED)) this.#jumps[i32[S.JC_COUNT >> 2]++] = n;
+      i32[e + 3] = (state & ~GLOBAL) | LISTED;
+    }
     this.#jumpPages[(lin >>> 12) & (S.JC_PAGES_ENTRIES - 1)] = 1;
   }
 
   /** Empties the jump caches, except of code in global pages when asked to keep that. */
   flushJumpCaches(keepGlobal = false): void {
-    if (keepGlobal) return this.#dropJumps(0, 0, true);
-    const count = this.i32[S.JC_COUNT >> 2];
-    for (let k = 0; k < count; k++) this.#emptyJump(this.#jumps[k]);
-    this.i32[S.JC_COUNT >> 2] = 0;
-    if (count !== 0) this.#jumpPages.fill(0);
+    const i32 = this.i32, { LISTED, GLOBAL } = S.JC_STATE;
+    for (let k = 0, count = i32[S.JC_COUNT >> 2]; k < count; k++) {
+      const n = this.#jumps[k], state = (S.JC + n * S.JC_ENTRY + 12) >> 2;
+      i32[state] &= ~LISTED;
+      if (!(i32[state] & GLOBAL)) this.#emptyJump(n);
+    }
+    i32[S.JC_COUNT >> 2] = 0;
+    if (keepGlobal) return;
+    const count = i32[S.JC_GLOBAL_COUNT >> 2];
+    for (let k = 0; k < count; k++) {
+      const n = this.#globalJumps[k];
+      this.#emptyJump(n);
+      i32[(S.JC + n * S.JC_ENTRY + 12) >> 2] = 0;
+    }
+    i32[S.JC_GLOBAL_COUNT >> 2] = 0;
+    this.#jumpPages.fill(0);
   }
 
   /** Forgets the jumps to code at linear addresses that agree with `lin` in the bits of `mask`. */
   flushJumps(lin: number, mask: number): void {
-    if (mask === ~0xfff && this.#jumpPages[(lin >>> 12) & (S.JC_PAGES_ENTRIES - 1)] === 0) return;
-    this.#dropJumps(lin, mask, false);
+    const pages = this.#jumpPages;
+    if (mask === ~0xfff && pages[(lin >>> 12) & (S.JC_PAGES_ENTRIES - 1)] === 0) return;
+    pages.fill(0);
+    this.#dropJumps(this.#jumps, this.i32[S.JC_COUNT >> 2], lin, mask);
+    this.#dropJumps(this.#globalJumps, this.i32[S.JC_GLOBAL_COUNT >> 2], lin, mask);
   }
 
+  /** Makes an entry one that no jump finds; in its lists it stays. */
   #emptyJump(n: number): void {
     const e = (S.JC + n * S.JC_ENTRY) >> 2;
     this.i32[e] = (n & (S.JC_ENTRIES - 1)) === 0 ? 1 : 0;
     this.i32[e + 1] = 0;
-    this.i32[e + 3] = 0;
+    this.i32[e + 3] &= ~S.JC_STATE.GLOBAL;
   }
 
-  #dropJumps(lin: number, mask: number, keepGlobal: boolean): void {
-    const i32 = this.i32, list = this.#jumps, pages = this.#jumpPages;
+  #dropJumps(list: Uint16Array, count: number, lin: number, mask: number): void {
+    const i32 = this.i32, pages = this.#jumpPages;
     const half = (this.mode & Mode.CODE_MASK) === 2 ? 0 : 1;
-    let kept = 0;
-    pages.fill(0);
-    for (let k = 0; k < i32[S.JC_COUNT >> 2]; k++) {
-      const n = list[k], e = (S.JC + n * S.JC_ENTRY) >> 2, at = i32[e + half];
-      if (keepGlobal ? i32[e + 3] & S.JC_STATE.GLOBAL : (at ^ lin) & mask) {
-        list[kept++] = n;
-        pages[(at >>> 12) & (S.JC_PAGES_ENTRIES - 1)] = 1;
-      } else this.#emptyJump(n);
+    for (let k = 0; k < count; k++) {
+      const n = list[k], at = i32[((S.JC + n * S.JC_ENTRY) >> 2) + half];
+      if ((at ^ lin) & mask) pages[(at >>> 12) & (S.JC_PAGES_ENTRIES - 1)] = 1;
+      else this.#emptyJump(n);
     }
-    i32[S.JC_COUNT >> 2] = kept;
   }
 
   // ---- segments

@@ -110,6 +110,8 @@ export interface MemAccess {
   readonly run?: boolean;
   /** The access is made with supervisor privilege whatever the CPL (descriptor tables, TSS). */
   readonly system?: boolean;
+  /** The access is made by the stack pointer: to the page of others like it, most likely. */
+  readonly stack?: boolean;
 }
 
 /** Helper number `id` of the table in `core/x86/helpers.ts`. */

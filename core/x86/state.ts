@@ -104,9 +104,10 @@ export const FCS = 0x4a0;
 export const FDS = 0x4a4;
 export const FOP = 0x4a8;
 export const MXCSR = 0x4ac;
-/** How many entries of {@link TLB_LIST} and {@link JC_LIST} are in use. */
+/** How many entries of {@link TLB_LIST}, {@link JC_LIST} and {@link JC_GLOBAL_LIST} are in use. */
 export const TLB_COUNT = 0x4c0;
 export const JC_COUNT = 0x4c4;
+export const JC_GLOBAL_COUNT = 0x4f0;
 /** Non-zero while the TLB may hold entries of 1 GiB pages. */
 export const TLB_HUGE_USED = 0x4c8;
 /** Error code of the page fault that the last walk in emitted code found; -1 when it did not decide. */
@@ -153,20 +154,25 @@ export const TLB_FLAGS = { GLOBAL: 1 << 30, LARGE: 1 << 29, HUGE: 1 << 28 } as c
 export const TLB_PAGE_MASK = (1 << 28) - 1;
 
 /**
- * Jump caches: supervisor, then user; an entry is {tag i64, record i32, state i32}. State 0: empty,
- * its tag is one that no jump to this entry has (0, in entry 0 of a cache 1). Else {@link JC_STATE}.
+ * Jump caches: supervisor, then user; an entry is {tag i64, record i32, state i32}. An empty one has a
+ * tag that no jump to it has (0, in entry 0 of a cache 1). State: {@link JC_STATE}, in which of the
+ * lists its number is and whether it is for code in a global page.
  */
 export const JC = TLB + 2 * TLB_BYTES;
 export const JC_ENTRIES = 2048;
 export const JC_ENTRY = 16;
 export const JC_BYTES = JC_ENTRIES * JC_ENTRY;
-export const JC_STATE = { USED: 1, GLOBAL: 2 } as const;
+export const JC_STATE = { LISTED: 1, GLOBAL: 2, GLOBAL_LISTED: 4 } as const;
 
-/** Numbers of the TLB and jump cache entries in use, 2 bytes each: what a flush has to clear. */
+/**
+ * Numbers of the TLB and jump cache entries in use, 2 bytes each: what a flush has to clear. Jumps to
+ * global code have a list of their own.
+ */
 export const TLB_LIST = JC + 2 * JC_BYTES;
 export const JC_LIST = TLB_LIST + 2 * 2 * TLB_ENTRIES;
+export const JC_GLOBAL_LIST = JC_LIST + 2 * 2 * JC_ENTRIES;
 /** A bit for each 4 MiB of the low 32 bits of linear addresses: TLB entries from large pages. */
-export const LARGE_CHUNKS = JC_LIST + 2 * 2 * JC_ENTRIES;
+export const LARGE_CHUNKS = JC_GLOBAL_LIST + 2 * 2 * JC_ENTRIES;
 
 /** Linear pages, modulo their number, that jump cache entries lead to: a byte each. */
 export const JC_PAGES = LARGE_CHUNKS + 128;

@@ -344,18 +344,18 @@ export class Emit {
   loadF64(lin: Addr): F64 {
     return this.#load(lin, 8, LOAD_F64, "f64") as F64;
   }
-  #load(lin: Addr, bytes: number, op: number, type: ValType): Expr {
+  #load(lin: Addr, bytes: number, op: number, type: ValType, stack?: boolean): Expr {
     const target = this.f.local(type);
-    this.f.guest(G.LOAD, [this.#stable(lin)], { bytes, op, target } satisfies ir.MemAccess);
+    this.f.guest(G.LOAD, [this.#stable(lin)], { bytes, op, target, stack } satisfies ir.MemAccess);
     return target.get() as Expr;
   }
 
   /** Guest memory write of an i32 (low 1, 2 or 4 bytes), i64 or v128. */
-  store(lin: Addr, v: AnyInt | V128, bytes: 1 | 2 | 4 | 8 | 16): void {
+  store(lin: Addr, v: AnyInt | V128, bytes: 1 | 2 | 4 | 8 | 16, stack?: boolean): void {
     this.f.guest(
       G.STORE,
       [this.#stable(lin), this.let(v as Expr)],
-      { bytes, op: STORE_INT[bytes] } satisfies ir.MemAccess,
+      { bytes, op: STORE_INT[bytes], stack } satisfies ir.MemAccess,
     );
   }
   #stable(lin: Addr): Addr {
@@ -443,13 +443,14 @@ export class Emit {
   }
   push(v: AnyInt, bits: Bits): void {
     const sp = this.#wrapSp(this.sp().sub(bits >> 3));
-    this.store(this.linear(Seg.SS, sp, bits >> 3, true), v, (bits >> 3) as 2 | 4 | 8);
+    this.store(this.linear(Seg.SS, sp, bits >> 3, true), v, (bits >> 3) as 2 | 4 | 8, true);
     this.setSp(sp);
   }
   /** Reads the top of the stack without moving the pointer; `skip` bytes above it. */
   peek(bits: Bits, skip = 0): AnyInt {
     const sp = this.#wrapSp(this.sp().add(skip));
-    return this.load(this.linear(Seg.SS, sp, bits >> 3, false), (bits >> 3) as 2 | 4 | 8);
+    const bytes = (bits >> 3) as 2 | 4 | 8, lin = this.linear(Seg.SS, sp, bytes, false);
+    return this.#load(lin, bytes, LOAD_INT[bytes], TYPE_OF[bytes], true) as AnyInt;
   }
   /** Moves the stack pointer by `bytes`. */
   addSp(bytes: number | AnyInt): void {
