@@ -29,6 +29,8 @@ export interface DeviceTypeSpec {
   readonly wires: readonly string[];
   /** In the order of `info qtree`. */
   readonly props: readonly PropSpec[];
+  /** The type of the device inside, whose properties users can give to this one. */
+  readonly backend?: string;
 }
 
 /** In the order in which `-device help` prints them. */

@@ -10,6 +10,7 @@ import {
   type PropSpec,
   type PropValue,
 } from "../core/qdev.ts";
+import { virtioSpecs } from "./virtio/types.ts";
 
 const prop = (format: PropFormat) => (name: string, value: PropValue): PropSpec => ({
   name,
@@ -282,6 +283,7 @@ export const DEVICE_TYPES: readonly DeviceTypeSpec[] = [
   user("pci-testdev", "PCI", "Misc", [size("membar", 0), ...PCI], {
     description: "PCI Test Device",
   }),
+  ...virtioSpecs({ pci: PCI, block: BLOCK }),
 ];
 
 const BY_NAME = new Map(DEVICE_TYPES.map((t) => [t.name, t]));

@@ -40,6 +40,21 @@ export interface MachineOptions {
   /** ACPI table header ids: at most 6 and 8 bytes. */
   oemId: string | undefined;
   oemTableId: string | undefined;
+  /** Of microvm alone. */
+  rtc: OnOffAuto;
+  pcie: OnOffAuto;
+  ioapic2: OnOffAuto;
+  isaSerial: boolean;
+  optionRoms: boolean;
+  /** The virtio-mmio windows in use are named on the kernel's command line. */
+  autoKernelCmdline: boolean;
+}
+
+/** `-object rng-random` (a file) or `rng-builtin`. */
+export interface RngOptions {
+  id: string;
+  /** Undefined: the program's own numbers. */
+  file: string | undefined;
 }
 
 export interface AcceleratorOptions {
@@ -235,6 +250,8 @@ export interface MachineConfig {
   initrd: string | undefined;
   dtb: string | undefined;
   numa: NumaOptions | undefined;
+  /** Sources of random numbers that devices can name. */
+  rngs: RngOptions[];
   append: string | undefined;
   optionRoms: { file: string; bootindex: number }[];
   fwCfg: FwCfgItem[];

@@ -8,6 +8,7 @@ import { EarlyExit, fail, type OptionsHost, report } from "./host.ts";
 import { UserError } from "../errors.ts";
 import { parseBool, parseInt64, parseSize, parseUint64 } from "./numbers.ts";
 import { isHelp, type Opts } from "./qemu_opts.ts";
+import { virtioTypes } from "./virtio_devices.ts";
 
 type PropType =
   | "uint8"
@@ -26,10 +27,21 @@ type PropType =
   | "BlockdevOnError"
   | "BiosAtaTranslation"
   | "FdcDriveType"
-  | "LostTickPolicy";
+  | "LostTickPolicy"
+  | "int64"
+  /** The id of an object. */
+  | "link"
+  /** Nothing a user can set. */
+  | "readonly";
 
-interface Prop {
+export interface Prop {
   type: PropType;
+  /** The word in help when it is not the type's name. */
+  word?: string;
+  /** A switch of something that is not there. */
+  onlyOff?: boolean;
+  /** The preset is a number too large for one: help prints it as it is. */
+  bare?: boolean;
   /** As help prints it; absent: nothing about a default. */
   preset?: string | number | boolean;
   text?: string;
@@ -37,7 +49,7 @@ interface Prop {
 
 export interface DeviceType {
   name: string;
-  bus: "ISA" | "PCI" | "IDE" | "floppy-bus" | "System";
+  bus: "ISA" | "PCI" | "IDE" | "floppy-bus" | "System" | "virtio-bus" | "virtio-serial-bus";
   category: string;
   description?: string;
   alias?: string;
@@ -244,6 +256,7 @@ const USER_TYPES: DeviceType[] = [
     props: { events: { type: "uint8", preset: 3 }, ioport: { type: "uint16", preset: 0x505 } },
     pluggable: true,
   },
+  ...virtioTypes({ pci: PCI, block: BLOCK, chardev: CHARDEV, onError: ON_ERROR }),
 ];
 
 const PCI_PARTS = ["PIIX3", "PIIX4_PM", "i440FX", "mch", "ICH9-LPC", "ICH9-SMB"];
@@ -336,7 +349,10 @@ const CATEGORY_TITLES = ["Controller/Bridge/Hub", "Storage", "Input", "Display",
 /** What `-device help` prints. */
 export function deviceListHelp(): string {
   return CATEGORY_TITLES.map((category) => {
-    const lines = USER_TYPES.filter((t) => t.category === category).map((t) =>
+    const types = USER_TYPES.filter((t) => t.category === category).sort((a, b) =>
+      a.name.toLowerCase() < b.name.toLowerCase() ? -1 : 1
+    );
+    const lines = types.map((t) =>
       `name "${t.name}", bus ${t.bus}` +
       (t.alias ? `, alias "${t.alias}"` : "") + (t.description ? `, desc "${t.description}"` : "")
     );
@@ -350,14 +366,16 @@ export function devicePropsHelp(t: DeviceType): string {
   if (names.length === 0) return `There are no options for ${t.name}.\n`;
   const lines = names.map((name) => {
     const p = t.props[name];
-    const word = p.type === "pci-addr"
+    const word = p.word !== undefined
+      ? p.word
+      : p.type === "pci-addr"
       ? "int32"
       : p.type === "chardev" || p.type === "drive"
       ? "str"
       : p.type;
     let tail = p.text ?? "";
     if (p.preset !== undefined) {
-      const quoted = typeof p.preset === "string" && p.type !== "size";
+      const quoted = typeof p.preset === "string" && p.type !== "size" && !p.bare;
       const preset = quoted ? `"${p.preset}"` : String(p.preset);
       tail += ` (default: ${preset})`;
     }
@@ -389,6 +407,8 @@ export interface DeviceContext {
   family?: MachineOptions["family"];
   /** Users add disk controllers, whose buses the board knows. */
   moreDiskBuses?: boolean;
+  /** Ids of objects that devices can refer to. */
+  objects?: ReadonlySet<string>;
 }
 
 /** Checks one `-device`. Throws UserError with QEMU's words. */
@@ -408,6 +428,9 @@ export function resolveDevice(opts: Opts, context: DeviceContext): DeviceOptions
       const prop = Object.hasOwn(type.props, name) ? type.props[name] : undefined;
       if (!prop) fail(loc, `Property '${type.name}.${name}' not found`);
       checkProp(type, name, prop.type, value, loc, context);
+      if (prop.onlyOff && parseBool(value)) {
+        fail(loc, `Property '${type.name}.${name}' cannot be switched on in this build`);
+      }
     }
     props.set(name, value);
   }
@@ -443,6 +466,7 @@ const BUSES: Record<string, DeviceType["bus"]> = {
 
 function busKind(name: string, family: MachineOptions["family"]): DeviceType["bus"] | undefined {
   if (Object.hasOwn(BUSES, name)) return BUSES[name];
+  if (family === "microvm") return undefined;
   const q35 = family === "q35";
   if (name === (q35 ? "pcie.0" : "pci.0")) return "PCI";
   return (q35 ? /^ide\.[0-5]$/ : /^ide\.[01]$/).test(name) ? "IDE" : undefined;
@@ -455,8 +479,9 @@ function checkBus(
   { family = "pc", moreDiskBuses = false }: DeviceContext,
 ): void {
   const kind = busKind(name, family);
-  // Buses of bridges and disk controllers are known when these are there.
+  // Buses of bridges and controllers are known when these are there.
   if (!kind && (type.bus === "PCI" || (type.bus === "IDE" && moreDiskBuses))) return;
+  if (!kind && (type.bus === "virtio-bus" || type.bus === "virtio-serial-bus")) return;
   if (!kind) fail(loc, `Bus '${name}' not found`);
   if (kind !== type.bus) fail(loc, `Device '${type.name}' can't go on ${kind} bus`);
 }
@@ -494,6 +519,12 @@ function checkProp(
     if (!values.includes(value)) {
       fail(loc, `Parameter '${name}' does not accept value '${value}'`);
     }
+  } else if (kind === "link") {
+    if (!context.objects?.has(value)) fail(loc, `Device '${value}' not found`);
+  } else if (kind === "readonly") {
+    fail(loc, `Property '${type.name}.${name}' is read-only`);
+  } else if (kind === "int64") {
+    if (typeof parseInt64(value) === "string") fail(loc, `Parameter '${name}' expects int64`);
   } else if (kind === "uint64") {
     if (typeof parseUint64(value) === "string") fail(loc, `Parameter '${name}' expects integer`);
   } else if (kind === "bool") {

@@ -14,10 +14,13 @@ export interface DrivePlaces {
   /** Buses for `if=ide`, and units on each. */
   readonly ideBuses: number;
   readonly ideUnits: number;
+  /** Units on each bus of `if=none`, where that is what a drive has by default. */
+  readonly noneUnits?: number;
 }
 
 /** Of a machine family. */
 export function drivePlaces(family: MachineOptions["family"]): DrivePlaces {
+  if (family === "microvm") return { ideBuses: 0, ideUnits: 2, noneUnits: 1 };
   return family === "q35" ? { ideBuses: 6, ideUnits: 1 } : { ideBuses: 2, ideUnits: 2 };
 }
 
@@ -152,7 +155,7 @@ export class DriveTable {
   readonly #unitsPerBus: Partial<Record<string, number>>;
 
   constructor(private readonly host: OptionsHost, places: DrivePlaces) {
-    this.#unitsPerBus = { ide: places.ideUnits, scsi: 7 };
+    this.#unitsPerBus = { ide: places.ideUnits, scsi: 7, none: places.noneUnits };
   }
 
   at(type: DriveInterface, bus: number, unit: number): DriveOptions | undefined {
@@ -207,9 +210,6 @@ export class DriveTable {
       fail(loc, `drive with bus=${bus}, unit=${unit} (index=${at}) exists`);
     }
     const id = opts.id ?? generatedId(type, mediaText, bus, unit, perBus !== undefined);
-    if (type === "virtio") {
-      fail(loc, "'virtio-blk-pci' is not a valid device model name");
-    }
     const werrorText = keys.take("werror");
     const rerrorText = keys.take("rerror");
     const policies = ["ide", "scsi", "virtio", "none"].includes(type);
@@ -337,6 +337,7 @@ export function checkOrphans(
 function hasPlace(d: DriveOptions, places: DrivePlaces): boolean {
   switch (d.interface) {
     case "none":
+    case "virtio": // a device of its own is made for it
       return true;
     case "ide":
       return d.bus < places.ideBuses && d.unit < places.ideUnits;

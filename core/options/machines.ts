@@ -214,18 +214,51 @@ export const MACHINE_PROPS: Readonly<Record<string, MachineProp>> = {
   },
 };
 
+/** Those of microvm alone. */
+const MICROVM_PROPS: Readonly<Record<string, MachineProp>> = {
+  "auto-kernel-cmdline": {
+    type: "bool",
+    description: "Set off to disable adding virtio-mmio devices to the kernel cmdline",
+  },
+  ioapic2: { type: "OnOffAuto", description: "Enable second IO-APIC" },
+  "isa-serial": {
+    type: "bool",
+    description: "Set off to disable the instantiation an ISA serial port",
+  },
+  pcie: { type: "OnOffAuto", description: "Enable PCIe" },
+  rtc: { type: "OnOffAuto", description: "Enable MC146818 RTC" },
+  "x-option-roms": {
+    type: "bool",
+    description: "Set off to disable loading option ROMs",
+  },
+};
+/** Those of a PC that microvm has not. */
+const NOT_ON_MICROVM = [
+  ...["default-bus-bypass-iommu", "hmat", "hpet", "i8042", "max-fw-size", "max-ram-below-4g"],
+  ...["nvdimm", "pflash0", "pflash1", "sata", "smbios-entry-point-type", "smbus", "vmport"],
+];
+
+function propOf(m: MachineType, name: string): MachineProp | undefined {
+  if (m.family === "microvm") {
+    if (NOT_ON_MICROVM.includes(name)) return undefined;
+    if (Object.hasOwn(MICROVM_PROPS, name)) return MICROVM_PROPS[name];
+  }
+  return Object.hasOwn(MACHINE_PROPS, name) ? MACHINE_PROPS[name] : undefined;
+}
+
 /** Properties of the pc board that QEMU has but no list shows, or that mean nothing here. */
 const NOT_ON_PC = ["hmat", "nvdimm"];
 
 /** What `-machine TYPE,help` prints. */
 export function machinePropsHelp(m: MachineType): string {
-  let text = `${m.name}-machine options:\n`;
-  for (const [name, p] of Object.entries(MACHINE_PROPS)) {
-    if (p.hidden || NOT_ON_PC.includes(name)) continue;
+  const microvm = m.family === "microvm";
+  const lines: string[] = [];
+  for (const [name, p] of Object.entries({ ...MACHINE_PROPS, ...microvm && MICROVM_PROPS })) {
+    if (p.hidden || NOT_ON_PC.includes(name) || propOf(m, name) === undefined) continue;
     const head = `  ${name}=<${p.word ?? p.type}>`;
-    text += (p.description ? `${head.padEnd(24)} - ${p.description}` : head) + "\n";
+    lines.push((p.description ? `${head.padEnd(24)} - ${p.description}` : head) + "\n");
   }
-  return text;
+  return `${m.name}-machine options:\n${(microvm ? lines.sort() : lines).join("")}`;
 }
 
 /** Values a property of this machine may not have: their features are not there. */
@@ -262,9 +295,15 @@ export function applyMachineProps(
     smbiosEntryPointType: undefined,
     oemId: undefined,
     oemTableId: undefined,
+    rtc: "auto",
+    pcie: "auto",
+    ioapic2: "auto",
+    isaSerial: true,
+    optionRoms: true,
+    autoKernelCmdline: true,
   };
   for (const [name, value] of options) {
-    const prop = Object.hasOwn(MACHINE_PROPS, name) ? MACHINE_PROPS[name] : undefined;
+    const prop = propOf(m, name);
     if (!prop) fail("", `Property '${m.name}-machine.${name}' not found`);
     if (typeof value !== "string") fail("", `Parameters '${name}.*' are unexpected`);
     if (prop.type === "struct") {
@@ -297,7 +336,24 @@ function setProp(
     case "vmport":
     case "pic":
     case "pit":
+    case "rtc":
+    case "ioapic2":
       o[name] = three;
+      break;
+    case "pcie":
+      if (three === "on") {
+        fail("", `Property '${o.type}-machine.${name}' cannot be switched on in this build`);
+      }
+      o[name] = three;
+      break;
+    case "isa-serial":
+      o.isaSerial = flag;
+      break;
+    case "x-option-roms":
+      o.optionRoms = flag;
+      break;
+    case "auto-kernel-cmdline":
+      o.autoKernelCmdline = flag;
       break;
     case "hpet":
     case "i8042":

@@ -254,7 +254,7 @@ Deno.test("devices: properties are kept in order, -set adds to them", () => {
 });
 
 Deno.test("what is not there says so, what does nothing is accepted", () => {
-  for (const name of ["qmp x", "netdev user,id=n", "object rng-random,id=r", "virtfs local"]) {
+  for (const name of ["qmp x", "netdev user,id=n", "object rng-egd,id=r", "virtfs local"]) {
     assertEquals(
       message(`-${name}`),
       `qemu-system-x86_64: -${name}: Option not supported in this build\n`,

@@ -28,6 +28,7 @@ import { isHelp, Opts } from "./qemu_opts.ts";
 import { addMonitor } from "./simple_options.ts";
 import * as settings from "./settings.ts";
 import { resolveNuma } from "./numa.ts";
+import { isRng, resolveRngs } from "./objects.ts";
 import { resolveSmp } from "./topology.ts";
 
 /** Directories searched after those of `-L`. */
@@ -65,9 +66,11 @@ export function resolve(c: CommandLine): MachineConfig {
   const drives = resolveDrives(c, machineType.family);
   const machineParts = resolveMachine(c, machineType);
   const icount = settings.resolveIcount(icountOpts);
+  const objects = c.groups.all(lists.OBJECT_OPTS);
+  const rngs = resolveRngs(objects);
   const numa = resolveNuma(
     c.groups.all(lists.NUMA_OPTS),
-    c.groups.all(lists.OBJECT_OPTS),
+    objects.filter((o) => !isRng(o)),
     machineParts.memory,
     machineParts.smp,
     c.host,
@@ -93,11 +96,17 @@ export function resolve(c: CommandLine): MachineConfig {
   checkIdeMedia(drives);
   checkOrphans(drives, places, c.host);
   const fwCfg = resolveFwCfg(c);
+  for (const d of drives.filter((d) => d.interface === "virtio")) {
+    const opts = c.groups.create(lists.DEVICE_OPTS, undefined, d.loc);
+    opts.set("driver", "virtio-blk-pci");
+    opts.set("drive", d.id);
+  }
   const deviceOpts = c.groups.all(lists.DEVICE_OPTS);
   const context = {
     chardevs: chardevs.ids,
     drives,
     family: machineType.family,
+    objects: new Set(rngs.map((r) => r.id)),
     moreDiskBuses: deviceOpts.some((o) => /^(ich9-)?ahci$/.test(o.get("driver") ?? "")),
   };
   const devices = deviceOpts.map((o) => resolveDevice(o, context));
@@ -139,6 +148,7 @@ export function resolve(c: CommandLine): MachineConfig {
     append: machineParts.append,
     dtb: machineParts.dtb,
     numa,
+    rngs,
     optionRoms: c.groups.all(lists.OPTION_ROM_OPTS).map((o) => ({
       file: o.get("romfile")!,
       bootindex: Number(BigInt.asIntN(32, o.number("bootindex") ?? -1n)),
@@ -290,8 +300,9 @@ class ChardevList {
 function resolveDrives(c: CommandLine, family: MachineType["family"]): MachineConfig["drives"] {
   if (c.snapshot) applySnapshot(c.groups);
   const table = new DriveTable(c.host, drivePlaces(family));
-  for (const opts of c.groups.all(lists.DRIVE_OPTS)) table.add(opts, "ide");
-  const addDefault = (type: "ide" | "floppy" | "sd", index: number, bus: number) => {
+  const disk = family === "microvm" ? "none" : "ide";
+  for (const opts of c.groups.all(lists.DRIVE_OPTS)) table.add(opts, disk);
+  const addDefault = (type: "ide" | "none" | "floppy" | "sd", index: number, bus: number) => {
     if (table.at(type, bus, 0)) return;
     const opts = addDrive(
       c.groups,
@@ -299,16 +310,17 @@ function resolveDrives(c: CommandLine, family: MachineType["family"]): MachineCo
       type,
       index,
       undefined,
-      type === "ide" ? "cdrom" : undefined,
+      type === disk ? "cdrom" : undefined,
     );
     if (c.snapshot) opts.set("snapshot", "on");
     table.add(opts, type, true);
   };
   // The third disk in a row: the second bus of a board with two units on each.
-  if (c.defaultCdrom) addDefault("ide", 2, Math.floor(2 / drivePlaces(family).ideUnits));
-  if (c.defaultFloppy && family !== "q35") addDefault("floppy", 0, 0);
+  const { ideUnits, noneUnits } = drivePlaces(family);
+  if (c.defaultCdrom) addDefault(disk, 2, Math.floor(2 / (noneUnits ?? ideUnits)));
+  if (c.defaultFloppy && family === "pc") addDefault("floppy", 0, 0);
   // Nothing is connected to it, but the monitor shows it.
-  if (c.hasDefaults && family !== "microvm") addDefault("sd", 0, 0);
+  if (c.hasDefaults) addDefault("sd", 0, 0);
   return table.drives;
 }
 

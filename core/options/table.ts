@@ -235,7 +235,7 @@ export const OPTIONS: readonly OptionRow[] = [
        [,discard=ignore|unmap][,detect-zeroes=on|off|unmap]
                 use 'file' as a drive image`,
       (c, text, loc) => void c.groups.parse(lists.DRIVE_OPTS, text, loc, false),
-      differs("raw images; if=ide, floppy, pflash and none; no I/O throttling"),
+      differs("raw images; if=ide, virtio, floppy, pflash and none; no I/O throttling"),
     ),
     arg("mtdblock", "", (c, file, loc) => void addDrive(c.groups, loc, "mtd", -1, file)),
     arg("sd", "", (c, file, loc) => void addDrive(c.groups, loc, "sd", -1, file)),
@@ -536,7 +536,7 @@ export const OPTIONS: readonly OptionRow[] = [
                 property must be set.  These objects are placed in the
                 '/objects' path.`,
       does.group(lists.OBJECT_OPTS),
-      differs("`memory-backend-ram` only"),
+      differs("`memory-backend-ram`, `rng-random` and `rng-builtin`"),
     ),
   ),
   ...rows(

@@ -23,6 +23,7 @@ import type { LaunchHooks } from "../../core/options/program.ts";
 import { tcgAccelerator, tcgMemory, type Tier } from "../../core/tcg/vm.ts";
 import { resolveCpu, type ResolvedModel, tcgFeatures } from "../../core/x86/cpuid/model.ts";
 import { dumpCpu } from "../../core/x86/dump.ts";
+import { openRng } from "../virtio/rng_backend.ts";
 import { findFlash } from "./firmware_rom.ts";
 import { createPc, type PcBoard, pcMemoryBytes } from "./pc.ts";
 import type { PcConfig, PcDrive } from "./pc_config.ts";
@@ -162,6 +163,10 @@ function build(
     globals: [...rtcGlobals(config), ...config.globals],
     chardev: (id) => chardevs.get(id),
     drive: (id) => blocks.find(id),
+    rng: (id) => {
+      const options = config.rngs.find((r) => r.id === id);
+      return options && openRng(options);
+    },
     emptyDrive: (kind) => blocks.addEmpty(kind),
     boot: config.boot,
     uuid: uuidBytes(config.uuid),

@@ -3,6 +3,7 @@ import type { CpuModel } from "../../core/accel.ts";
 import type { Drive } from "../../core/block/block.ts";
 import type { Chardev } from "../../core/chardev/chardev.ts";
 import type { NumaOptions } from "../../core/options/numa.ts";
+import type { RngBackend } from "../virtio/virtio_rng.ts";
 import type { BootOptions, DeviceOptions, GlobalProperty } from "../../core/options/config.ts";
 
 /** A drive for one of the board's own controllers. Those for `-device` come by {@link PcConfig.drive}. */
@@ -55,6 +56,8 @@ export interface PcConfig {
   /** Back ends that `-device` refers to by id. */
   readonly chardev: (id: string) => Chardev | undefined;
   readonly drive: (id: string) => Drive | undefined;
+  /** Sources of random numbers by id. Throws UserError when one cannot be opened. */
+  readonly rng?: (id: string) => RngBackend | undefined;
   /** A drive for a CD-ROM or floppy device that was given none. */
   readonly emptyDrive?: (kind: "cdrom" | "floppy") => Drive;
   readonly boot: BootOptions;

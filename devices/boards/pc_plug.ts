@@ -25,6 +25,7 @@ import { AtaDisk } from "../storage/ata_disk.ts";
 import { AtapiCdrom } from "../storage/atapi.ts";
 import { FloppyController } from "../storage/fdc.ts";
 import type { Geometry } from "../storage/geometry.ts";
+import { VirtioSlots } from "../virtio/plug.ts";
 import type { DiskBus } from "./chipset.ts";
 import { ahciBuses } from "./ich9_chipset.ts";
 import type { PcBoard } from "./pc.ts";
@@ -51,6 +52,7 @@ export class PcSlots {
   /** Where disks can be: the board's, then those of controllers that users add. */
   readonly diskBuses: DiskBus[] = [];
   readonly #disks: (Disk | undefined)[] = [undefined, undefined, undefined, undefined];
+  readonly virtio: VirtioSlots;
   #empty: Map<DeviceOptions, Drive> | undefined;
   /** What the displays know of writes to their memory. */
   readonly #dirtyLog: DirtyLog;
@@ -62,6 +64,19 @@ export class PcSlots {
     this.#dirtyLog = new DirtyLog(board.env.vm, board.env.mem);
     const { bus, pciNode } = board.chipset;
     this.#pciBuses.set(bus.name, { bus, node: pciNode });
+    const { config, env } = board;
+    this.virtio = new VirtioSlots({
+      clock: env.clock,
+      ramSize: config.ramSize,
+      cpus: config.cpus,
+      drive: config.drive,
+      chardev: config.chardev,
+      rng: (id) => config.rng?.(id),
+      makeNode: (type, id) => board.userNode(type, id),
+      addPci: (dev, node, bus, loc) => this.#addPci(dev, node, bus, loc),
+      addBootEntry: (path, index) => board.addBootEntry(path, index),
+      warn: (text) => config.warn?.(text),
+    });
   }
 
   // ISA
@@ -436,6 +451,7 @@ export class PcSlots {
     if (spec.bus === "PCI" && bus !== undefined && !this.#pciBuses.has(bus)) {
       fail(o.loc, `Bus '${bus}' not found`);
     }
+    if (VirtioSlots.handles(spec.name)) return this.virtio.plug(o, node);
     switch (spec.name) {
       case "VGA":
         this.addVga(node, bus, o.loc);
