@@ -237,6 +237,18 @@ export interface FpuErrorLine {
   clear(): void;
 }
 
+/** A register where a write has no other meaning than that a device has something to look at. */
+export interface Doorbell {
+  readonly space: "mem" | "io";
+  readonly address: number;
+  /** Bytes of the write; others are no rings. */
+  readonly size: 1 | 2 | 4 | 8;
+  /** Only writes of this value are rings; absent: any. */
+  readonly datamatch?: number;
+  /** Called on the main thread, soon after one or more rings, between accesses of vCPUs. */
+  notify(): void;
+}
+
 export interface Vm {
   readonly vcpus: readonly Vcpu[];
   createVcpu(opts: VcpuOptions): Vcpu;
@@ -261,6 +273,12 @@ export interface Vm {
    * well. Absent: the accelerator keeps no such log. Read by `DirtyLog` (core/display/dirty.ts) alone.
    */
   dirtyPages?(page: (offset: number) => void): boolean;
+  /**
+   * Tells which writes the device `owner` takes as doorbells now, in place of what it told before.
+   * Such a write need not stop the vCPU, and may be told by {@link Doorbell.notify} in place of the
+   * region's `write`. Absent: every write goes to its region.
+   */
+  setDoorbells?(owner: object, doorbells: readonly Doorbell[]): void;
   /**
    * Frequency of the guest's time-stamp counter, in kHz. An accelerator that makes the counter itself
    * takes another one, so that a guest which has measured it can go on there.

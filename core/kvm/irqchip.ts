@@ -19,6 +19,7 @@ const CHIP_STATE = 8;
 const ROUTE_IRQCHIP = 1, ROUTE_MSI = 2, ROUTE_SIZE = 48;
 /** KVM_PIT_SPEAKER_DUMMY: the kernel answers port 61h too. */
 const PIT_SPEAKER_DUMMY = 1;
+const IRQFD_DEASSIGN = 1, EFD_NONBLOCK_CLOEXEC = 0o2004000;
 
 interface Route {
   gsi: number;
@@ -26,6 +27,24 @@ interface Route {
   /** Chip and pin, or the message's address and data. */
   a: number;
   b: number;
+}
+
+/** A message-signalled interrupt. */
+export interface Message {
+  /** 0xfeexxxxx. */
+  readonly address: number;
+  readonly data: number;
+}
+
+/** Made by {@link KvmIrqchip.irqfd}. */
+export interface Irqfd {
+  /** The eventfd, for a thread that writes to it. */
+  readonly fd: number;
+  /** Sends the message from this thread. */
+  raise(): void;
+  /** Another message from here on (a driver has rewritten its MSI-X entry). */
+  setMessage(message: Message): void;
+  close(): void;
 }
 
 interface ChipStates {
@@ -39,7 +58,11 @@ export class KvmIrqchip implements KernelIrqchip {
   onEoi: (vector: number) => void = () => {};
   readonly #line = new Struct(8);
   readonly #msi = new Struct(32);
-  readonly #messages = new Map<number, { address: number; data: number }>();
+  /** `on`: what wires reach. */
+  readonly #wires: readonly Route[];
+  /** Messages of the GSIs that {@link irqfd} has given out. */
+  readonly #eventMessages = new Map<number, Message>();
+  readonly #messages = new Map<number, Message>();
   readonly #initial: ChipStates;
 
   /** Must be made before the first vCPU. Throws when the host has no such irqchip. */
@@ -64,10 +87,52 @@ export class KvmIrqchip implements KernelIrqchip {
       this.#must(Req.CREATE_PIT2, pit.u8, "Create kernel PIC irqchip failed");
       // No waiting for the guest's EOI between two ticks: one made from this side goes unnoticed.
       libc.ioctlBuffer(vmFd, Req.REINJECT_CONTROL, new Uint8Array(32));
-      this.#setRoutes(isaRoutes());
       this.pitPorts = new KernelPit(libc, vmFd);
     }
+    this.#wires = mode === "on" ? isaRoutes() : [];
+    this.#setRoutes();
     this.#initial = this.#read();
+  }
+
+  /**
+   * An eventfd that sends a message when its count is written (KVM_IRQFD), by any thread, past the main
+   * thread. For the main thread it is no gain over {@link signalMsi}: each is one system call.
+   * @returns undefined when KVM has no place for another one
+   */
+  irqfd(message: Message): Irqfd | undefined {
+    const { libc, vmFd } = this;
+    let gsi = IOAPIC_PINS;
+    while (this.#eventMessages.has(gsi)) gsi++;
+    this.#eventMessages.set(gsi, { ...message });
+    const fd = this.#tryRoutes() < 0 ? -1 : libc.c.eventfd(0, EFD_NONBLOCK_CLOEXEC);
+    const assign = (flags: number): number => {
+      const s = new Struct(32); // struct kvm_irqfd: fd 0, gsi 4, flags 8
+      s.view.setInt32(0, fd, true);
+      s.view.setUint32(4, gsi, true);
+      s.view.setUint32(8, flags, true);
+      return libc.ioctlBuffer(vmFd, Req.IRQFD, s.u8);
+    };
+    if (fd < 0 || assign(0) < 0) {
+      if (fd >= 0) libc.close(fd);
+      this.#eventMessages.delete(gsi);
+      this.#tryRoutes();
+      return undefined;
+    }
+    const one = Uint8Array.of(1, 0, 0, 0, 0, 0, 0, 0);
+    return {
+      fd,
+      raise: () => void libc.c.write(fd, one, 8n),
+      setMessage: (next) => {
+        this.#eventMessages.set(gsi, { ...next });
+        this.#setRoutes();
+      },
+      close: () => {
+        assign(IRQFD_DEASSIGN);
+        libc.close(fd);
+        this.#eventMessages.delete(gsi);
+        this.#setRoutes();
+      },
+    };
   }
 
   setIrqLine(gsi: number, level: boolean): void {
@@ -82,17 +147,25 @@ export class KvmIrqchip implements KernelIrqchip {
     return this.libc.ioctlBuffer(this.vmFd, Req.SIGNAL_MSI, this.#msi.u8) > 0;
   }
 
-  setRoute(pin: number, message: { address: number; data: number } | undefined): void {
+  setRoute(pin: number, message: Message | undefined): void {
     const old = this.#messages.get(pin);
     if (old?.address === message?.address && old?.data === message?.data) return;
     if (message) this.#messages.set(pin, message);
     else this.#messages.delete(pin);
-    this.#setRoutes(
-      [...this.#messages].map(([gsi, m]) => ({ gsi, type: ROUTE_MSI, a: m.address, b: m.data })),
-    );
+    this.#setRoutes();
   }
 
-  #setRoutes(routes: readonly Route[]): void {
+  #setRoutes(): void {
+    const r = this.#tryRoutes();
+    if (r < 0) throw new Error(`KVM_SET_GSI_ROUTING failed: ${this.libc.strerror(-r)}`);
+  }
+
+  /** Tells KVM of all routes. */
+  #tryRoutes(): number {
+    const routes = [...this.#wires];
+    for (const [gsi, m] of [...this.#messages, ...this.#eventMessages]) {
+      routes.push({ gsi, type: ROUTE_MSI, a: m.address, b: m.data });
+    }
     const s = new Struct(8 + ROUTE_SIZE * routes.length), v = s.view;
     v.setUint32(0, routes.length, true);
     routes.forEach((r, i) => {
@@ -102,14 +175,14 @@ export class KvmIrqchip implements KernelIrqchip {
       v.setUint32(at + 16, r.a, true);
       v.setUint32(at + (r.type === ROUTE_MSI ? 24 : 20), r.b, true);
     });
-    this.#must(Req.SET_GSI_ROUTING, s.u8, "KVM_SET_GSI_ROUTING failed");
+    return this.libc.ioctlBuffer(this.vmFd, Req.SET_GSI_ROUTING, s.u8);
   }
 
   reset(): void {
     this.#write(this.#initial);
     if (this.mode === "split") {
       this.#messages.clear();
-      this.#setRoutes([]);
+      this.#setRoutes();
     }
   }
 
@@ -118,11 +191,11 @@ export class KvmIrqchip implements KernelIrqchip {
   }
 
   load(state: DeviceState): void {
-    const s = state as ChipStates & { messages: [number, { address: number; data: number }][] };
+    const s = state as ChipStates & { messages: [number, Message][] };
     this.#write(s);
     if (this.mode !== "split") return;
     this.#messages.clear();
-    this.#setRoutes([]);
+    this.#setRoutes();
     for (const [pin, m] of s.messages) this.setRoute(pin, m);
   }
 

@@ -7,7 +7,17 @@
 
 /** The one place on the main thread. Shared by the vCPUs of a machine. */
 export class Seat {
-  taker: Pace | undefined;
+  #taker: Pace | undefined;
+  /** Told when somebody sits down or gets up. */
+  onTaken?: (taken: boolean) => void;
+
+  get taker(): Pace | undefined {
+    return this.#taker;
+  }
+  set taker(taker: Pace | undefined) {
+    this.#taker = taker;
+    this.onTaken?.(taker !== undefined);
+  }
 }
 
 /** Exits are counted over this long, in ms. */

@@ -5,6 +5,7 @@
 import type {
   Accelerator,
   DebugRegs,
+  Doorbell,
   ExitCounts,
   Fpu,
   FpuErrorLine,
@@ -325,6 +326,13 @@ export class SwitchVm implements Vm {
   /** The machine has run where its accelerator's dirty log does not reach. */
   #logBehind = false;
 
+  readonly #doorbells = new Map<object, readonly Doorbell[]>();
+  setDoorbells(owner: object, doorbells: readonly Doorbell[]): void {
+    if (doorbells.length > 0) this.#doorbells.set(owner, doorbells);
+    else this.#doorbells.delete(owner);
+    this.#vm.setDoorbells?.(owner, doorbells);
+  }
+
   get tscKhz(): number | undefined {
     return this.#vm.tscKhz;
   }
@@ -359,6 +367,8 @@ export class SwitchVm implements Vm {
     for (const [i, v] of this.vcpus.entries()) {
       v.moveTo(vm.vcpus[i] ?? vm.createVcpu(v.options));
     }
+    for (const owner of this.#doorbells.keys()) this.#vm.setDoorbells?.(owner, []);
+    for (const [owner, list] of this.#doorbells) vm.setDoorbells?.(owner, list);
     this.#vm = vm;
     this.#logBehind = true;
     this.accelerator = next;

@@ -226,6 +226,10 @@ export class KvmVcpu extends VcpuRegisters implements Vcpu {
           // A signal left over from an earlier slice says nothing about this one.
           if (this.#pace.here && now >= this.#sliceEnd) this.#pace.sliceEnded(now);
           this.#sliceOpen = false;
+          if (this.#pace.here) { // a signal may mean that there is something to do
+            await eventLoopTurn();
+            turn = performance.now();
+          }
           const emulated = this.#emulated(this.#pace.here ? 1 : 0);
           if (emulated !== undefined) return emulated;
         } else if (failure !== undefined) return failure;

@@ -1,10 +1,11 @@
 /** A KVM virtual machine: its memory slots, vCPUs, and KVM's interrupt controllers if wanted. */
-import type { Vcpu, VcpuOptions, Vm, VmOptions } from "../accel.ts";
+import type { Doorbell, Vcpu, VcpuOptions, Vm, VmOptions } from "../accel.ts";
 import type { Clock } from "../clock.ts";
 import type { AddressSpace } from "../memory/address_space.ts";
 import { Cap, Req } from "./abi.ts";
 import type { KvmAccelerator } from "./accel.ts";
 import { CoalescedMmio } from "./coalesced.ts";
+import { Doorbells } from "./doorbells.ts";
 import { KvmIrqchip } from "./irqchip.ts";
 import type { Libc } from "./libc.ts";
 import { Seat } from "./pace.ts";
@@ -21,6 +22,7 @@ export class KvmVm implements Vm {
   readonly irqchip: KvmIrqchip | undefined;
   readonly seat = new Seat();
   readonly coalesced: CoalescedMmio;
+  readonly doorbells: Doorbells;
   /** The vCPU whose exit is being handled. */
   current: KvmVcpu | undefined;
   /** Reports as an internal error what a weak host (weak_host.ts) does badly. */
@@ -42,6 +44,7 @@ export class KvmVm implements Vm {
       (index) => this.vcpus[index].lapicPage(),
     );
     this.coalesced = new CoalescedMmio(libc, fd, opts.mem);
+    this.doorbells = new Doorbells(libc, fd, this.seat);
     const limit = accel.extension(Cap.NR_MEMSLOTS) || 32;
     this.slots = new Slots(libc, fd, opts.memory, opts.mem, limit, () => {
       for (const v of this.vcpus) v.stop();
@@ -75,11 +78,21 @@ export class KvmVm implements Vm {
     return this.slots.dirtyPages(page);
   }
 
+  /**
+   * Only where vCPUs run in threads: one on the main thread would keep the device waiting until its
+   * slice is over, longer than an exit takes.
+   */
+  setDoorbells(owner: object, bells: readonly Doorbell[]): void {
+    const threads = this.irqchip !== undefined || this.vcpus.length > 1;
+    this.doorbells.set(owner, threads ? bells : []);
+  }
+
   #clock: bigint | undefined;
 
   setRunning(running: boolean): void {
     const s = new Struct(Size.CLOCK);
     if (!running) {
+      this.doorbells.drain();
       this.#clock ??= this.libc.ioctlBuffer(this.fd, Req.GET_CLOCK, s.u8) < 0 ? 0n : s.u64(0);
       return;
     }
@@ -96,6 +109,7 @@ export class KvmVm implements Vm {
     this.#closed = true;
     this.slots.close();
     this.coalesced.close();
+    this.doorbells.close();
     for (const v of this.vcpus) v.close();
     this.libc.close(this.fd);
   }
