@@ -1,61 +1,30 @@
 /**
  * What a doorbell costs a guest: a port write that exits to this program, against one that KVM turns
- * into a write of an eventfd (KVM_IOEVENTFD), with a reader in a thread of its own that wakes the main
- * thread, as a device behind it would need.
+ * into a count of an eventfd, whose thread wakes the main thread (core/kvm/doorbells.ts). And what an
+ * interrupt costs the main thread: KVM_SIGNAL_MSI, against a write to an eventfd that KVM listens to.
  *
- *     deno run -A tests/kvm/eventfd_bench.ts [count]
+ *     deno run -A tests/kvm/eventfd_bench.ts [count [rounds]]
  */
-import { Req } from "../../core/kvm/abi.ts";
+import { Doorbells } from "../../core/kvm/doorbells.ts";
 import type { KvmVcpu } from "../../core/kvm/vcpu.ts";
 import type { KvmVm } from "../../core/kvm/vm.ts";
-import { Struct } from "../../core/kvm/structs.ts";
 import { Bench, hex, kvmMissing } from "./harness.ts";
 
 const DOORBELL = 0xc080, END = 0xf4;
-/** `struct kvm_ioeventfd`: datamatch 0, addr 8, len 16, fd 20, flags 24. */
-const FLAG_PIO = 2;
-
-/** Blocks in read(2) on the eventfd and tells the main thread after each, through shared memory. */
-function reader(): void {
-  addEventListener("message", (event) => {
-    const { libc, fd, words } = (event as MessageEvent).data as {
-      libc: string;
-      fd: number;
-      words: Int32Array;
-    };
-    const { read } = Deno.dlopen(libc, {
-      read: { parameters: ["i32", "buffer", "usize"], result: "isize" },
-    }).symbols;
-    const value = new BigUint64Array(1), bytes = new Uint8Array(value.buffer);
-    Atomics.store(words, 0, 1);
-    Atomics.notify(words, 0);
-    while (Number(read(fd, bytes, 8n)) === 8) {
-      const rings = Number(value[0] & 0xffffffn);
-      Atomics.add(words, 1, rings);
-      Atomics.notify(words, 1);
-      if (value[0] >= 1n << 32n) break;
-    }
-    close();
-  });
-}
 
 interface Figures {
   /** Microseconds per doorbell in the guest. */
   readonly each: number;
-  /** Doorbells that the main thread has seen at the end, and after how many wake-ups. */
-  readonly seen: number;
-  readonly wakeUps: number;
-  /** Microseconds from the last doorbell until the main thread has it. */
-  readonly late: number;
+  /** How often the device has been told. */
+  readonly told: number;
 }
 
-async function run(count: number, how: "exit" | "eventfd", threaded: boolean): Promise<Figures> {
-  const b = new Bench({});
-  const vm = b.vm as KvmVm, { libc } = vm, vcpu = b.vcpu as KvmVcpu;
-  const words = new Int32Array(new SharedArrayBuffer(8));
-  let worker: Worker | undefined, fd = -1, seen = 0, wakeUps = 0, done = false, ended = 0;
+async function ring(count: number, how: "exit" | "eventfd", threaded: boolean): Promise<Figures> {
+  const b = new Bench({}), vm = b.vm as KvmVm, vcpu = b.vcpu as KvmVcpu;
+  const bells = new Doorbells(vm.libc, vm.fd, vm.seat);
+  let told = 0, done = false, ended = 0;
   try {
-    b.port(DOORBELL, 1, { write: () => (seen++, wakeUps++) });
+    b.port(DOORBELL, 1, { write: () => told++ });
     b.port(END, 1, {
       write: () => {
         done = true;
@@ -64,30 +33,8 @@ async function run(count: number, how: "exit" | "eventfd", threaded: boolean): P
       },
     });
     if (how === "eventfd") {
-      fd = libc.c.eventfd(0, 0);
-      const s = new Struct(64);
-      s.setU64(8, BigInt(DOORBELL));
-      s.view.setUint32(16, 1, true);
-      s.view.setInt32(20, fd, true);
-      s.view.setUint32(24, FLAG_PIO, true);
-      const r = libc.ioctlBuffer(vm.fd, Req.IOEVENTFD, s.u8);
-      if (r < 0) throw new Error(`KVM_IOEVENTFD: ${libc.strerror(-r)}`);
-      const url = URL.createObjectURL(new Blob([`(${reader})()`], { type: "text/javascript" }));
-      worker = new Worker(url, { type: "module" });
-      worker.postMessage({ libc: libc.name, fd, words });
-      const ready = Atomics.waitAsync(words, 0, 0);
-      if (ready.async) await ready.value;
-      (async () => { // the device: wakes up for what has come
-        for (;;) {
-          const now = Atomics.load(words, 1);
-          if (now !== seen) {
-            seen = now;
-            wakeUps++;
-          }
-          const w = Atomics.waitAsync(words, 1, now);
-          if (w.async) await w.value;
-        }
-      })();
+      bells.set({}, [{ space: "io", address: DOORBELL, size: 1, notify: () => told++ }]);
+      await new Promise((resolve) => setTimeout(resolve, 200)); // its thread starts
     }
     // mov ecx, count; mov dx, DOORBELL; again: out dx, al; dec ecx; jnz again; out END; hlt
     b.load(0x1000, hex(`66 b9 00 00 00 00 ba 80 c0 ee 66 49 75 fb e6 f4 f4`));
@@ -106,19 +53,26 @@ async function run(count: number, how: "exit" | "eventfd", threaded: boolean): P
         await new Promise((resolve) => setTimeout(resolve, 0));
       }
     }
-    const guest = ended - start;
-    while (seen < count && performance.now() - ended < 1000) {
-      await new Promise((resolve) => setTimeout(resolve, 0));
-    }
-    const late = Math.max(0, performance.now() - ended);
-    return { each: guest * 1000 / count, seen, wakeUps, late: late * 1000 };
+    return { each: (ended - start) * 1000 / count, told };
   } finally {
-    if (fd >= 0) {
-      libc.c.write(fd, new Uint8Array(new BigUint64Array([1n << 33n]).buffer), 8n);
-      worker?.terminate();
-    }
+    bells.close();
     b.close();
-    if (fd >= 0) libc.close(fd);
+  }
+}
+
+/** Microseconds that the main thread spends on an interrupt of a vCPU that does not run. */
+function interrupt(count: number, how: "message" | "eventfd"): number {
+  const b = new Bench({ kernelIrqchip: "on" }), chip = (b.vm as KvmVm).irqchip!;
+  try {
+    const message = { address: 0xfee00000, data: 0x51 }, irqfd = chip.irqfd(message)!;
+    const start = performance.now();
+    for (let i = 0; i < count; i++) {
+      if (how === "message") chip.signalMsi(message.address, message.data);
+      else irqfd.raise();
+    }
+    return (performance.now() - start) * 1000 / count;
+  } finally {
+    b.close();
   }
 }
 
@@ -127,16 +81,32 @@ if (import.meta.main) {
     console.log(`skipped: ${kvmMissing}`);
     Deno.exit(0);
   }
-  const count = Number(Deno.args[0] ?? 50_000);
-  await run(1000, "exit", false);
-  for (const threaded of [false, true]) {
-    for (const how of ["exit", "eventfd"] as const) {
-      const f = await run(count, how, threaded);
-      console.log(
-        `${how.padEnd(8)} vCPU on the ${threaded ? "thread" : "main thread"}: ` +
-          `${f.each.toFixed(1)} µs each, ${f.seen} of ${count} seen in ${f.wakeUps} wake-ups`,
-      );
+  const count = Number(Deno.args[0] ?? 20_000), rounds = Number(Deno.args[1] ?? 3);
+  await ring(1000, "exit", false);
+  const figures = new Map<string, { each: number[]; told: number[] }>();
+  const note = (name: string, each: number, told: number) => {
+    if (!figures.has(name)) figures.set(name, { each: [], told: [] });
+    figures.get(name)!.each.push(each);
+    figures.get(name)!.told.push(told);
+  };
+  for (let i = 0; i < rounds; i++) {
+    for (const threaded of [false, true]) {
+      for (const how of ["exit", "eventfd"] as const) {
+        const f = await ring(count, how, threaded);
+        note(`doorbell by ${how}, vCPU on ${threaded ? "a" : "the main"} thread`, f.each, f.told);
+      }
     }
+    for (const how of ["message", "eventfd"] as const) {
+      note(`interrupt by ${how}`, interrupt(count, how), count);
+    }
+  }
+  for (const [name, { each, told }] of figures) {
+    const sorted = each.toSorted((a, b) => a - b);
+    console.log(
+      `${name}: µs each best ${sorted[0].toFixed(1)}, median ${
+        sorted[rounds >> 1].toFixed(1)
+      }; device told ${Math.min(...told)} to ${Math.max(...told)} times of ${count}`,
+    );
   }
   Deno.exit(0);
 }
