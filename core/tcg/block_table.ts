@@ -99,27 +99,24 @@ export function addFind(m: ModuleBuilder, offset: number): void {
   f.store("i64.store", jump, rip.or(legacy.select(rip.shl(32), I64.of(0))));
   const rec = f.let(load("i32.load", b, REC));
   f.store("i32.store", jump, rec, 8);
-  const { LISTED, GLOBAL, GLOBAL_LISTED } = S.JC_STATE;
-  const state = f.let(load("i32.load", jump, 12)), n = jump.sub(cpu.add(S.JC)).shr_u(4);
-  const list = (listed: number, count: number, at: number) =>
-    f.if(state.and(listed).eqz(), () => {
-      const k = f.let(load("i32.load", cpu, count));
-      f.store("i32.store16", cpu.add(k.shl(1)), n, at);
-      f.store("i32.store", cpu, k.add(1), count);
-    });
-  f.if(
-    load("i32.load", entry, S.TLB_PHYS).and(S.TLB_FLAGS.GLOBAL),
-    () => {
-      list(GLOBAL_LISTED, S.JC_GLOBAL_COUNT, S.JC_GLOBAL_LIST);
-      f.store("i32.store", jump, state.or(GLOBAL | GLOBAL_LISTED), 12);
-    },
-    () => {
-      list(LISTED, S.JC_COUNT, S.JC_LIST);
-      f.store("i32.store", jump, state.and(~GLOBAL).or(LISTED), 12);
-    },
+  const bank = f.let(load("i32.load", cpu, S.TLB_SYS_PTR));
+  const global = f.let(load("i32.load", entry, S.TLB_PHYS).and(S.TLB_FLAGS.GLOBAL).ne(0));
+  const listed = f.let(
+    global.select(I32.of(S.JC_STATE.LISTED_GLOBAL), I32.of(S.JC_STATE.LISTED)),
   );
-  const at = cpu.add(lo.shr_u(12).and(S.JC_PAGES_ENTRIES - 1));
-  f.store("i32.store8", at, I32.of(1), S.JC_PAGES);
+  const was = f.let(load("i32.load", jump, 12).and(S.JC_STATE.LISTED | S.JC_STATE.LISTED_GLOBAL));
+  f.if(was.and(listed).eqz(), () => {
+    const counter = f.let(bank.add(global.shl(2)));
+    const count = f.let(load("i32.load", counter, S.Bank.JC_COUNT));
+    const list = bank.add(global.mul(S.Bank.JC_GLOBALS - S.Bank.JC_LIST));
+    const n = jump.sub(bank.add(S.Bank.JC)).shr_u(4);
+    f.store("i32.store16", list.add(count.shl(1)), n, S.Bank.JC_LIST);
+    f.store("i32.store", counter, count.add(1), S.Bank.JC_COUNT);
+  });
+  const state = was.or(listed).or(global.select(I32.of(S.JC_STATE.GLOBAL), I32.of(0)));
+  f.store("i32.store", jump, state, 12);
+  const at = bank.add(lo.shr_u(12).and(S.JC_PAGES_ENTRIES - 1));
+  f.store("i32.store8", at, I32.of(1), S.Bank.JC_PAGES);
   f.return(rec);
   m.add(f, undefined, FIND.name, FIND);
 }

@@ -211,10 +211,10 @@ class Gates {
   }
 
   #setCpl(cpl: I32, mode: I32): void {
-    const cpu = this.#cpu, user = this.f.let(cpl.eq(3));
+    const user = this.f.let(cpl.eq(3)), bank = this.#get(S.TLB_SYS_PTR);
     this.#set(S.CPL, cpl);
-    this.#set(S.TLB_PTR, cpu.add(S.TLB).add(user.mul(S.TLB_BYTES)));
-    this.#set(S.JC_PTR, cpu.add(S.JC).add(user.mul(S.JC_BYTES)));
+    this.#set(S.TLB_PTR, bank.add(user.mul(S.TLB_BYTES)));
+    this.#set(S.JC_PTR, bank.add(S.Bank.JC).add(user.mul(S.JC_BYTES)));
     this.#set(S.MODE, mode.and(~Mode.CPL3).or(user.mul(Mode.CPL3)));
   }
 

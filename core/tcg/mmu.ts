@@ -7,7 +7,7 @@ import type { AccessSize } from "../memory/region.ts";
 import { type Cpu, GuestFault, type Lin, type LinearMemory } from "../x86/cpu.ts";
 import { Seg } from "../x86/insn.ts";
 import * as S from "../x86/state.ts";
-import { Vec } from "../x86/state.ts";
+import { Bank, Vec } from "../x86/state.ts";
 import { debugTrap } from "../x86/debug.ts";
 import { RunAlone, type WatchList } from "./debug.ts";
 import { ACCESS } from "./lower.ts";
@@ -15,6 +15,14 @@ import { Page, type PhysMap } from "./physmap.ts";
 
 /** Page-fault error code bits. */
 const PF = { P: 1, W: 2, U: 4, RSVD: 8, I: 16, PK: 32 } as const;
+
+const CR4_PCIDE = 0x20000;
+
+/** The lists of TLB entries in use: of ordinary pages, of global ones. */
+const LISTS = [
+  [Bank.TLB_LIST, Bank.TLB_COUNT],
+  [Bank.TLB_GLOBALS, Bank.TLB_GLOBAL_COUNT],
+] as const;
 
 interface Walk {
   phys: number;
@@ -43,8 +51,6 @@ export class Mmu implements LinearMemory {
   readonly #view: DataView;
   /** The write that is waiting in the bounce buffer. */
   readonly #pending = { phys: 0, phys2: 0, first: 0, bytes: 0 };
-  /** Numbers of the TLB entries in use. */
-  readonly #used: Uint16Array<SharedArrayBuffer>;
   /** Numbers of the supervisor's TLB entries made for user pages while AC overrode SMAP. */
   readonly #userPages: Uint16Array<SharedArrayBuffer>;
 
@@ -66,109 +72,225 @@ export class Mmu implements LinearMemory {
     this.#u32 = new Uint32Array(map.memory.buffer);
     this.#u8 = map.memory.u8;
     this.#view = map.memory.view;
-    this.#used = new Uint16Array(map.memory.buffer, cpu.base + S.TLB_LIST, 2 * S.TLB_ENTRIES);
     this.#userPages = new Uint16Array(
       map.memory.buffer,
       cpu.base + S.SMAP_LIST,
       S.SMAP_LIST_ENTRIES,
     );
-    for (let n = 0; n < 2 * S.TLB_ENTRIES; n++) this.#empty(n);
+    for (let b = S.BANK; b < S.STATE_BYTES; b += Bank.BYTES) {
+      for (let n = 0; n < 2 * S.TLB_ENTRIES; n++) {
+        const e = (b + n * S.TLB_ENTRY) >> 2;
+        cpu.i32[e] = cpu.i32[e + 2] = cpu.i32[e + 4] = -1;
+      }
+      cpu.i32[(b + Bank.PCID) >> 2] = -1;
+    }
+    cpu.i32[(S.BANK + Bank.PCID) >> 2] = 0;
   }
 
   // ---- TLB
 
-  /** Empties an entry; in the list it stays until the list is made anew. */
-  #empty(n: number): void {
-    const e = (S.TLB + n * S.TLB_ENTRY) >> 2, i32 = this.cpu.i32;
-    i32[e] =
-      i32[e + 2] =
-      i32[e + 4] =
-      i32[e + 7] =
-        -1;
-  }
-
   flush(keepGlobal = false): void {
-    const cpu = this.cpu, i32 = cpu.i32, used = this.#used;
-    const count = i32[S.TLB_COUNT >> 2];
-    for (let c = S.LARGE_CHUNKS >> 2; c < (S.LARGE_CHUNKS >> 2) + 32; c++) i32[c] = 0;
-    if (!keepGlobal) i32[S.TLB_HUGE_USED >> 2] = 0;
+    const cpu = this.cpu, i32 = cpu.i32, bank = cpu.bank;
     this.closeUserPages();
-    let kept = 0;
-    for (let k = 0; k < count; k++) {
-      const n = used[k], e = (S.TLB + n * S.TLB_ENTRY) >> 2, flags = i32[e + 7];
-      if (keepGlobal && flags !== -1 && flags & S.TLB_FLAGS.GLOBAL) {
-        used[kept++] = n;
-        if (flags & (S.TLB_FLAGS.LARGE | S.TLB_FLAGS.HUGE)) this.#noteLarge(i32[e]);
-      } else this.#empty(n);
+    if (keepGlobal) this.#flushBank(bank, true);
+    else {
+      for (let b = S.BANK; b < S.STATE_BYTES; b += Bank.BYTES) {
+        this.#flushBank(b, false);
+        i32[(b + Bank.PCID) >> 2] = -1;
+      }
+      i32[(bank + Bank.PCID) >> 2] = this.#pcid();
     }
-    i32[S.TLB_COUNT >> 2] = kept;
-    cpu.flushJumpCaches(keepGlobal);
     this.onRemap();
   }
 
+  /** The process-context identifier in CR3. */
+  #pcid(): number {
+    return this.cpu.cr4 & CR4_PCIDE ? this.cpu.i32[S.CR3 >> 2] & 0xfff : 0;
+  }
+
+  switchContext(keep: boolean): void {
+    const cpu = this.cpu, i32 = cpu.i32, pcid = this.#pcid();
+    let bank = cpu.bank;
+    this.closeUserPages();
+    if (i32[(bank + Bank.PCID) >> 2] !== pcid) {
+      bank = this.#bankOf(pcid);
+      if (bank < 0) {
+        bank = this.#oldestBank();
+        i32[(bank + Bank.PCID) >> 2] = pcid;
+        keep = false;
+      }
+      i32[(bank + Bank.STAMP) >> 2] = ++i32[S.BANK_CLOCK >> 2];
+      cpu.setBank(bank);
+      cpu.checkJumpMode();
+    }
+    if (!keep) this.#flushBank(bank, true);
+    this.onRemap();
+  }
+
+  /** The bank of a process-context identifier, or -1. */
+  #bankOf(pcid: number): number {
+    for (let b = S.BANK; b < S.STATE_BYTES; b += Bank.BYTES) {
+      if (this.cpu.i32[(b + Bank.PCID) >> 2] === pcid) return b;
+    }
+    return -1;
+  }
+
+  /** A bank that is not in use, or the one that has been left for the longest time. */
+  #oldestBank(): number {
+    const i32 = this.cpu.i32, now = i32[S.BANK_CLOCK >> 2];
+    let oldest = S.BANK, most = -1;
+    for (let b = S.BANK; b < S.STATE_BYTES; b += Bank.BYTES) {
+      if (i32[(b + Bank.PCID) >> 2] < 0) return b;
+      const age = (now - i32[(b + Bank.STAMP) >> 2]) >>> 0;
+      if (age > most) {
+        most = age;
+        oldest = b;
+      }
+    }
+    return oldest;
+  }
+
+  flushContext(pcid: number): void {
+    const bank = this.#bankOf(pcid);
+    if (bank < 0) return;
+    const current = bank === this.cpu.bank;
+    if (current) this.closeUserPages();
+    this.#flushBank(bank, true);
+    if (current) this.onRemap();
+  }
+
+  flushContexts(): void {
+    this.closeUserPages();
+    for (let b = S.BANK; b < S.STATE_BYTES; b += Bank.BYTES) {
+      if (this.cpu.i32[(b + Bank.PCID) >> 2] >= 0) this.#flushBank(b, true);
+    }
+    this.onRemap();
+  }
+
+  #flushBank(bank: number, keepGlobal: boolean): void {
+    this.#flushList(bank, Bank.TLB_LIST, Bank.TLB_COUNT, 1, keepGlobal);
+    this.cpu.u8.fill(0, bank + Bank.CHUNKS, bank + Bank.CHUNKS + 128);
+    if (!keepGlobal) {
+      this.#flushList(bank, Bank.TLB_GLOBALS, Bank.TLB_GLOBAL_COUNT, 2, false);
+      this.cpu.u8.fill(0, bank + Bank.GLOBAL_CHUNKS, bank + Bank.GLOBAL_CHUNKS + 128);
+      this.cpu.i32[(bank + Bank.HUGE_USED) >> 2] = 0;
+    }
+    this.cpu.flushJumpsOf(bank, keepGlobal);
+  }
+
+  /** Empties the entries that a list names; `bit`: theirs in {@link Bank.TLB_LISTED}. */
+  #flushList(bank: number, list: number, count: number, bit: number, keepGlobal: boolean): void {
+    const { i32, u16, u8 } = this.cpu, at = (bank + list) >> 1;
+    const end = at + i32[(bank + count) >> 2];
+    for (let k = at; k < end; k++) {
+      const n = u16[k], e = (bank + n * S.TLB_ENTRY) >> 2;
+      u8[bank + Bank.TLB_LISTED + n] &= ~bit;
+      if (keepGlobal && i32[e + 7] & S.TLB_FLAGS.GLOBAL) continue;
+      i32[e] = i32[e + 2] = i32[e + 4] = -1;
+      i32[e + 7] = 0;
+    }
+    i32[(bank + count) >> 2] = 0;
+  }
+
   closeUserPages(): void {
-    const i32 = this.cpu.i32, count = i32[S.SMAP_PAGES >> 2];
+    const i32 = this.cpu.i32, count = i32[S.SMAP_PAGES >> 2], bank = this.cpu.bank;
     for (let k = 0; k < count; k++) {
-      const e = (S.TLB + this.#userPages[k] * S.TLB_ENTRY) >> 2;
+      const e = (bank + this.#userPages[k] * S.TLB_ENTRY) >> 2;
       i32[e] = i32[e + 2] = -1;
     }
     i32[S.SMAP_PAGES >> 2] = 0;
   }
 
   flushPage(lin: Lin): void {
-    const lo = typeof lin === "number" ? lin | 0 : Number(BigInt.asIntN(32, lin));
-    const cpu = this.cpu, i32 = cpu.i32;
-    const n = (lo >>> 12) & (S.TLB_ENTRIES - 1);
-    this.#drop(n);
-    this.#drop(n + S.TLB_ENTRIES);
-    let mask = ~0xfff;
-    if (i32[S.TLB_HUGE_USED >> 2] !== 0) {
-      // Which 1 GiB page an entry is of is not kept: all of them go.
-      this.#dropLarge(0, 0);
-      mask = 0;
-    } else if ((i32[(S.LARGE_CHUNKS >> 2) + (lo >>> 27)] >>> ((lo >>> 22) & 31)) & 1) {
-      this.#dropLarge(lo, mask = ~0x3fffff);
+    const lo = low(lin), cpu = this.cpu, current = cpu.bank;
+    const mask = this.#flushPageOf(current, lo, false);
+    for (let b = S.BANK; b < S.STATE_BYTES; b += Bank.BYTES) {
+      if (b !== current && cpu.i32[(b + Bank.PCID) >> 2] >= 0) this.#flushPageOf(b, lo, true);
     }
-    cpu.flushJumps(lo, mask);
     const ip = cpu.i32[S.RIP >> 2] + (cpu.long ? 0 : cpu.segBase32(Seg.CS));
     if (((ip ^ lo) & mask & ~0xfff) === 0 || ((ip - 15 ^ lo) & mask & ~0xfff) === 0) {
       this.onRemap();
     }
   }
 
+  flushContextPage(pcid: number, lin: Lin): void {
+    const bank = this.#bankOf(pcid);
+    if (bank === this.cpu.bank) this.flushPage(lin);
+    else if (bank >= 0) this.#flushPageOf(bank, low(lin), false);
+  }
+
+  /**
+   * Drops a bank's translations of a page; gives the mask of the linear addresses that are concerned.
+   * @param globals only those of global pages, as far as that can be told
+   */
+  #flushPageOf(bank: number, lo: number, globals: boolean): number {
+    const cpu = this.cpu, i32 = cpu.i32, n = (lo >>> 12) & (S.TLB_ENTRIES - 1);
+    this.#drop(bank, n, globals);
+    this.#drop(bank, n + S.TLB_ENTRIES, globals);
+    let mask = ~0xfff;
+    const chunk = (lo >>> 27) << 2, bit = (lo >>> 22) & 31;
+    const large = i32[(bank + Bank.GLOBAL_CHUNKS + chunk) >> 2] |
+      (globals ? 0 : i32[(bank + Bank.CHUNKS + chunk) >> 2]);
+    if (i32[(bank + Bank.HUGE_USED) >> 2] !== 0) {
+      // Which 1 GiB page an entry is of is not kept: all of them go.
+      this.#dropLarge(bank, 0, 0);
+      mask = 0;
+    } else if ((large >>> bit) & 1) this.#dropLarge(bank, lo, mask = ~0x3fffff);
+    cpu.flushJumps(bank, lo, mask);
+    return mask;
+  }
+
   /** Makes an entry miss; what keeps its place in the list stays. */
-  #drop(n: number): void {
-    const e = (S.TLB + n * S.TLB_ENTRY) >> 2, i32 = this.cpu.i32;
+  #drop(bank: number, n: number, globals: boolean): void {
+    const e = (bank + n * S.TLB_ENTRY) >> 2, i32 = this.cpu.i32;
+    if (globals && !(i32[e + 7] & S.TLB_FLAGS.GLOBAL)) return;
     i32[e] = i32[e + 2] = i32[e + 4] = -1;
   }
 
   /** Drops entries of large pages whose address agrees with `lo` in `mask`; 1 GiB pages for mask 0. */
-  #dropLarge(lo: number, mask: number): void {
-    const i32 = this.cpu.i32, used = this.#used, count = i32[S.TLB_COUNT >> 2];
-    const kind = S.TLB_FLAGS.HUGE | S.TLB_FLAGS.LARGE;
-    for (let k = 0; k < count; k++) {
-      const n = used[k], e = (S.TLB + n * S.TLB_ENTRY) >> 2;
-      if (i32[e + 7] & kind && ((i32[e] ^ lo) & mask) === 0) this.#drop(n);
+  #dropLarge(bank: number, lo: number, mask: number): void {
+    const { i32, u16 } = this.cpu, kind = S.TLB_FLAGS.HUGE | S.TLB_FLAGS.LARGE;
+    for (const [list, count] of LISTS) {
+      const at = (bank + list) >> 1, end = at + i32[(bank + count) >> 2];
+      for (let k = at; k < end; k++) {
+        const n = u16[k], e = (bank + n * S.TLB_ENTRY) >> 2;
+        if (i32[e + 7] & kind && ((i32[e] ^ lo) & mask) === 0) this.#drop(bank, n, false);
+      }
     }
-  }
-
-  /** Notes that the TLB has an entry of a page larger than 4 KiB at `lin`. */
-  #noteLarge(lin: number): void {
-    this.cpu.i32[(S.LARGE_CHUNKS >> 2) + (lin >>> 27)] |= 1 << ((lin >>> 22) & 31);
   }
 
   /** Takes write permission from TLB entries of a storage page that now holds translated code. */
   watchCode(host: number): void {
-    const i32 = this.cpu.i32, count = i32[S.TLB_COUNT >> 2];
-    const page = host & ~0xfff;
-    for (let k = 0; k < count; k++) {
-      const e = (S.TLB + this.#used[k] * S.TLB_ENTRY) >> 2;
-      const tag = i32[e + (S.TLB_WRITE >> 2)];
-      if (tag & 0xfff) continue;
-      if (((tag + i32[e + (S.TLB_ADDEND >> 2)]) | 0) === (page | 0)) {
-        i32[e + (S.TLB_WRITE >> 2)] = tag | S.TLB_CODE;
+    const { i32, u16 } = this.cpu, page = host & ~0xfff;
+    for (let bank = S.BANK; bank < S.STATE_BYTES; bank += Bank.BYTES) {
+      if (i32[(bank + Bank.PCID) >> 2] < 0) continue;
+      for (const [list, count] of LISTS) {
+        const at = (bank + list) >> 1, end = at + i32[(bank + count) >> 2];
+        for (let k = at; k < end; k++) {
+          const e = (bank + u16[k] * S.TLB_ENTRY) >> 2;
+          const tag = i32[e + (S.TLB_WRITE >> 2)];
+          if (tag & 0xfff) continue;
+          if (((tag + i32[e + (S.TLB_ADDEND >> 2)]) | 0) === (page | 0)) {
+            i32[e + (S.TLB_WRITE >> 2)] = tag | S.TLB_CODE;
+          }
+        }
       }
     }
+  }
+
+  /** Notes that entry `n` of the bank in use has got the translation of a page of this kind. */
+  #list(bank: number, n: number, lo: number, flags: number): void {
+    const { i32, u16, u8 } = this.cpu, at = bank + Bank.TLB_LISTED + n;
+    const global = (flags & S.TLB_FLAGS.GLOBAL) !== 0, bit = global ? 2 : 1;
+    if (!(u8[at] & bit)) {
+      const [list, count] = LISTS[global ? 1 : 0];
+      u8[at] |= bit;
+      u16[((bank + list) >> 1) + i32[(bank + count) >> 2]++] = n;
+    }
+    if (!(flags & (S.TLB_FLAGS.LARGE | S.TLB_FLAGS.HUGE))) return;
+    const chunks = bank + (global ? Bank.GLOBAL_CHUNKS : Bank.CHUNKS);
+    i32[(chunks >> 2) + (lo >>> 27)] |= 1 << ((lo >>> 22) & 31);
+    if (flags & S.TLB_FLAGS.HUGE) i32[(bank + Bank.HUGE_USED) >> 2] = 1;
   }
 
   /**
@@ -182,11 +304,9 @@ export class Mmu implements LinearMemory {
     const w = this.#walk(lo, hi, kind, user, implicit);
     const word = this.map.lookup(w.phys);
     const n = ((lo >>> 12) & (S.TLB_ENTRIES - 1)) + (user ? S.TLB_ENTRIES : 0);
-    const e = (S.TLB + n * S.TLB_ENTRY) >> 2;
+    const bank = cpu.bank, e = (bank + n * S.TLB_ENTRY) >> 2;
     const i32 = cpu.i32, tag = lo & ~0xfff;
-    if (i32[e + 7] === -1) this.#used[i32[S.TLB_COUNT >> 2]++] = n;
-    if (w.flags & (S.TLB_FLAGS.LARGE | S.TLB_FLAGS.HUGE)) this.#noteLarge(lo);
-    if (w.flags & S.TLB_FLAGS.HUGE) i32[S.TLB_HUGE_USED >> 2] = 1;
+    this.#list(bank, n, lo, w.flags);
     const watched = i32[S.WATCHED >> 2] !== 0 && this.watches!.covers(lo, hi);
     const slowExec = word === 0 ? S.TLB_SLOW : 0, slow = watched ? S.TLB_SLOW : slowExec;
     const slowWrite = word & Page.READONLY ? S.TLB_SLOW : word & Page.CODE ? S.TLB_CODE : slow;
@@ -397,7 +517,7 @@ export class Mmu implements LinearMemory {
     implicit = false,
   ): number {
     if (implicit && this.cpu.i32[S.SMAP_PAGES >> 2] !== 0) this.closeUserPages();
-    const e = (S.TLB + (user ? S.TLB_BYTES : 0) +
+    const e = (this.cpu.bank + (user ? S.TLB_BYTES : 0) +
       ((lo >>> 12) & (S.TLB_ENTRIES - 1)) * S.TLB_ENTRY) >> 2;
     const i32 = this.cpu.i32;
     const t = e + (kind === "read" ? 0 : kind === "write" ? 2 : 4);
@@ -410,7 +530,7 @@ export class Mmu implements LinearMemory {
 
   /** Whether the page that the current privilege executes at a linear address is global. */
   isGlobal(lo: number): boolean {
-    const e = (S.TLB + (this.cpu.cpl === 3 ? S.TLB_BYTES : 0) +
+    const e = (this.cpu.bank + (this.cpu.cpl === 3 ? S.TLB_BYTES : 0) +
       ((lo >>> 12) & (S.TLB_ENTRIES - 1)) * S.TLB_ENTRY) >> 2;
     const i32 = this.cpu.i32;
     return i32[e + (S.TLB_EXEC >> 2)] === (lo & ~0xfff) &&
@@ -611,7 +731,7 @@ export class Mmu implements LinearMemory {
     if (system && i32[S.SMAP_PAGES >> 2] !== 0) {
       return this.probe(lo, hi, bytes | access | ACCESS.SYSTEM);
     }
-    const e = (S.TLB + (cpu.cpl === 3 && !system ? S.TLB_BYTES : 0) +
+    const e = (cpu.bank + (cpu.cpl === 3 && !system ? S.TLB_BYTES : 0) +
       ((lo >>> 12) & (S.TLB_ENTRIES - 1)) * S.TLB_ENTRY) >> 2;
     const t = e + (access & ACCESS.WRITE ? S.TLB_WRITE >> 2 : 0);
     if (i32[t] === ((lo + bytes - 1) & ~0xfff) && (i32[t + 1] === hi || !cpu.lma)) {
@@ -629,6 +749,11 @@ function sizeFor(n: number): AccessSize {
 function isCanonical(hi: number, cr4: number): boolean {
   const shift = cr4 & 0x1000 ? 24 : 15;
   return hi >> shift === hi >> 31;
+}
+
+/** Low half of a linear address, signed. */
+function low(lin: Lin): number {
+  return typeof lin === "number" ? lin | 0 : Number(BigInt.asIntN(32, lin));
 }
 
 /** Low and high half of a linear address, signed. */

@@ -532,7 +532,7 @@ export class TranslationCache implements CodeWatcher {
         if (at < b.ranges.reduce((n, [from, to]) => n + to - from, 0)) this.#drop(b);
       }
     }
-    for (const m of this.mmus) m.cpu.flushJumpCaches();
+    for (const m of this.mmus) m.cpu.flushJumpCaches(true);
   }
 
   /** Puts the translation of a jump's target into the jump. */
@@ -617,7 +617,7 @@ export class TranslationCache implements CodeWatcher {
     this.table.clear();
     this.insns.clear();
     this.#at = this.#arena;
-    for (const m of this.mmus) m.cpu.flushJumpCaches();
+    for (const m of this.mmus) m.cpu.flushJumpCaches(true);
   }
 }
 

@@ -9,7 +9,7 @@ import { I32, load } from "../wasm/expr.ts";
 import { call, type Callee, FunctionBuilder, type Label, type Local } from "../wasm/func.ts";
 import type { ModuleBuilder } from "../wasm/module.ts";
 import * as S from "../x86/state.ts";
-import { Fl, Mode } from "../x86/state.ts";
+import { Bank, Fl, Mode } from "../x86/state.ts";
 import { ACCESS } from "./lower.ts";
 import { GRANULE_SHIFT, Page } from "./physmap.ts";
 
@@ -157,10 +157,12 @@ class FillEmitter {
     this.#giveUpIf(this.#state(S.WATCHED).ne(0));
     // Pages that AC has opened must be closed first.
     this.#giveUpIf(want.and(WANT.IMPLICIT).ne(0).and(this.#state(S.SMAP_PAGES).ne(0)));
-    const slot = f.let(
-      this.#cpu.add(S.TLB).add(want.and(WANT.USER).ne(0).select(I32.of(S.TLB_BYTES), I32.of(0)))
-        .add(lo.shr_u(12).and(S.TLB_ENTRIES - 1).shl(5)),
+    const bank = f.let(this.#state(S.TLB_SYS_PTR));
+    const entry = f.let(
+      want.and(WANT.USER).ne(0).select(I32.of(S.TLB_ENTRIES), I32.of(0))
+        .add(lo.shr_u(12).and(S.TLB_ENTRIES - 1)),
     );
+    const slot = f.let(bank.add(entry.shl(5)));
     const page = f.let(lo.and(-4096));
     this.#hit(slot, page);
 
@@ -185,7 +187,7 @@ class FillEmitter {
 
     const phys = f.let(this.#a20(this.#phys.get()));
     const word = f.let(this.#pageWord(phys));
-    this.#enter(slot, page, phys, word);
+    this.#enter(bank, entry, slot, page, phys, word);
     f.return(word);
   }
 
@@ -377,39 +379,38 @@ class FillEmitter {
     this.#write.set(mark.and(PTE.D).ne(0).and(writable));
   }
 
-  /** Fills the TLB entry as {@link Mmu} does. */
-  #enter(slot: I32, page: I32, phys: I32, word: I32): void {
-    const f = this.f, cpu = this.#cpu, hi = this.#hi;
-    f.if(load("i32.load", slot, S.TLB_PHYS).eq(-1), () => {
-      const count = f.let(load("i32.load", cpu, S.TLB_COUNT));
-      f.store(
-        "i32.store16",
-        cpu.add(count.shl(1)),
-        slot.sub(cpu).sub(S.TLB).shr_u(5),
-        S.TLB_LIST,
-      );
-      f.store("i32.store", cpu, count.add(1), S.TLB_COUNT);
+  /** Names the entry in the list of its kind, as {@link Mmu} does. */
+  #list(bank: I32, entry: I32): void {
+    const f = this.f;
+    const global = f.let(this.#flags.get().and(S.TLB_FLAGS.GLOBAL).ne(0));
+    const bit = f.let(global.add(1)), listed = f.let(bank.add(entry));
+    const was = f.let(load("i32.load8_u", listed, Bank.TLB_LISTED));
+    f.if(was.and(bit).eqz(), () => {
+      f.store("i32.store8", listed, was.or(bit), Bank.TLB_LISTED);
+      const counter = f.let(bank.add(global.shl(2)));
+      const count = f.let(load("i32.load", counter, Bank.TLB_COUNT));
+      f.store("i32.store", counter, count.add(1), Bank.TLB_COUNT);
+      const list = bank.add(global.mul(Bank.TLB_GLOBALS - Bank.TLB_LIST));
+      f.store("i32.store16", list.add(count.shl(1)), entry, Bank.TLB_LIST);
     });
     f.if(this.#flags.get().and(S.TLB_FLAGS.LARGE | S.TLB_FLAGS.HUGE).ne(0), () => {
-      const at = f.let(cpu.add(this.#lo.shr_u(27).shl(2)));
-      f.store(
-        "i32.store",
-        at,
-        load("i32.load", at, S.LARGE_CHUNKS).or(I32.of(1).shl(this.#lo.shr_u(22))),
-        S.LARGE_CHUNKS,
-      );
+      const chunks = bank.add(global.mul(Bank.GLOBAL_CHUNKS - Bank.CHUNKS));
+      const at = f.let(chunks.add(this.#lo.shr_u(27).shl(2)));
+      const bits = load("i32.load", at, Bank.CHUNKS).or(I32.of(1).shl(this.#lo.shr_u(22)));
+      f.store("i32.store", at, bits, Bank.CHUNKS);
       f.if(this.#flags.get().and(S.TLB_FLAGS.HUGE).ne(0), () => {
-        f.store("i32.store", cpu, I32.of(1), S.TLB_HUGE_USED);
+        f.store("i32.store", bank, I32.of(1), Bank.HUGE_USED);
       });
     });
+  }
+
+  /** Fills the TLB entry as {@link Mmu} does. */
+  #enter(bank: I32, entry: I32, slot: I32, page: I32, phys: I32, word: I32): void {
+    const f = this.f, cpu = this.#cpu, hi = this.#hi;
+    this.#list(bank, entry);
     f.if(this.#smap.get(), () => {
       const count = f.let(load("i32.load", cpu, S.SMAP_PAGES));
-      f.store(
-        "i32.store16",
-        cpu.add(count.shl(1)),
-        slot.sub(cpu).sub(S.TLB).shr_u(5),
-        S.SMAP_LIST,
-      );
+      f.store("i32.store16", cpu.add(count.shl(1)), entry, S.SMAP_LIST);
       f.store("i32.store", cpu, count.add(1), S.SMAP_PAGES);
     });
     const slow = f.let(word.eqz().select(I32.of(S.TLB_SLOW), I32.of(0)));

@@ -8,7 +8,7 @@ import { Vec } from "./state.ts";
 const CR0_PE = 1, CR0_ET = 0x10, CR0_NW = 0x20000000, CR0_CD = 0x40000000, CR0_PG = 0x80000000;
 const CR0_DEFINED = 0xe005003f;
 const EFER_LME = 0x100, EFER_LMA = 0x400;
-const CR4_DE = 8, CR4_PAE = 0x20, CR4_PGE = 0x80, CR4_LA57 = 0x1000, CR4_PCIDE = 0x20000;
+const CR4_DE = 8, CR4_PAE = 0x20, CR4_LA57 = 0x1000, CR4_PCIDE = 0x20000;
 /** Physical address bits, as the page walk has them. */
 const PHYSICAL_BITS = 40n;
 
@@ -53,10 +53,12 @@ export function setControlRegister(cpu: Cpu, n: 0 | 2 | 3 | 4, value: bigint, fo
       cpu.set64(S.CR2, value);
       return;
     case 3: {
+      const keep = (cpu.cr4 & CR4_PCIDE) !== 0 && value >> 63n !== 0n;
       if (!force) value = checkCr3(cpu, value);
       cpu.set64(S.CR3, value);
       if (paePdptes(cpu) && !force) checkPdptes(cpu);
-      cpu.env.mem?.flush(!force && (cpu.cr4 & CR4_PGE) !== 0);
+      if (force) cpu.env.mem?.flush();
+      else cpu.env.mem?.switchContext(keep);
       return;
     }
     case 4: {
@@ -78,8 +80,8 @@ export function setControlRegister(cpu: Cpu, n: 0 | 2 | 3 | 4, value: bigint, fo
 }
 
 /**
- * What a MOV to CR3 stores. With CR4.PCIDE bit 63 asks to keep cached translations, which is no
- * promise; it is not stored. Bits above the physical address are reserved.
+ * What a MOV to CR3 stores. With CR4.PCIDE bit 63 says that cached translations may be kept; it is
+ * not stored. Bits above the physical address are reserved.
  */
 function checkCr3(cpu: Cpu, value: bigint): bigint {
   if (!cpu.lma) return value;

@@ -41,6 +41,15 @@ export interface LinearMemory {
   flush(keepGlobal?: boolean): void;
   /** Forgets those of one page (INVLPG). */
   flushPage(lin: Lin): void;
+  /**
+   * CR3 has been written: uses the translations of its process-context identifier.
+   * @param keep those cached before may be used again
+   */
+  switchContext(keep: boolean): void;
+  /** INVPCID: forgets a page, all but global pages, or all but global pages of every context. */
+  flushContextPage(pcid: number, lin: Lin): void;
+  flushContext(pcid: number): void;
+  flushContexts(): void;
   /** AC is clear again: user pages are no longer the supervisor's under SMAP. */
   closeUserPages(): void;
 }
@@ -98,10 +107,16 @@ export const Attr = {
   UNUSABLE: 1 << 16,
 } as const;
 
+const JUMP_LISTS = [
+  [S.Bank.JC_LIST, S.Bank.JC_COUNT],
+  [S.Bank.JC_GLOBALS, S.Bank.JC_GLOBAL_COUNT],
+] as const;
+
 export class Cpu {
   readonly view: DataView<SharedArrayBuffer>;
   readonly i32: Int32Array<SharedArrayBuffer>;
   readonly u8: Uint8Array<SharedArrayBuffer>;
+  readonly u16: Uint16Array<SharedArrayBuffer>;
   /** Set by the accelerator before the first instruction. */
   env!: CpuEnv;
   /** Model-specific registers without a home in the state, by index. */
@@ -125,14 +140,11 @@ export class Cpu {
     this.i32 = new Int32Array(memory.buffer, base, S.STATE_BYTES >> 2);
     this.u8 = new Uint8Array(memory.buffer, base, S.STATE_BYTES);
     this.msrs = new MsrFile(this.view);
-    this.#jumps = new Uint16Array(memory.buffer, base + S.JC_LIST, 2 * S.JC_ENTRIES);
-    this.#globalJumps = new Uint16Array(
-      memory.buffer,
-      base + S.JC_GLOBAL_LIST,
-      2 * S.JC_ENTRIES,
-    );
-    this.#jumpPages = new Uint8Array(memory.buffer, base + S.JC_PAGES, S.JC_PAGES_ENTRIES);
-    this.i32[S.JC >> 2] = this.i32[(S.JC + S.JC_BYTES) >> 2] = 1;
+    this.u16 = new Uint16Array(memory.buffer, base, S.STATE_BYTES >> 1);
+    for (let n = 0; n < S.BANKS; n++) {
+      const jc = (S.BANK + n * S.Bank.BYTES + S.Bank.JC) >> 2;
+      this.i32[jc] = this.i32[jc + (S.JC_BYTES >> 2)] = 1;
+    }
   }
 
   // ---- fields
@@ -242,11 +254,20 @@ export class Cpu {
   }
   setCpl(v: number): void {
     this.i32[S.CPL >> 2] = v;
-    const user = v === 3 ? 1 : 0;
-    this.i32[S.TLB_PTR >> 2] = this.base + S.TLB + user * S.TLB_BYTES;
-    this.i32[S.JC_PTR >> 2] = this.base + S.JC + user * S.JC_BYTES;
-    this.i32[S.TLB_SYS_PTR >> 2] = this.base + S.TLB;
+    this.setBank(this.bank);
     this.updateMode();
+  }
+  /** Offset in the state of the {@link S.Bank} in use. */
+  get bank(): number {
+    const at = this.i32[S.TLB_SYS_PTR >> 2];
+    return at === 0 ? S.BANK : at - this.base;
+  }
+  /** Uses another bank; its jump caches must be those of the mode. */
+  setBank(bank: number): void {
+    const i32 = this.i32, at = this.base + bank, user = this.cpl === 3 ? 1 : 0;
+    i32[S.TLB_SYS_PTR >> 2] = at + S.Bank.TLB;
+    i32[S.TLB_PTR >> 2] = at + S.Bank.TLB + user * S.TLB_BYTES;
+    i32[S.JC_PTR >> 2] = at + S.Bank.JC + user * S.JC_BYTES;
   }
   /** Stack pointer width in bits. */
   get stackBits(): 16 | 32 | 64 {
@@ -296,83 +317,94 @@ export class Cpu {
     if ((m ^ old) & ~(Mode.CPL3 | Mode.SINGLE)) this.flushJumpCaches();
   }
 
-  /** Numbers of the jump cache entries in use: in pages that are not global, and that are. */
-  readonly #jumps: Uint16Array;
-  readonly #globalJumps: Uint16Array;
-  readonly #jumpPages: Uint8Array;
-
   /**
    * Makes computed jumps to the current RIP at this privilege go on with record `rec`.
    * @param global the code's page is global
    */
   cacheJump(rec: number, global: boolean): void {
-    const i32 = this.i32, lo = i32[S.RIP >> 2];
+    const i32 = this.i32, bank = this.bank, lo = i32[S.RIP >> 2];
     let hi = i32[(S.RIP >> 2) + 1], mid = (lo >>> 11) | (hi << 21), lin = lo;
     if ((this.mode & Mode.CODE_MASK) !== 2) {
       mid = lo >>> 11;
       lin = hi = (lo + this.segBase32(Seg.CS)) | 0;
     }
     const n = ((lo ^ mid) & (S.JC_ENTRIES - 1)) + (this.cpl === 3 ? S.JC_ENTRIES : 0);
-    const e = (S.JC + n * S.JC_ENTRY) >> 2;
+    const e = (bank + S.Bank.JC + n * S.JC_ENTRY) >> 2;
     i32[e] = lo;
     i32[e + 1] = hi;
     i32[e + 2] = rec;
-    const { LISTED, GLOBAL, GLOBAL_LISTED } = S.JC_STATE, state = i32[e + 3];
-    if (global) {
-      if (!(state & GLOBAL_LISTED)) this.#globalJumps[i32[S.JC_GLOBAL_COUNT >> 2]++] = n;
-      i32[e + 3] = state | GLOBAL | GLOBAL_LISTED;
-    } else {
-      if (!(state & LISTED)) this.#jumps[i32[S.JC_COUNT >> 2]++] = n;
-      i32[e + 3] = (state & ~GLOBAL) | LISTED;
+    const listed = global ? S.JC_STATE.LISTED_GLOBAL : S.JC_STATE.LISTED;
+    const was = i32[e + 3] & (S.JC_STATE.LISTED | S.JC_STATE.LISTED_GLOBAL);
+    if (!(was & listed)) {
+      const count = (bank + (global ? S.Bank.JC_GLOBAL_COUNT : S.Bank.JC_COUNT)) >> 2;
+      const list = bank + (global ? S.Bank.JC_GLOBALS : S.Bank.JC_LIST);
+      this.u16[(list >> 1) + i32[count]++] = n;
     }
-    this.#jumpPages[(lin >>> 12) & (S.JC_PAGES_ENTRIES - 1)] = 1;
+    i32[e + 3] = was | listed | (global ? S.JC_STATE.GLOBAL : 0);
+    this.u8[bank + S.Bank.JC_PAGES + ((lin >>> 12) & (S.JC_PAGES_ENTRIES - 1))] = 1;
   }
 
-  /** Empties the jump caches, except of code in global pages when asked to keep that. */
-  flushJumpCaches(keepGlobal = false): void {
-    const i32 = this.i32, { LISTED, GLOBAL } = S.JC_STATE;
-    for (let k = 0, count = i32[S.JC_COUNT >> 2]; k < count; k++) {
-      const n = this.#jumps[k], state = (S.JC + n * S.JC_ENTRY + 12) >> 2;
-      i32[state] &= ~LISTED;
-      if (!(i32[state] & GLOBAL)) this.#emptyJump(n);
-    }
-    i32[S.JC_COUNT >> 2] = 0;
+  /** Empties the jump caches of the bank in use, of all banks where `all` asks. */
+  flushJumpCaches(all = false): void {
+    if (!all) return this.flushJumpsOf(this.bank, false);
+    for (let n = 0; n < S.BANKS; n++) this.flushJumpsOf(S.BANK + n * S.Bank.BYTES, false);
+  }
+
+  /** Empties the jump caches of a bank; `keepGlobal`: except for code in global pages. */
+  flushJumpsOf(bank: number, keepGlobal: boolean): void {
+    const { Bank } = S, i32 = this.i32;
+    this.#dropList(bank, Bank.JC_LIST, Bank.JC_COUNT, S.JC_STATE.LISTED, keepGlobal);
     if (keepGlobal) return;
-    const count = i32[S.JC_GLOBAL_COUNT >> 2];
-    for (let k = 0; k < count; k++) {
-      const n = this.#globalJumps[k];
-      this.#emptyJump(n);
-      i32[(S.JC + n * S.JC_ENTRY + 12) >> 2] = 0;
+    this.#dropList(bank, Bank.JC_GLOBALS, Bank.JC_GLOBAL_COUNT, S.JC_STATE.LISTED_GLOBAL, false);
+    this.u8.fill(0, bank + Bank.JC_PAGES, bank + Bank.JC_PAGES + S.JC_PAGES_ENTRIES);
+    i32[(bank + Bank.JC_MODE) >> 2] = this.#jumpMode;
+  }
+
+  /** What of the mode the records in the jump caches depend on; the caches of the CPLs are separate. */
+  get #jumpMode(): number {
+    return this.i32[S.MODE >> 2] & ~(Mode.CPL3 | Mode.SINGLE);
+  }
+
+  /** After a change of bank: its jump caches may have been filled in another mode. */
+  checkJumpMode(): void {
+    const bank = this.bank;
+    if (this.i32[(bank + S.Bank.JC_MODE) >> 2] !== this.#jumpMode) this.flushJumpsOf(bank, false);
+  }
+
+  #dropList(bank: number, list: number, count: number, listed: number, keepGlobal: boolean): void {
+    const i32 = this.i32, u16 = this.u16, at = (bank + list) >> 1;
+    const end = at + i32[(bank + count) >> 2];
+    for (let k = at; k < end; k++) {
+      const n = u16[k], e = (bank + S.Bank.JC + n * S.JC_ENTRY) >> 2, state = i32[e + 3] & ~listed;
+      i32[e + 3] = state;
+      if (!keepGlobal || !(state & S.JC_STATE.GLOBAL)) this.#emptyJump(n, e);
     }
-    i32[S.JC_GLOBAL_COUNT >> 2] = 0;
-    this.#jumpPages.fill(0);
+    i32[(bank + count) >> 2] = 0;
   }
 
-  /** Forgets the jumps to code at linear addresses that agree with `lin` in the bits of `mask`. */
-  flushJumps(lin: number, mask: number): void {
-    const pages = this.#jumpPages;
-    if (mask === ~0xfff && pages[(lin >>> 12) & (S.JC_PAGES_ENTRIES - 1)] === 0) return;
-    pages.fill(0);
-    this.#dropJumps(this.#jumps, this.i32[S.JC_COUNT >> 2], lin, mask);
-    this.#dropJumps(this.#globalJumps, this.i32[S.JC_GLOBAL_COUNT >> 2], lin, mask);
-  }
-
-  /** Makes an entry one that no jump finds; in its lists it stays. */
-  #emptyJump(n: number): void {
-    const e = (S.JC + n * S.JC_ENTRY) >> 2;
+  #emptyJump(n: number, e: number): void {
     this.i32[e] = (n & (S.JC_ENTRIES - 1)) === 0 ? 1 : 0;
     this.i32[e + 1] = 0;
     this.i32[e + 3] &= ~S.JC_STATE.GLOBAL;
   }
 
-  #dropJumps(list: Uint16Array, count: number, lin: number, mask: number): void {
-    const i32 = this.i32, pages = this.#jumpPages;
-    const half = (this.mode & Mode.CODE_MASK) === 2 ? 0 : 1;
-    for (let k = 0; k < count; k++) {
-      const n = list[k], at = i32[((S.JC + n * S.JC_ENTRY) >> 2) + half];
-      if ((at ^ lin) & mask) pages[(at >>> 12) & (S.JC_PAGES_ENTRIES - 1)] = 1;
-      else this.#emptyJump(n);
+  /** Forgets a bank's jumps to code at linear addresses that agree with `lin` in the bits of `mask`. */
+  flushJumps(bank: number, lin: number, mask: number): void {
+    const { Bank } = S, i32 = this.i32, u16 = this.u16;
+    const page = bank + Bank.JC_PAGES + ((lin >>> 12) & (S.JC_PAGES_ENTRIES - 1));
+    if (mask === ~0xfff && this.u8[page] === 0) return;
+    let others = 0;
+    const half = (i32[(bank + Bank.JC_MODE) >> 2] & Mode.CODE_MASK) === 2 ? 0 : 1;
+    for (const [list, count] of JUMP_LISTS) {
+      const at = (bank + list) >> 1, end = at + i32[(bank + count) >> 2];
+      for (let k = at; k < end; k++) {
+        const n = u16[k], e = (bank + Bank.JC + n * S.JC_ENTRY) >> 2;
+        const differs = i32[e + half] ^ lin;
+        if ((differs & mask) === 0) this.#emptyJump(n, e);
+        else if (((differs >>> 12) & (S.JC_PAGES_ENTRIES - 1)) === 0) others = 1;
+      }
     }
+    if (mask === ~0xfff) this.u8[page] = others;
   }
 
   // ---- segments
@@ -459,7 +491,7 @@ export class Cpu {
   flushJumpCachesIfLimited(limit: number): void {
     if (limit === this.#lastLimit) return;
     this.#lastLimit = limit;
-    this.flushJumpCaches();
+    this.flushJumpCaches(true);
   }
 
   /** Loads a segment as real mode does: base is selector × 16; limit and attributes stay. */

@@ -40,5 +40,5 @@ export function resetCpu(cpu: Cpu, init = false): void {
   cpu.alone = false;
   cpu.set32(S.EXC_VECTOR, Vec.DE);
   cpu.updateMode();
-  cpu.flushJumpCaches();
+  cpu.flushJumpCaches(true);
 }

@@ -40,7 +40,7 @@ export const EFER = 0x0e0;
 /** Addresses of the TLB and jump cache in use (those of the current privilege). */
 export const TLB_PTR = 0x0e8;
 export const JC_PTR = 0x0ec;
-/** TLB of the supervisor, for implicit supervisor accesses: constant. */
+/** TLB of the supervisor, for implicit supervisor accesses: the address of the {@link Bank} in use. */
 export const TLB_SYS_PTR = 0x0f0;
 /** Current privilege level. */
 export const CPL = 0x0f4;
@@ -104,12 +104,8 @@ export const FCS = 0x4a0;
 export const FDS = 0x4a4;
 export const FOP = 0x4a8;
 export const MXCSR = 0x4ac;
-/** How many entries of {@link TLB_LIST}, {@link JC_LIST} and {@link JC_GLOBAL_LIST} are in use. */
-export const TLB_COUNT = 0x4c0;
-export const JC_COUNT = 0x4c4;
-export const JC_GLOBAL_COUNT = 0x4f0;
-/** Non-zero while the TLB may hold entries of 1 GiB pages. */
-export const TLB_HUGE_USED = 0x4c8;
+/** Counts the changes of bank, for {@link Bank.STAMP}. */
+export const BANK_CLOCK = 0x4c0;
 /** Error code of the page fault that the last walk in emitted code found; -1 when it did not decide. */
 export const WALK_ERROR = 0x4e0;
 /** Non-zero while IRET must not be carried out in emitted code: NMIs are blocked, or RF matters. */
@@ -130,8 +126,17 @@ export const XMM_SIZE = 64;
 /** Scratch space of the run-time library. */
 export const LIB = 0xd00;
 
-/** TLBs: supervisor, then user. */
-export const TLB = 0x1000;
+/** Numbers of the TLB entries counted by {@link SMAP_PAGES}, 2 bytes each. */
+export const SMAP_LIST = 0x1000;
+export const SMAP_LIST_ENTRIES = 256;
+
+/** Model-specific registers by their names, 8 bytes each. */
+export const IA32_STAR = SMAP_LIST + 2 * SMAP_LIST_ENTRIES;
+export const IA32_LSTAR = IA32_STAR + 8;
+export const IA32_FMASK = IA32_STAR + 16;
+export const IA32_KERNEL_GS_BASE = IA32_STAR + 24;
+
+/** A TLB: that of the supervisor, or that of user code. */
 export const TLB_ENTRIES = 1024;
 export const TLB_ENTRY = 32;
 /**
@@ -143,7 +148,7 @@ export const TLB_WRITE = 8;
 export const TLB_EXEC = 16;
 /** Added to a linear address (mod 2^32) gives the offset in the shared memory. */
 export const TLB_ADDEND = 24;
-/** Physical page number and {@link TLB_FLAGS}; -1 when the entry is not in {@link TLB_LIST}. */
+/** Physical page number and {@link TLB_FLAGS}; 0 in an entry that a flush has emptied. */
 export const TLB_PHYS = 28;
 export const TLB_BYTES = TLB_ENTRIES * TLB_ENTRY;
 /** Low tag bits: a page that holds translated code; a page without storage to write or read in place. */
@@ -154,41 +159,64 @@ export const TLB_FLAGS = { GLOBAL: 1 << 30, LARGE: 1 << 29, HUGE: 1 << 28 } as c
 export const TLB_PAGE_MASK = (1 << 28) - 1;
 
 /**
- * Jump caches: supervisor, then user; an entry is {tag i64, record i32, state i32}. An empty one has a
- * tag that no jump to it has (0, in entry 0 of a cache 1). State: {@link JC_STATE}, in which of the
- * lists its number is and whether it is for code in a global page.
+ * A jump cache, one for each TLB; an entry is {tag i64, record i32, state i32}. In an empty one the tag
+ * is one that no jump to this entry has (0, in entry 0 of a cache 1). State: {@link JC_STATE}.
  */
-export const JC = TLB + 2 * TLB_BYTES;
 export const JC_ENTRIES = 2048;
 export const JC_ENTRY = 16;
 export const JC_BYTES = JC_ENTRIES * JC_ENTRY;
-export const JC_STATE = { LISTED: 1, GLOBAL: 2, GLOBAL_LISTED: 4 } as const;
+/** The entry stands in the list of either kind; it leads to code in a global page. */
+export const JC_STATE = { LISTED: 1, LISTED_GLOBAL: 2, GLOBAL: 4 } as const;
 
-/**
- * Numbers of the TLB and jump cache entries in use, 2 bytes each: what a flush has to clear. Jumps to
- * global code have a list of their own.
- */
-export const TLB_LIST = JC + 2 * JC_BYTES;
-export const JC_LIST = TLB_LIST + 2 * 2 * TLB_ENTRIES;
-export const JC_GLOBAL_LIST = JC_LIST + 2 * 2 * JC_ENTRIES;
-/** A bit for each 4 MiB of the low 32 bits of linear addresses: TLB entries from large pages. */
-export const LARGE_CHUNKS = JC_GLOBAL_LIST + 2 * 2 * JC_ENTRIES;
-
-/** Linear pages, modulo their number, that jump cache entries lead to: a byte each. */
-export const JC_PAGES = LARGE_CHUNKS + 128;
 export const JC_PAGES_ENTRIES = 1024;
 
-/** Numbers of the TLB entries counted by {@link SMAP_PAGES}, 2 bytes each. */
-export const SMAP_LIST = JC_PAGES + JC_PAGES_ENTRIES;
-export const SMAP_LIST_ENTRIES = 256;
+/**
+ * What a vCPU keeps of translations for one process-context identifier (PCID), as offsets in a bank.
+ * The bank in use is where {@link TLB_SYS_PTR} says. A flush clears what its lists name, and the lists
+ * of global pages, which most flushes leave, are apart from the others.
+ */
+export const Bank = (() => {
+  let at = 0;
+  const next = (bytes: number) => (at += bytes) - bytes;
+  return {
+    /** Supervisor, then user. */
+    TLB: next(2 * TLB_BYTES),
+    JC: next(2 * JC_BYTES),
+    /** Numbers of the entries in use, 2 bytes each; an entry may have been replaced by another kind. */
+    TLB_LIST: next(4 * TLB_ENTRIES),
+    TLB_GLOBALS: next(4 * TLB_ENTRIES),
+    JC_LIST: next(4 * JC_ENTRIES),
+    JC_GLOBALS: next(4 * JC_ENTRIES),
+    /** A byte per TLB entry: bit 0 it stands in TLB_LIST, bit 1 in TLB_GLOBALS. */
+    TLB_LISTED: next(2 * TLB_ENTRIES),
+    /** A bit for each 4 MiB of the low 32 bits of linear addresses: TLB entries from large pages. */
+    CHUNKS: next(128),
+    GLOBAL_CHUNKS: next(128),
+    /** A byte for each linear page modulo 1024 that jump cache entries lead to. */
+    JC_PAGES: next(JC_PAGES_ENTRIES),
+    /** Lengths of the lists. */
+    TLB_COUNT: next(4),
+    TLB_GLOBAL_COUNT: next(4),
+    JC_COUNT: next(4),
+    JC_GLOBAL_COUNT: next(4),
+    /** Non-zero while the TLB may hold entries of 1 GiB pages. */
+    HUGE_USED: next(4),
+    /** The PCID, or -1 for a bank that is not in use, and when it was last switched to. */
+    PCID: next(4),
+    STAMP: next(4),
+    /** {@link MODE} bits for which the jump cache holds. */
+    JC_MODE: next(4),
+    BYTES: (at + 4095) & ~4095,
+  } as const;
+})();
+export const BANKS = 8;
+/** The first bank. */
+export const BANK = 0x2000;
+/** TLB and jump cache of the first bank. */
+export const TLB = BANK + Bank.TLB;
+export const JC = BANK + Bank.JC;
 
-/** Model-specific registers by their names, 8 bytes each. */
-export const IA32_STAR = SMAP_LIST + 2 * SMAP_LIST_ENTRIES;
-export const IA32_LSTAR = IA32_STAR + 8;
-export const IA32_FMASK = IA32_STAR + 16;
-export const IA32_KERNEL_GS_BASE = IA32_STAR + 24;
-
-export const STATE_BYTES = IA32_STAR + 64;
+export const STATE_BYTES = BANK + BANKS * Bank.BYTES;
 
 /** Why emitted code came back to the run loop. */
 export const Exit = {

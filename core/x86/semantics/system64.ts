@@ -46,7 +46,7 @@ function accessCheck(on: boolean) {
   };
 }
 
-/** INVPCID: translations are not kept by PCID, so that every kind forgets all of them. */
+/** INVPCID. SDM volume 3, 4.10.4.1. */
 function invpcid(cpu: Cpu, i: Insn): void {
   const m = i.operands[1] as MemOperand;
   const type = BigInt(cpu.readOperand(i, 0));
@@ -58,11 +58,12 @@ function invpcid(cpu: Cpu, i: Insn): void {
   if (type < 2n && pcid !== 0n && !(cpu.cr4 & CR4_PCIDE)) cpu.gp(0);
   if (type === 0n) {
     if (!isCanonical(cpu, address)) cpu.gp(0);
-    const current = cpu.cr4 & CR4_PCIDE ? cpu.cr3 & 0xfffn : 0n;
-    if (pcid === current) cpu.env.mem.flushPage(cpu.lma ? address : Number(address & 0xffffffffn));
-    return;
+    const page = cpu.lma ? address : Number(address & 0xffffffffn);
+    return cpu.env.mem.flushContextPage(Number(pcid), page);
   }
-  cpu.env.mem.flush();
+  if (type === 1n) cpu.env.mem.flushContext(Number(pcid));
+  else if (type === 2n) cpu.env.mem.flush();
+  else cpu.env.mem.flushContexts();
 }
 
 /** RDRAND and RDSEED: always succeed. CF is 1, the other arithmetic flags 0. */
