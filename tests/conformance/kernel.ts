@@ -15,6 +15,9 @@ export interface CheckOptions {
 }
 
 /** A kernel that runs checks one after another, each from the same state. */
+/** By a check's name and the feature it needs. */
+export type LeaveOut = (name: string, needs: string | undefined) => boolean;
+
 export abstract class Kernel {
   readonly a = new Assembler(32, LOAD);
   readonly i: Instructions = this.a.i;
@@ -29,11 +32,11 @@ export abstract class Kernel {
   readonly #marks: string[] = [];
 
   /**
-   * @param without CPUID features, by QEMU's name, whose checks are left out
+   * @param leaveOut tells which checks are not to be in the image
    * @param options what QEMU's command line needs beside `-cpu max`
    */
   constructor(
-    readonly without: ReadonlySet<string> = new Set(),
+    readonly leaveOut: LeaveOut = () => false,
     readonly options: readonly string[] = [],
   ) {
     const { a } = this;
@@ -50,7 +53,7 @@ export abstract class Kernel {
   /** A check: `body` is its code in ring 0, and INT 30h follows it. */
   check(name: string, expect: Expect, body: Body, options: CheckOptions = {}): void {
     const index = this.checks.length, needs = options.needs ?? this.#needs;
-    if (needs !== undefined && this.without.has(needs)) {
+    if (this.leaveOut(name, needs)) {
       this.leftOut++;
       return;
     }
@@ -71,9 +74,12 @@ export abstract class Kernel {
   /** Ends a check's code: what follows is of the kernel's own size again. */
   protected abstract leave(): void;
 
-  /** The event that ends the check must have saved the address of what is written next. */
+  /**
+   * The event that ends the check must have saved the address of what is written next; the last call
+   * counts.
+   */
   at(): void {
-    const index = this.checks.length - 1, label = `at.${index}`;
+    const index = this.checks.length - 1, label = this.a.unique("at");
     this.a.label(label);
     this.checks[index].marked = true;
     this.#marks[index] = this.alias === 0 ? label : `${label}+${this.alias}`;

@@ -5,7 +5,7 @@
 import * as o from "../../firmware/asm/operand.ts";
 import { dword, far, mem, qword, type Reg, sym } from "../../firmware/asm/operand.ts";
 import { WITH_ERROR } from "./check.ts";
-import { type Body, DEBUGCON, EXIT, Kernel } from "./kernel.ts";
+import { type Body, DEBUGCON, EXIT, Kernel, type LeaveOut } from "./kernel.ts";
 
 const { al, ax, cr0, cr2, cr3, cr4, ds, eax, ecx, edi, edx, es, esi, esp, fs, gs, ss } = o;
 const { rax, rcx, rdi, rdx, rsi, rsp } = o;
@@ -115,11 +115,11 @@ export class Kernel64 extends Kernel {
   readonly la57: boolean;
 
   constructor(
-    without?: ReadonlySet<string>,
+    leaveOut?: LeaveOut,
     levels: 4 | 5 = 4,
     options: readonly string[] = [],
   ) {
-    super(without, options);
+    super(leaveOut, options);
     this.la57 = levels === 5;
     this.#enter();
     this.#next();
@@ -137,6 +137,10 @@ export class Kernel64 extends Kernel {
     i.cld();
     i.mov(esp, At.STACK);
     this.#templates(4);
+    // The interrupt controllers of the PC/AT stay out of it.
+    i.mov(al, 0xff);
+    i.out(0x21, al);
+    i.out(0xa1, al);
     i.mov(edi, At.VARS);
     i.mov(ecx, 0x400);
     i.xor(eax, eax);

@@ -1,6 +1,8 @@
 /** The kernels of the conformance set. */
-import type { Kernel } from "./kernel.ts";
+import type { Kernel, LeaveOut } from "./kernel.ts";
 import { Kernel64 } from "./kernel64.ts";
+import { control, instructionFaults } from "./control64.ts";
+import { gates } from "./gates64.ts";
 import { accessRights } from "./paging64.ts";
 import { implicitAccess, protectionKeys, translation } from "./translation64.ts";
 
@@ -9,9 +11,11 @@ function kernel<K extends Kernel>(k: K, ...suites: ((k: K) => void)[]): K {
   return k;
 }
 
-/** By name; without the checks of some CPUID features. */
-export const suites: Readonly<Record<string, (without?: ReadonlySet<string>) => Kernel>> = {
+/** By name; some checks may be left out. */
+export const suites: Readonly<Record<string, (leaveOut?: LeaveOut) => Kernel>> = {
   paging4: (w) =>
     kernel(new Kernel64(w), accessRights, translation, protectionKeys, implicitAccess),
   paging5: (w) => kernel(new Kernel64(w, 5), accessRights, translation, implicitAccess),
+  system: (w) => kernel(new Kernel64(w), control, instructionFaults),
+  gates: (w) => kernel(new Kernel64(w), gates),
 };

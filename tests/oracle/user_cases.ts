@@ -122,7 +122,8 @@ export function draw(
   });
   const operands = request.operands!.map((o): Operand | undefined => {
     if (o === undefined) return o;
-    if (o.kind === "rel") return { ...o, value: rnd(200) - 100 };
+    // Not back into the instruction itself, where loops would go on for long.
+    if (o.kind === "rel") return { ...o, value: rnd(2) ? rnd(100) : -16 - rnd(84) };
     if (o.kind === "mem" && row.operandSpecs.some((s) => s.kind === "moffs")) {
       return { ...o, disp: OPERAND, dispHi: 0 };
     }

@@ -249,9 +249,14 @@ export function controlHelpers(): void {
   defineHelper("ENTER", enter);
   defineHelper("FLUSH", () => {});
   // Above CPL 0 MONITOR and MWAIT do not exist.
-  defineHelper("MONITOR", (cpu) => {
+  defineHelper("MONITOR", (cpu, i) => {
     if (cpu.cpl !== 0) cpu.ud();
     if (cpu.reg32(1) !== 0) cpu.gp(0);
+    // The address is checked as that of a byte that is read.
+    const rax = cpu.reg64(0);
+    const at = i.addrSize === 64 ? rax : Number(BigInt.asUintN(i.addrSize, rax));
+    const seg = i.segOverride < 0 ? Seg.DS : i.segOverride;
+    cpu.env.mem.checkRead(cpu.linear(seg, at, 1, false), 1);
   });
   defineHelper("MWAIT", (cpu) => {
     if (cpu.cpl !== 0) cpu.ud();

@@ -85,8 +85,12 @@ function loadSystem(cpu: Cpu, selector: number, types: readonly number[]): Descr
   return d;
 }
 
+/** Base of an LDT or TSS; #GP when it is not canonical. */
 function systemBase(cpu: Cpu, d: Descriptor): bigint {
-  return BigInt(d.base) | (cpu.lma ? readBaseHigh(cpu, d) : 0n);
+  if (!cpu.lma) return BigInt(d.base);
+  const base = BigInt(d.base) | readBaseHigh(cpu, d);
+  if (!isCanonical(cpu, base)) cpu.gp(d.selector & 0xfffc);
+  return base;
 }
 
 function storeTable(at: { base: number; limit: number }) {
@@ -163,9 +167,9 @@ export function segmentHelpers(): void {
   defineHelper("LTR", (cpu, i) => {
     const sel = cpu.readOperand32(i, 0, 16);
     if ((sel & 0xfffc) === 0) cpu.gp(0);
-    const d = loadSystem(cpu, sel, cpu.lma ? [9] : [1, 9]);
+    const d = loadSystem(cpu, sel, cpu.lma ? [9] : [1, 9]), base = systemBase(cpu, d);
     cpu.env.mem.write(addTo(d.at, 5), 1, (d.attr & 0xff) | 2, true);
-    cpu.setSegment(S.TR, sel, systemBase(cpu, d), d.limit, d.attr | 2);
+    cpu.setSegment(S.TR, sel, base, d.limit, d.attr | 2);
   });
   defineHelper("LAR", (cpu, i) => {
     const d = visible(cpu, cpu.readOperand32(i, 1, 16));
