@@ -277,6 +277,14 @@ sum
 sum 0 4096
 sum 0xf0000 x
 sum 0xf0000 65536
+sum 0xfffff000 4096
+gva2gpa -1
+gva2gpa 0x7fff123456789abc
+x /3i 0xfffffff0
+x /40i 0xf03f0
+xp /60i 0xf13e8
+x /20i 0x3ffffe0
+x /0i 0
 boot_set nnnn
 system_wakeup
 quit now

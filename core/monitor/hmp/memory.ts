@@ -29,9 +29,12 @@ function readPhysical(h: Hmp, at: bigint, length: number): Uint8Array | undefine
 
 const CR0_PG = 1n << 31n;
 
-/** Physical address of a linear one. Without paging all 64 bits count, as a debugger gives them. */
+/** Physical addresses have no more bits than page tables can give. */
+const PHYSICAL = (1n << 52n) - 1n;
+
+/** Physical address of a linear one. Without paging more than 32 bits count, as a debugger gives them. */
 function translate(h: Hmp, linear: bigint): bigint | undefined {
-  if (linear >> 32n && !(h.vcpu.getSregs().cr0 & CR0_PG)) return linear;
+  if (linear >> 32n && !(h.vcpu.getSregs().cr0 & CR0_PG)) return linear & PHYSICAL;
   const at = h.vcpu.translate(linear);
   return at === undefined ? undefined : BigInt(at);
 }
@@ -106,21 +109,28 @@ function dumpData(h: Hmp, f: Format, start: bigint, read: Reader): void {
   }
 }
 
+/** Bytes in hand at most, and the boundary up to which memory is read at a time. */
+const LOOK_AHEAD = 32, READ_BOUNDARY = 1024n;
+
+/**
+ * Reads ahead as QEMU does: an instruction that is cut off at a boundary lists as bytes, and the
+ * listing ends before memory that cannot be read although what is in hand may hold more instructions.
+ */
 function listInstructions(h: Hmp, count: number, start: bigint, read: Reader): void {
   const { cs, efer } = h.vcpu.getSregs();
   const bits = (efer & 0x400n) !== 0n && cs.l ? 64 : cs.db ? 32 : 16;
-  let at = start;
-  for (let i = 0; i < count; i++) {
-    const bytes = new Uint8Array(MAX_INSN);
-    let avail = 0;
-    for (; avail < MAX_INSN; avail++) {
-      const b = read(h, unsigned(at + BigInt(avail)), 1);
-      if (b === undefined) break;
-      bytes[avail] = b[0];
-    }
-    if (avail === 0) return h.print(`0x${hex(at, 8)}: unable to read memory\n`);
-    const insn = disassembleAt(bytes, 0, avail, at, bits);
-    h.print(listingLines(insn, bytes, 0).join("\n") + "\n");
+  let bytes = new Uint8Array(0);
+  for (let at = start, left = Math.max(1, count); left > 0; left--) {
+    const next = at + BigInt(bytes.length), room = LOOK_AHEAD - bytes.length;
+    const boundary = (next / READ_BOUNDARY + 1n) * READ_BOUNDARY;
+    const more = read(h, unsigned(next), Math.min(room, Number(boundary - at)));
+    if (more === undefined) return h.print(`0x${hex(at, 8)}: unable to read memory\n`);
+    const held = new Uint8Array(bytes.length + more.length);
+    held.set(bytes);
+    held.set(more, bytes.length);
+    const insn = disassembleAt(held, 0, Math.min(held.length, MAX_INSN), at, bits);
+    h.print(listingLines(insn, held, 0).join("\n") + "\n");
+    bytes = held.slice(insn.length);
     at = unsigned(at + BigInt(insn.length));
   }
 }
@@ -189,8 +199,9 @@ function readSparse(h: Hmp, start: number, into: Uint8Array): void {
 }
 
 function sum(h: Hmp, args: Args): void {
-  const start = Number(args.number("start"));
-  const size = Number(args.number("size")), buffer = new Uint8Array(CHUNK);
+  const start = Number(args.number("start")), buffer = new Uint8Array(CHUNK);
+  // The end has 32 bits, as in QEMU: a region that goes beyond 4 GiB has none.
+  const size = ((start + Number(args.number("size"))) >>> 0) - start;
   let total = 0;
   for (let done = 0; done < size; done += CHUNK) {
     const part = buffer.subarray(0, Math.min(CHUNK, size - done));
