@@ -25,6 +25,7 @@ import { AtaDisk } from "../storage/ata_disk.ts";
 import { AtapiCdrom } from "../storage/atapi.ts";
 import { FloppyController } from "../storage/fdc.ts";
 import type { Geometry } from "../storage/geometry.ts";
+import { VirtioPci } from "../virtio/virtio_pci.ts";
 import { VirtioSlots } from "../virtio/plug.ts";
 import type { DiskBus } from "./chipset.ts";
 import { ahciBuses } from "./ich9_chipset.ts";
@@ -73,7 +74,11 @@ export class PcSlots {
       chardev: config.chardev,
       rng: (id) => config.rng?.(id),
       makeNode: (type, id) => board.userNode(type, id),
-      addPci: (dev, node, bus, loc) => this.#addPci(dev, node, bus, loc),
+      addPci: (dev, node, bus, loc) => {
+        this.#addPci(dev, node, bus, loc);
+        if (!(dev instanceof VirtioPci) || !ioeventfd(node)) return;
+        dev.onNotifyRanges = () => env.vm.setDoorbells?.(dev, dev.notifyRanges());
+      },
       addBootEntry: (path, index) => board.addBootEntry(path, index),
       warn: (text) => config.warn?.(text),
     });
@@ -509,6 +514,11 @@ export class PcSlots {
         fail(o.loc, "Parameter 'driver' expects a pluggable device type");
     }
   }
+}
+
+/** QEMU's property: an accelerator may take the device's doorbells over. */
+function ioeventfd(node: DeviceNode): boolean {
+  return node.spec.props.some((p) => p.name === "ioeventfd") && node.flag("ioeventfd");
 }
 
 function pick(value: number, standard: number): number {
