@@ -1,8 +1,10 @@
 /** Every guest medium that tests can ask for, by name. */
 import { cached } from "./cache.ts";
 import { type Arch, debianPackage } from "./debian.ts";
+import { grubLinuxIso, grubXenIso } from "./grub.ts";
 import { isolinuxIso } from "./isolinux.ts";
-import { benchInitrd, linuxInitrd, linuxIso, linuxKernel } from "./linux.ts";
+import { benchInitrd, dom0Initrd, linuxInitrd, linuxIso, linuxKernel } from "./linux.ts";
+import { xenKernel } from "./xen.ts";
 
 export { GuestUnavailable } from "./cache.ts";
 export { benchMarker, type BenchPhase, benchPhases, CD_MARKER, INIT_MARKER } from "./linux.ts";
@@ -23,6 +25,17 @@ function fromPackage(description: string, pkg: string, arch: Arch, path: string)
         Deno.copyFileSync(`${dir}/${path}`, temp);
       }),
   };
+}
+
+/** One of the two files that start Debian's installer on a text screen. */
+function installer(arch: "amd64" | "i386", file: "linux" | "initrd.gz"): Guest {
+  const below = `images/12/${arch}/text/debian-installer/${arch}`;
+  return fromPackage(
+    `Debian's installer for ${arch}, text: ${file}`,
+    `debian-installer-12-netboot-${arch}`,
+    "all",
+    `usr/lib/debian-installer/${below}/${file}`,
+  );
 }
 
 const memtest = "usr/lib/memtest86+", grub = "usr/lib/grub-rescue", sea = "usr/share/seabios";
@@ -86,6 +99,27 @@ export const guests = {
     "amd64",
     `${grub}/grub-rescue-floppy.img`,
   ),
+  "linuxamd64-grub": {
+    description: "GRUB CD: Debian's amd64 kernel, busybox shell on ttyS0",
+    make: () => grubLinuxIso("amd64"),
+  },
+  "linuxcloud-grub": {
+    description: "the same with the kernel for virtual machines",
+    make: () => grubLinuxIso("cloud-amd64"),
+  },
+  "xen-kernel": { description: "Xen 4.17, multiboot", make: xenKernel },
+  "xen-dom0-initrd": {
+    description: "initrd for the amd64 kernel as Xen's dom0",
+    make: () => dom0Initrd("amd64"),
+  },
+  "xen-grub": {
+    description: "GRUB CD: Xen 4.17 by multiboot 2 with Debian's amd64 kernel as dom0",
+    make: () => grubXenIso("amd64"),
+  },
+  "installer-amd64-kernel": installer("amd64", "linux"),
+  "installer-amd64-initrd": installer("amd64", "initrd.gz"),
+  "installer-i386-kernel": installer("i386", "linux"),
+  "installer-i386-initrd": installer("i386", "initrd.gz"),
   "isolinux-iso": { description: "isolinux CD that asks what to boot", make: isolinuxIso },
   "ipxe-iso": fromPackage("iPXE's CD", "ipxe", "all", "usr/lib/ipxe/ipxe.iso"),
   "seabios": fromPackage("SeaBIOS, 128 KiB", "seabios", "all", `${sea}/bios.bin`),

@@ -48,7 +48,12 @@ const moreModules = [
   "pcspkr",
 ];
 
-const rcS = `#!/bin/sh
+/** Where the interactive guest prints its markers and runs shells. */
+type Consoles = readonly string[];
+const PC_CONSOLES: Consoles = ["ttyS0", "tty1"];
+
+const rcS = (consoles: Consoles) =>
+  `#!/bin/sh
 mount -t proc proc /proc
 mount -t sysfs sysfs /sys
 mount -t devtmpfs dev /dev 2>/dev/null
@@ -57,7 +62,9 @@ mount -t devpts devpts /dev/pts
 mount -t tmpfs tmpfs /tmp
 for m in ${bootModules.join(" ")}; do modprobe $m 2>/dev/null; done
 acpid -l /dev/null 2>/dev/null
-say() { for t in /dev/ttyS0 /dev/tty1; do { echo "$1" > $t; } 2>/dev/null; done; }
+say() { for t in ${
+    consoles.map((c) => `/dev/${c}`).join(" ")
+  }; do { echo "$1" > $t; } 2>/dev/null; done; }
 # The ATA probe runs in the kernel's own time.
 i=0
 while [ ! -b /dev/sr0 ] && [ $i -lt 20 ] && grep -q cdrom=wait /proc/cmdline; do
@@ -67,10 +74,9 @@ mount -t iso9660 -o ro /dev/sr0 /cdrom 2>/dev/null && say "$(cat /cdrom/${CD_FIL
 say "${INIT_MARKER} cpus=$(nproc) kernel=$(uname -r)"
 `;
 
-const inittab = `::sysinit:/etc/rcS
-ttyS0::respawn:-/bin/sh
-tty1::respawn:-/bin/sh
-::ctrlaltdel:/bin/reboot
+const inittab = (consoles: Consoles) =>
+  `::sysinit:/etc/rcS
+${consoles.map((c) => `${c}::respawn:-/bin/sh\n`).join("")}::ctrlaltdel:/bin/reboot
 ::shutdown:/bin/umount /cdrom
 `;
 
@@ -136,7 +142,16 @@ async function busybox(flavour: LinuxFlavour): Promise<CpioEntry[]> {
  * virtio, the power button. `poweroff` and `reboot` work.
  */
 export function linuxInitrd(flavour: LinuxFlavour): Promise<string> {
-  return cached(`linux-${flavour}/initrd-${REVISION}.gz`, async (temp) => {
+  return interactiveInitrd(flavour, `linux-${flavour}/initrd-${REVISION}.gz`, PC_CONSOLES);
+}
+
+/** The same with its shell on hvc0, the console that Xen gives its dom0. */
+export function dom0Initrd(flavour: LinuxFlavour): Promise<string> {
+  return interactiveInitrd(flavour, `linux-${flavour}/dom0-initrd-${REVISION}.gz`, ["hvc0"]);
+}
+
+function interactiveInitrd(flavour: LinuxFlavour, name: string, on: Consoles): Promise<string> {
+  return cached(name, async (temp) => {
     const dir = await debianPackage(`linux-image-${flavour}`, arch(flavour));
     const archive = makeCpio([
       ...await busybox(flavour),
@@ -144,8 +159,8 @@ export function linuxInitrd(flavour: LinuxFlavour): Promise<string> {
         path: "init",
         data: "#!/bin/sh\n/bin/busybox --install -s /bin\nexec /bin/busybox init\n",
       },
-      { path: "etc/inittab", data: inittab, mode: 0o644 },
-      { path: "etc/rcS", data: rcS },
+      { path: "etc/inittab", data: inittab(on), mode: 0o644 },
+      { path: "etc/rcS", data: rcS(on) },
       { path: "etc/profile", data: "export PS1='# ' HOME=/root\n", mode: 0o644 },
       { path: "etc/acpi/PWRF/00000080", data: powerButton },
       { path: "root" },
