@@ -68,6 +68,8 @@ export interface MachineOptions {
   readonly skipIdle?: boolean;
 }
 
+/** The slowest the guest believes its processor to be: ns an instruction, and one that asks a device. */
+const INSTRUCTION_NS = 100, EXIT_NS = 2000;
 /** ns of guest time that all vCPUs' turns together may take, and one turn at least. */
 const ROUND_NS = 1_000_000, MIN_SLICE_NS = 250_000;
 /** Instructions of one turn of a vCPU, at least and at most; under `-icount`, and before the first turn. */
@@ -137,6 +139,14 @@ export class Machine {
       let n = 0;
       for (const v of this.vm.vcpus) n += v.instructions;
       return n;
+    };
+    this.clock.effort = () => {
+      let ns = 0;
+      for (const { instructions, exits } of this.vm.vcpus) {
+        ns += instructions * INSTRUCTION_NS;
+        ns += ((exits.get("io") ?? 0) + (exits.get("mmio") ?? 0)) * EXIT_NS;
+      }
+      return ns;
     };
   }
 
@@ -267,7 +277,7 @@ export class Machine {
       if (this.#state === "suspended") {
         // Time goes on: the alarm, or a key, may end it.
         this.clock.idle();
-        this.clock.queue.run(this.clock.now());
+        this.clock.fire();
         if (this.#state === "suspended" && !this.#pending()) await this.#idle();
         continue;
       }
@@ -277,7 +287,7 @@ export class Machine {
       }
       const emulated = this.vm.vcpus.every((v) => v.runAsync === undefined);
       if (!emulated) this.clock.free();
-      this.clock.queue.run(this.clock.now());
+      this.clock.fire();
       if (this.#threaded()) {
         if (this.#pending() || this.#state !== "running") continue;
         this.#loops.start();
@@ -386,7 +396,7 @@ export class Machine {
         : this.#pacedTurn(vcpus[i], slice);
       if (exit.reason !== "hlt") busy = true;
       this.#handle(vcpus[i], exit);
-      if (i + 1 < vcpus.length) clock.queue.run(clock.now());
+      if (i + 1 < vcpus.length) clock.fire();
       if (this.#pending() || this.#state !== "running") return true;
     }
     return busy || (vcpus.length > 1 && vcpus.some((v) => v.runnable));

@@ -24,6 +24,8 @@ export interface MachineClockOptions {
 const CATCH_UP = 1.5;
 /** Lag in ns that is made up; what goes beyond is forgotten, as if the machine had been paused. */
 const MAX_LAG = 10e9;
+/** The most time in ns that reading a paced clock takes in the guest. */
+const READ_NS = 1000;
 
 export class MachineClock implements Clock {
   readonly queue = new TimerQueue();
@@ -43,6 +45,12 @@ export class MachineClock implements Clock {
   #last = 0;
   /** Executed instructions: set by the machine. */
   instructions: () => number = () => 0;
+  /**
+   * The most time in ns that the guest may take for what it has done so far; only differences count.
+   * Undefined: it may take what the host took.
+   */
+  effort: (() => number) | undefined;
+  #effort = 0;
   /** Called when a paced clock is read at its limit: the turn in progress has to end. */
   onLimit: () => void = () => {};
   readonly #hostNow: () => number;
@@ -73,12 +81,20 @@ export class MachineClock implements Clock {
     const host = this.#hostNow(), passed = Math.max(0, (host - this.#at!) * 1e6);
     this.#at = host;
     const owed = this.#lag + passed;
-    const to = this.#base + (this.#idle ? owed : Math.min(passed * CATCH_UP, owed));
+    const to = this.#base + (this.#idle ? owed : this.#credible(Math.min(passed * CATCH_UP, owed)));
     const limit = this.#paced ? Math.min(this.#limit, this.queue.next ?? Infinity) : Infinity;
     const base = Math.max(this.#base, Math.min(to, limit));
     this.#lag = this.#paced ? Math.min(Math.max(0, owed - (base - this.#base)), MAX_LAG) : 0;
     this.#base = base;
     return to >= limit;
+  }
+
+  /** As much of `ns` as the guest can have taken since this was last asked. */
+  #credible(ns: number): number {
+    if (!this.#paced || this.effort === undefined) return ns;
+    const before = this.#effort;
+    this.#effort = this.effort();
+    return Math.min(ns, this.#effort - before + READ_NS);
   }
 
   timer(callback: () => void): Timer {
@@ -139,6 +155,16 @@ export class MachineClock implements Clock {
     this.#paced = true;
     this.#limit = Infinity;
     this.#idle = true;
+  }
+
+  /** Fires what is due. A paced clock then stands until the next turn, or until {@link idle}. */
+  fire(): void {
+    const now = this.now();
+    if (this.#paced) {
+      this.#idle = false;
+      this.#limit = this.#base;
+    }
+    this.queue.run(now);
   }
 
   /** The guest is executed elsewhere: the clock is the host's. */

@@ -90,6 +90,42 @@ Deno.test("idle time makes up lag at once, from timer to timer", () => {
   assertEquals(clock.now(), 50 * MS);
 });
 
+Deno.test("idle time ends with the timer that fires: who is told of it finds no later time", () => {
+  const { host, clock } = pacedClock();
+  clock.beginSlice(MS);
+  host.ms = 5000;
+  clock.endSlice();
+  const read: number[] = [];
+  clock.timer(() => read.push(clock.now())).arm(10 * MS);
+  clock.idle();
+  clock.fire();
+  host.ms = 5001;
+  clock.beginSlice(MS);
+  assertEquals([...read, clock.now()], [10 * MS, 10 * MS]);
+  host.ms = 5002;
+  assertEquals(clock.now(), 11 * MS);
+  clock.endSlice();
+  clock.idle();
+  assertEquals(clock.now(), 5002 * MS);
+});
+
+Deno.test("between two reads no more time passes than what the guest did can take", () => {
+  const { host, clock } = pacedClock();
+  let effort = 0;
+  clock.effort = () => effort;
+  clock.beginSlice(MS);
+  effort += 3000;
+  host.ms = 0.5;
+  const first = clock.now();
+  assert(first >= 3000 && first < 10_000, `${first}`);
+  host.ms = 0.501;
+  effort += 50_000;
+  assertEquals(clock.now() - first, 1500, "no more than what has passed, and the making up of lag");
+  host.ms = 2;
+  effort += MS;
+  assertEquals(clock.now(), MS, "the end of the turn");
+});
+
 Deno.test("a long absence is forgotten like a pause", () => {
   const { host, clock } = pacedClock();
   clock.beginSlice(MS);
@@ -113,6 +149,7 @@ class FakeVcpu {
   readonly index = 0;
   readonly apicId = 0;
   instructions = 0;
+  readonly exits = new Map<string, number>();
   kicked = false;
   readonly budgets: number[] = [];
   constructor(readonly host: Host, public nsPerInstruction: number) {}

@@ -106,13 +106,13 @@ export class ScreenSession {
     return lines.join("\n");
   }
 
-  /** Looks at the screen until `pattern` is on it; gives the screen. */
-  async expect(pattern: RegExp): Promise<string> {
+  /** Looks at the screen until `pattern` is on it, for `limit` ms at most; gives the screen. */
+  async expect(pattern: RegExp, limit = GIVE_UP): Promise<string> {
     const start = performance.now();
     for (;;) {
       const screen = await this.screen();
       if (pattern.test(screen)) return screen;
-      assert(performance.now() - start < GIVE_UP, `no ${pattern} on the screen:\n${screen}`);
+      assert(performance.now() - start < limit, `no ${pattern} on the screen:\n${screen}`);
       await new Promise((r) => setTimeout(r, PAUSE));
     }
   }
@@ -120,6 +120,11 @@ export class ScreenSession {
   /** Types a text of printable ASCII characters, new lines and escapes. */
   async type(text: string): Promise<void> {
     for (const ch of text) await this.command(`sendkey ${keyName(ch)} 20`);
+  }
+
+  /** Presses a key by its name for `sendkey`. */
+  async press(key: string): Promise<void> {
+    await this.command(`sendkey ${key}`);
   }
 
   /** Waits for the machine's end; gives its exit status. */

@@ -2,6 +2,15 @@
 import { assert } from "@std/assert";
 import { guest, GuestUnavailable } from "../guests/guests.ts";
 
+/** This program, as a command. */
+const OURS = [
+  Deno.execPath(),
+  "run",
+  "-A",
+  "--no-check",
+  new URL("../../main.ts", import.meta.url).pathname,
+];
+
 /** A running machine with its serial port on pipes. */
 export class Session {
   text = "";
@@ -11,15 +20,10 @@ export class Session {
   #changed: () => void = () => {};
   ended = false;
 
-  constructor(args: readonly string[]) {
-    this.#child = new Deno.Command(Deno.execPath(), {
-      args: [
-        "run",
-        "-A",
-        "--no-check",
-        new URL("../../main.ts", import.meta.url).pathname,
-        ...args,
-      ],
+  /** @param command what to run with `args`: this program, unless it is said */
+  constructor(args: readonly string[], command: readonly string[] = OURS) {
+    this.#child = new Deno.Command(command[0], {
+      args: [...command.slice(1), ...args],
       stdin: "piped",
       stdout: "piped",
       stderr: "piped",
@@ -39,13 +43,25 @@ export class Session {
     });
   }
 
-  /** Waits until `pattern` occurs behind position `from`; gives the position behind it. */
-  async expect(pattern: RegExp, from = 0): Promise<number> {
+  /**
+   * Waits until `pattern` occurs behind position `from`; gives the position behind it. Fails when
+   * the machine ends before, or after `seconds` if they are given.
+   */
+  async expect(pattern: RegExp, from = 0, seconds = Infinity): Promise<number> {
+    const end = performance.now() + seconds * 1000;
     for (;;) {
       const m = pattern.exec(this.text.slice(from));
       if (m) return from + m.index + m[0].length;
-      assert(!this.ended, `ended before ${pattern}:\n${this.text.slice(-2000)}`);
-      await new Promise<void>((r) => this.#changed = r);
+      const last = () => this.text.slice(-2000);
+      assert(!this.ended, `ended before ${pattern}:\n${last()}`);
+      const left = end - performance.now();
+      assert(left > 0, `no ${pattern} in ${seconds} s:\n${last()}`);
+      let timer: ReturnType<typeof setTimeout> | undefined;
+      await new Promise<void>((r) => {
+        this.#changed = r;
+        if (left < Infinity) timer = setTimeout(r, left);
+      });
+      clearTimeout(timer);
     }
   }
 
