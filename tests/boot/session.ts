@@ -83,20 +83,27 @@ export class Session {
   }
 }
 
+/** What `make` makes of guests; undefined, and said so, where one of them cannot be had. */
+export async function obtained<T>(
+  t: Deno.TestContext,
+  make: (get: typeof guest) => Promise<T> | T,
+): Promise<T | undefined> {
+  try {
+    return await make(guest);
+  } catch (e) {
+    if (!(e instanceof GuestUnavailable)) throw e;
+    console.log(`skipped (${t.name}): ${e.message}`);
+  }
+}
+
 /** Runs `body` on a machine; says so and skips where a guest cannot be had. */
 export async function booting(
   t: Deno.TestContext,
   args: (get: typeof guest) => Promise<string[]> | string[],
   body: (s: Session) => Promise<void>,
 ): Promise<void> {
-  let list: string[];
-  try {
-    list = await args(guest);
-  } catch (e) {
-    if (!(e instanceof GuestUnavailable)) throw e;
-    console.log(`skipped (${t.name}): ${e.message}`);
-    return;
-  }
+  const list = await obtained(t, args);
+  if (list === undefined) return;
   const s = new Session(list);
   try {
     await body(s);
