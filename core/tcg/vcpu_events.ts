@@ -46,6 +46,7 @@ export class VcpuEvents {
       this.#smi =
       this.#init =
       this.nmiBlocked =
+      this.shutdown =
         false;
     this.#sipi = -1;
     this.#smiInsideNmi = false;
