@@ -1,10 +1,22 @@
 /**
  * The one shared `WebAssembly.Memory` of a machine: guest RAM, ROMs, video RAM, CPU states, TLBs and
  * translated records all live in it, so that emulated code, device models, vCPU Workers and KVM
- * work on the same bytes. It is created at its full size and therefore never moves.
+ * work on the same bytes. It is created at its full size and therefore never moves. What does not fit
+ * in 4 GiB is a memory64; whatever emitted code reaches with 32-bit addresses (all but guest storage)
+ * must then be allocated first.
  */
 
 const PAGE = 65536;
+/** Bytes that a memory with 32-bit addresses can give to {@link GuestMemory}'s users. */
+const MAX_WASM32 = 2 ** 32 - PAGE;
+
+/** The descriptor of a shared memory of `pages` that does not grow. Source: WebAssembly JS Interface. */
+function memoryType(pages: number, address: "i32" | "i64"): WebAssembly.MemoryDescriptor {
+  if (address === "i32") return { initial: pages, maximum: pages, shared: true };
+  const bounds = { initial: BigInt(pages), maximum: BigInt(pages) };
+  // TypeScript's type of the descriptor knows 32-bit memories alone.
+  return { ...bounds, shared: true, address } as unknown as WebAssembly.MemoryDescriptor;
+}
 
 /** A named, page-aligned piece of guest-visible storage (RAM, ROM image, video RAM). */
 export interface RamBlock {
@@ -29,20 +41,33 @@ export class GuestMemory {
   readonly blocks: RamBlock[] = [];
   #next = 4096; // offset 0 stays unused: a host address of 0 means "none"
 
-  /** @param size bytes available to {@link alloc} and {@link allocBlock} together, below 4 GiB */
-  constructor(size: number) {
+  /** How wide its addresses are in emitted code: `i64` when they do not fit in 32 bits. */
+  readonly address: "i32" | "i64";
+
+  /**
+   * @param size bytes available to {@link alloc} and {@link allocBlock} together
+   * @param address `i64` for a memory64 even where 32-bit addresses would do. Throws RangeError when
+   * the engine has no such memory, or the host no room for it.
+   */
+  constructor(size: number, address: "i32" | "i64" = size > MAX_WASM32 ? "i64" : "i32") {
     const pages = Math.ceil(size / PAGE) + 1;
-    if (pages > 65536) throw new RangeError("guest memory above 4 GiB");
-    this.memory = new WebAssembly.Memory({ initial: pages, maximum: pages, shared: true });
+    this.address = address;
+    this.memory = new WebAssembly.Memory(memoryType(pages, address));
     this.buffer = this.memory.buffer as unknown as SharedArrayBuffer;
     this.u8 = new Uint8Array(this.buffer);
     this.view = new DataView(this.buffer);
   }
 
-  /** Reserves `size` zeroed bytes for internal use and returns their offset. */
+  /** Reserves `size` zeroed bytes below 4 GiB for internal use and returns their offset. */
   alloc(size: number, align = 64): number {
+    return this.#take(size, align, 2 ** 32);
+  }
+
+  #take(size: number, align: number, end: number): number {
     const at = Math.ceil(this.#next / align) * align;
-    if (at + size > this.buffer.byteLength) throw new RangeError("guest memory exhausted");
+    if (at + size > Math.min(end, this.buffer.byteLength)) {
+      throw new RangeError("guest memory exhausted");
+    }
     this.#next = at + size;
     return at;
   }
@@ -50,7 +75,7 @@ export class GuestMemory {
   /** Makes a zeroed block of guest-visible storage, rounded up to whole 4 KiB pages. */
   allocBlock(name: string, size: number): RamBlock {
     const rounded = Math.ceil(size / 4096) * 4096;
-    const offset = this.alloc(rounded, 4096);
+    const offset = this.#take(rounded, 4096, Infinity);
     const block: RamBlock = {
       name,
       offset,

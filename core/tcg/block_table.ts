@@ -4,16 +4,20 @@
  * emptied, and holds far more than they do.
  */
 import type { GuestMemory } from "../memory/guest_memory.ts";
-import { I32, I64, load } from "../wasm/expr.ts";
+import { type AddressType, I32, I64, load } from "../wasm/expr.ts";
 import { call, type Callee, FunctionBuilder } from "../wasm/func.ts";
 import type { ModuleBuilder } from "../wasm/module.ts";
 import * as S from "../x86/state.ts";
 import { Mode } from "../x86/state.ts";
+import { hostAt, loadAddend, low32 } from "./lower.ts";
 import { FILL, WANT } from "./walker.ts";
 
 const ENTRIES = 1 << 15, SIZE = 32;
-/** Offsets in an entry: storage address (0: empty), translation mode, IP, first record. */
-const HOST = 0, MODE = 4, IP = 8, REC = 16;
+/**
+ * Offsets in an entry: storage address (0: empty), translation mode, IP, first record, and the storage
+ * address's upper half, which counts in a memory64.
+ */
+const HOST = 0, MODE = 4, IP = 8, REC = 16, HOST_HIGH = 20;
 
 /** What of the vCPU's mode a block does not depend on. */
 export const MODE_ANY = Mode.CPL3;
@@ -44,6 +48,7 @@ export class BlockTable {
   put(b: TableBlock): void {
     const e = this.#at(b), i32 = this.#i32;
     i32[e + HOST / 4] = b.host;
+    i32[e + HOST_HIGH / 4] = b.host / 2 ** 32;
     i32[e + MODE / 4] = b.mode;
     i32[e + IP / 4] = b.key.ip;
     i32[e + IP / 4 + 1] = b.key.ipHi;
@@ -52,7 +57,9 @@ export class BlockTable {
 
   drop(b: TableBlock): void {
     const e = this.#at(b);
-    if (this.#i32[e + REC / 4] === b.rec) this.#i32[e] = 0;
+    if (this.#i32[e + REC / 4] === b.rec) {
+      this.#i32[e + HOST / 4] = this.#i32[e + HOST_HIGH / 4] = 0;
+    }
   }
 
   clear(): void {
@@ -69,8 +76,11 @@ export const FIND: Callee = {
   type: { params: ["i32", "i64", "i32"], results: ["i32"] },
 };
 
-/** Adds {@link FIND} for the table at `offset`. */
-export function addFind(m: ModuleBuilder, offset: number): void {
+/**
+ * Adds {@link FIND} for the table at `offset`.
+ * @param type what storage addresses are
+ */
+export function addFind(m: ModuleBuilder, type: AddressType, offset: number): void {
   const f = new FunctionBuilder(FIND.name, FIND.type);
   const cpu = f.param(0, "i32"), rip = f.param(1, "i64"), jump = f.param(2, "i32");
   const mode = f.let(load("i32.load", cpu, S.MODE));
@@ -88,10 +98,14 @@ export function addFind(m: ModuleBuilder, offset: number): void {
     });
     f.if(hit().eqz(), () => f.return(I32.of(0)));
   });
-  const host = f.let(lo.add(load("i32.load", entry, S.TLB_ADDEND)));
+  const full = f.let(hostAt(type, lo, loadAddend(type, entry)));
+  const host = f.let(low32(full));
   const b = f.let(host.xor(host.shr_u(15)).xor(lo.shr_u(9)).and(ENTRIES - 1).mul(SIZE).add(offset));
-  const same = load("i32.load", b, HOST).eq(host)
-    .and(load("i32.load", b, MODE).eq(mode.and(~MODE_ANY)))
+  let place = load("i32.load", b, HOST).eq(host);
+  if (full.type === "i64") {
+    place = place.and(load("i64.load32_u", b, HOST_HIGH).eq((full as I64).shr_u(32)));
+  }
+  const same = place.and(load("i32.load", b, MODE).eq(mode.and(~MODE_ANY)))
     .and(load("i64.load", b, IP).eq(rip));
   f.ifRare(same.eqz(), () => f.return(I32.of(0)));
 

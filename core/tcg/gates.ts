@@ -5,7 +5,7 @@
  * give 0 and have changed nothing that a program can see; `core/x86` then does it all. Intel SDM
  * volume 3, 6.12 and 6.14; volume 2, IRET.
  */
-import { I32, I64, load } from "../wasm/expr.ts";
+import { type AddressType, type AnyInt, I32, I64, load } from "../wasm/expr.ts";
 import { call, type Callee, FunctionBuilder, type Local } from "../wasm/func.ts";
 import type { ModuleBuilder } from "../wasm/module.ts";
 import { Attr } from "../x86/cpu.ts";
@@ -14,7 +14,7 @@ import * as S from "../x86/state.ts";
 import { Fl, Mode, Vec } from "../x86/state.ts";
 import { EVENT, flagExpr, flagValues } from "./lower.ts";
 import { Page } from "./physmap.ts";
-import { CODE_IN, FILL, WANT } from "./walker.ts";
+import { CODE_IN, FILL, pageHost, WANT } from "./walker.ts";
 
 /**
  * (cpu, vector, error code or -1, {@link EVENT}) → 1 when the event was delivered. RIP is that of the
@@ -34,10 +34,11 @@ export const SYSCALL: Callee = { name: "syscall", type: { params: ["i32"], resul
 /** (cpu) → 1 when SYSRET to 64-bit mode was carried out. */
 export const SYSRET: Callee = { name: "sysret", type: { params: ["i32"], results: ["i32"] } };
 /** (cpu, linear address, bytes, {@link WANT}) → storage address inside one page, or 0. */
-const WITHIN: Callee = {
+const within = (host: AddressType): Callee => ({
   name: "within",
-  type: { params: ["i32", "i64", "i32", "i32"], results: ["i32"] },
-};
+  type: { params: ["i32", "i64", "i32", "i32"], results: [host] },
+});
+const WITHIN: Record<AddressType, Callee> = { i32: within("i32"), i64: within("i64") };
 
 const INTERRUPT_GATE = 14;
 const TSS_RSP0 = 4, TSS_IST1 = 0x24;
@@ -59,36 +60,37 @@ const KIND = D.ACCESSED | D.DOWN_CONFORMING | D.CODE | D.S | D.P | LIMIT_HIGH | 
 /** Flags that are in neither FLAG_RES nor FLAG_AUX. */
 const SYSTEM_FLAGS = Fl.TF | Fl.IF | Fl.DF | Fl.IOPL | Fl.NT | Fl.AC | Fl.VIF | Fl.VIP | Fl.ID;
 
-export function addGates(m: ModuleBuilder): void {
-  const within = new FunctionBuilder(WITHIN.name, WITHIN.type);
-  emitWithin(within);
-  m.add(within, undefined, undefined, WITHIN);
+/** @param host what storage addresses are */
+export function addGates(m: ModuleBuilder, host: AddressType): void {
+  const within = new FunctionBuilder(WITHIN[host].name, WITHIN[host].type);
+  emitWithin(within, host);
+  m.add(within, undefined, undefined, WITHIN[host]);
   const deliver = new FunctionBuilder(DELIVER.name, DELIVER.type);
-  new Gates(deliver).deliver();
+  new Gates(deliver, host).deliver();
   m.add(deliver, undefined, DELIVER.name, DELIVER);
   const iret = new FunctionBuilder(IRET.name, IRET.type);
-  new Gates(iret).iret();
+  new Gates(iret, host).iret();
   m.add(iret, undefined, IRET.name, IRET);
   const syscall = new FunctionBuilder(SYSCALL.name, SYSCALL.type);
-  new Gates(syscall).syscall();
+  new Gates(syscall, host).syscall();
   m.add(syscall, undefined, SYSCALL.name, SYSCALL);
   const sysret = new FunctionBuilder(SYSRET.name, SYSRET.type);
-  new Gates(sysret).sysret();
+  new Gates(sysret, host).sysret();
   m.add(sysret, undefined, SYSRET.name, SYSRET);
 }
 
-function emitWithin(f: FunctionBuilder): void {
+function emitWithin(f: FunctionBuilder, type: AddressType): void {
   const cpu = f.param(0, "i32"), lin = f.param(1, "i64");
   const bytes = f.param(2, "i32"), want = f.param(3, "i32");
   const lo = f.let(lin.wrap()), offset = f.let(lo.and(0xfff));
-  const no = () => f.return(I32.of(0));
+  const no = () => f.return(type === "i64" ? I64.of(0) : I32.of(0));
   f.if(offset.add(bytes).gt_u(4096), no);
   const word = f.let(call(FILL, "i32", cpu, lo, lin.shr_u(32).wrap(), want));
   f.if(word.eqz(), no);
-  const host = f.let(word.and(-4096).add(offset));
+  const host = f.let(pageHost(type, word, offset));
   f.if(want.and(WANT.WRITE).ne(0).and(word.and(Page.READONLY | Page.CODE).ne(0)), () => {
     f.if(word.and(Page.READONLY).ne(0), no);
-    f.if(call(CODE_IN, "i32", host, bytes), no);
+    f.if(call(CODE_IN[type], "i32", host, bytes), no);
   });
   f.return(host);
 }
@@ -96,7 +98,7 @@ function emitWithin(f: FunctionBuilder): void {
 class Gates {
   readonly #cpu: I32;
 
-  constructor(readonly f: FunctionBuilder) {
+  constructor(readonly f: FunctionBuilder, readonly host: AddressType) {
     this.#cpu = f.param(0, "i32");
   }
 
@@ -116,9 +118,9 @@ class Gates {
     this.f.store("i64.store", this.#cpu, v, at);
   }
   /** Storage address of system data, or the function gives up. */
-  #at(lin: I64, bytes: number | I32, want: number = WANT.IMPLICIT): I32 {
+  #at(lin: I64, bytes: number | I32, want: number = WANT.IMPLICIT): AnyInt {
     const n = typeof bytes === "number" ? I32.of(bytes) : bytes;
-    const host = this.f.let(call(WITHIN, "i32", this.#cpu, lin, n, I32.of(want)));
+    const host = this.f.let(call(WITHIN[this.host], this.host, this.#cpu, lin, n, I32.of(want)));
     this.#no(host.eqz());
     return host;
   }
@@ -275,8 +277,8 @@ class Gates {
     const count = f.let(I32.of(3).add(inner.or(long).shl(1)).add(withError));
     const bytes = f.let(count.shl(long.add(2)));
     const bottom = f.let(sp.get().sub(bytes.extend_u()));
-    const frame = f.local("i32");
-    frame.set(this.#at(bottom, bytes, WANT.WRITE));
+    const frame = f.local(this.host);
+    frame.set(this.#at(bottom, bytes, WANT.WRITE) as I32);
 
     const image = f.let(this.#flags().or(source.eq(EVENT.EXCEPTION).shl(16)));
     const ip = this.#get64(S.RIP), cs = this.#get(S.SEGS + S.SEG_SIZE * Seg.CS + S.SEG_SELECTOR);

@@ -2,7 +2,16 @@
  * Tier 0's meaning of the guest-level nodes: operands come from the record, registers and flags live in
  * the vCPU state, a jump goes on with the target record's handler by a tail call.
  */
-import { Expr, I32, I64, load, wrap } from "../wasm/expr.ts";
+import {
+  type AddressType,
+  type AnyInt,
+  asAddress,
+  Expr,
+  I32,
+  I64,
+  load,
+  wrap,
+} from "../wasm/expr.ts";
 import { call, type Callee, FunctionBuilder, type FuncType, type Stmt } from "../wasm/func.ts";
 import type { Lowering } from "../wasm/module.ts";
 import type { ValType } from "../wasm/opcodes.ts";
@@ -203,6 +212,23 @@ export function tlbHit(
   return { entry, hit };
 }
 
+/** What a TLB entry says to add to the low half of a linear address: see {@link S.TLB_ADDEND}. */
+export function loadAddend(host: AddressType, entry: I32): AnyInt {
+  return host === "i64"
+    ? load("i64.load32_s", entry, S.TLB_ADDEND).shl(12)
+    : load("i32.load", entry, S.TLB_ADDEND);
+}
+
+/** The storage address of a linear address's low half. */
+export function hostAt(host: AddressType, low: I32, addend: AnyInt): AnyInt {
+  return asAddress(host, low).add(addend);
+}
+
+/** Whether the slow path gave the bounce buffer. */
+export function isBounce(host: AnyInt, cpu: I32): I32 {
+  return host.eq(asAddress(host.type as AddressType, cpu.add(S.BOUNCE)));
+}
+
 export class Tier0Lowering implements Lowering {
   readonly #cpu: I32;
   readonly #rec: I32;
@@ -298,8 +324,10 @@ export class Tier0Lowering implements Lowering {
       }
       case G.LOAD: {
         const d = s.data as MemAccess;
-        const host = f.local("i32");
-        this.#translate(this.#tagged(s.args[0]), d, S.TLB_READ, ACCESS.READ, host.set.bind(host));
+        const host = f.local(this.rt.host);
+        this.#translate(this.#tagged(s.args[0]), d, S.TLB_READ, ACCESS.READ, (h) => {
+          host.set(h as I32);
+        });
         const l = d.target!;
         f.emit({
           k: "set",
@@ -322,7 +350,7 @@ export class Tier0Lowering implements Lowering {
           f.emit({
             k: "store",
             op: d.op,
-            addr: low.add(load("i32.load", entry, S.TLB_ADDEND)),
+            addr: hostAt(this.rt.host, low, loadAddend(this.rt.host, entry)),
             value: s.args[1],
             offset: 0,
           });
@@ -348,7 +376,7 @@ export class Tier0Lowering implements Lowering {
         return;
       }
       case G.COMMIT:
-        this.#commit(s.args[0] as I32);
+        this.#commit(s.args[0] as AnyInt);
         return;
       case G.RAISE:
         f.call(this.rt.raise, cpu, rec, I32.of(s.data as number), s.args[0] ?? I32.of(-1));
@@ -437,7 +465,7 @@ export class Tier0Lowering implements Lowering {
     d: MemAccess,
     tag: number,
     access: number,
-    set: (host: I32) => void,
+    set: (host: AnyInt) => void,
   ): void {
     const f = this.f;
     const { entry, hit } = tlbHit(
@@ -447,18 +475,19 @@ export class Tier0Lowering implements Lowering {
       this.#state(d.system ? S.TLB_SYS_PTR : S.TLB_PTR),
       (x) => f.let(x),
     );
-    f.if(hit, () => set(low32(lin).add(load("i32.load", entry, S.TLB_ADDEND))), () => {
+    const addend = () => loadAddend(this.rt.host, entry);
+    f.if(hit, () => set(hostAt(this.rt.host, low32(lin), addend())), () => {
       const host = f.let(this.#probe(lin, d, access));
       f.ifRare(host.eqz(), () => f.return());
       set(host);
     }, true);
   }
 
-  #probe(lin: Expr, d: MemAccess, access: number): I32 {
+  #probe(lin: Expr, d: MemAccess, access: number): AnyInt {
     const wide = lin.type === "i64" ? lin as I64 : (lin as I32).extend_u();
     return call(
       this.rt.probe,
-      "i32",
+      this.rt.host,
       this.#cpu,
       this.#rec,
       wide,
@@ -466,9 +495,9 @@ export class Tier0Lowering implements Lowering {
     );
   }
 
-  #commit(host: I32): void {
+  #commit(host: AnyInt): void {
     this.f.ifRare(
-      host.eq(this.#cpu.add(S.BOUNCE)),
+      isBounce(host, this.#cpu),
       () => this.f.call(this.rt.commit, this.#cpu, this.#rec),
     );
   }
@@ -511,7 +540,8 @@ export function followLink(
   f.tailIndirect(HANDLER, load("i32.load", link, Rec.HANDLER), cpu, link);
 }
 
-function low32(lin: Expr): I32 {
+/** The low half of an address. */
+export function low32(lin: Expr): I32 {
   return lin.type === "i64" ? (lin as I64).wrap() : lin as I32;
 }
 

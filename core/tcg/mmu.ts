@@ -46,6 +46,8 @@ export interface CodeWatcher {
 
 export class Mmu implements LinearMemory {
   readonly #space: AddressSpace;
+  /** The memory has 64-bit addresses. */
+  readonly #far: boolean;
   readonly #u32: Uint32Array;
   readonly #u8: Uint8Array;
   readonly #view: DataView;
@@ -69,6 +71,7 @@ export class Mmu implements LinearMemory {
 
   constructor(readonly cpu: Cpu, readonly map: PhysMap, readonly code: CodeWatcher) {
     this.#space = map.space;
+    this.#far = map.memory.address === "i64";
     this.#u32 = new Uint32Array(map.memory.buffer);
     this.#u8 = map.memory.u8;
     this.#view = map.memory.view;
@@ -261,7 +264,7 @@ export class Mmu implements LinearMemory {
 
   /** Takes write permission from TLB entries of a storage page that now holds translated code. */
   watchCode(host: number): void {
-    const { i32, u16 } = this.cpu, page = host & ~0xfff;
+    const { i32, u16 } = this.cpu, page = host - (host % 4096);
     for (let bank = S.BANK; bank < S.STATE_BYTES; bank += Bank.BYTES) {
       if (i32[(bank + Bank.PCID) >> 2] < 0) continue;
       for (const [list, count] of LISTS) {
@@ -270,7 +273,7 @@ export class Mmu implements LinearMemory {
           const e = (bank + u16[k] * S.TLB_ENTRY) >> 2;
           const tag = i32[e + (S.TLB_WRITE >> 2)];
           if (tag & 0xfff) continue;
-          if (((tag + i32[e + (S.TLB_ADDEND >> 2)]) | 0) === (page | 0)) {
+          if (this.#at(tag, i32[e + (S.TLB_ADDEND >> 2)]) === page) {
             i32[e + (S.TLB_WRITE >> 2)] = tag | S.TLB_CODE;
           }
         }
@@ -321,9 +324,15 @@ export class Mmu implements LinearMemory {
     i32[e + 2] = w.write ? tag | slowWrite : -1;
     i32[e + 4] = w.exec ? tag | slowExec : -1;
     i32[e + 1] = i32[e + 3] = i32[e + 5] = hi;
-    i32[e + 6] = (word & ~0xfff) - tag;
+    const host = this.map.host(word);
+    i32[e + 6] = this.#far ? host / 4096 - (tag >>> 12) : host - tag;
     i32[e + 7] = Math.floor(w.phys / 4096) | w.flags;
     return w.phys;
+  }
+
+  /** The storage address that a TLB entry gives for the low half of a linear address. */
+  #at(lo: number, addend: number): number {
+    return this.#far ? (lo >>> 0) + addend * 4096 : (lo + addend) >>> 0;
   }
 
   // ---- page walk
@@ -346,12 +355,12 @@ export class Mmu implements LinearMemory {
   /** Reads a paging-structure word at a physical address. */
   #readPhys32(phys: number): number {
     const w = this.map.lookup(phys);
-    return w !== 0 ? this.#u32[((w & ~0xfff) + (phys % 4096)) >>> 2] : this.#space.read(phys, 4);
+    return w !== 0 ? this.#u32[(this.map.host(w) + (phys % 4096)) / 4] : this.#space.read(phys, 4);
   }
   #writePhys32(phys: number, v: number): void {
     const w = this.map.lookup(phys);
     if (w === 0 || w & (Page.READONLY | Page.CODE)) this.#space.write(phys, 4, v >>> 0);
-    else this.#u32[((w & ~0xfff) + (phys % 4096)) >>> 2] = v;
+    else this.#u32[(this.map.host(w) + (phys % 4096)) / 4] = v;
   }
 
   #a20(phys: number): number {
@@ -588,7 +597,7 @@ export class Mmu implements LinearMemory {
     const watched = this.cpu.i32[S.WATCHED >> 2] !== 0 && this.#watch(lo, hi, access, kind, user);
     if (bytes <= inPage) {
       const phys = this.translate(lo, hi, kind, user, implicit);
-      const word = this.map.lookup(phys), host = ((word & ~0xfff) >>> 0) + (lo & 0xfff);
+      const word = this.map.lookup(phys), host = this.map.host(word) + (lo & 0xfff);
       if (word !== 0 && !watched && !(write && word & Page.READONLY)) {
         if (!(write && word & Page.CODE)) return host;
         if (!(access & ACCESS.RUN) && !this.map.codeIn(host, bytes)) return host;
@@ -645,7 +654,7 @@ export class Mmu implements LinearMemory {
   #readPhys(phys: number, to: number, n: number): void {
     const word = this.map.lookup(phys);
     if (word !== 0) {
-      const from = ((word & ~0xfff) >>> 0) + (phys % 4096);
+      const from = this.map.host(word) + (phys % 4096);
       this.#u8.copyWithin(to, from, from + n);
       return;
     }
@@ -663,7 +672,7 @@ export class Mmu implements LinearMemory {
   #writePhys(phys: number, from: number, n: number): void {
     const word = this.map.lookup(phys);
     if (word !== 0 && !(word & Page.READONLY)) {
-      const to = ((word & ~0xfff) >>> 0) + (phys % 4096);
+      const to = this.map.host(word) + (phys % 4096);
       this.#u8.copyWithin(to, from, from + n);
       if (word & Page.CODE && this.map.codeIn(to, n)) this.code.invalidate(to, n);
       return;
@@ -687,14 +696,14 @@ export class Mmu implements LinearMemory {
     const at = this.#host(lin, bytes, ACCESS.READ, system);
     if (bytes === 1) return this.#u8[at];
     if (bytes === 2) return this.#view.getUint16(at, true);
-    return at & 3 ? this.#view.getUint32(at, true) : this.#u32[at >>> 2];
+    return at & 3 ? this.#view.getUint32(at, true) : this.#u32[at / 4];
   }
   write(lin: Lin, bytes: 1 | 2 | 4, value: number, system = false): void {
     const at = this.#host(lin, bytes, ACCESS.WRITE, system);
     if (bytes === 1) this.#u8[at] = value;
     else if (bytes === 2) this.#view.setUint16(at, value, true);
     else if (at & 3) this.#view.setUint32(at, value, true);
-    else this.#u32[at >>> 2] = value;
+    else this.#u32[at / 4] = value;
     if (at === this.cpu.base + S.BOUNCE) this.commit();
   }
   read64(lin: Lin, system = false): bigint {
@@ -735,7 +744,7 @@ export class Mmu implements LinearMemory {
       ((lo >>> 12) & (S.TLB_ENTRIES - 1)) * S.TLB_ENTRY) >> 2;
     const t = e + (access & ACCESS.WRITE ? S.TLB_WRITE >> 2 : 0);
     if (i32[t] === ((lo + bytes - 1) & ~0xfff) && (i32[t + 1] === hi || !cpu.lma)) {
-      return (lo + i32[e + (S.TLB_ADDEND >> 2)]) >>> 0;
+      return this.#at(lo, i32[e + (S.TLB_ADDEND >> 2)]);
     }
     return this.probe(lo, hi, bytes | access | (system ? ACCESS.SYSTEM : 0));
   }

@@ -1,7 +1,8 @@
 /**
- * Guest physical pages as emitted code and the MMU see them: one word per 4 KiB page of the first
- * 8 GiB (RAM that had to make room for PCI lies from 4 GiB on), the page's offset in the shared memory with flags in the low bits; 0 where an access must be
- * dispatched through the address space (device registers, holes, partial pages).
+ * Guest physical pages as emitted code and the MMU see them: one word per 4 KiB page up to where RAM
+ * can lie (what had to make room for PCI is from 4 GiB on). A word has flags in its low bits; above
+ * them the page's offset in the shared memory, or in a memory64 the number of its page there. It is 0
+ * where an access must be dispatched through the address space (device registers, holes, partial pages).
  */
 import type { AddressSpace, FlatRange } from "../memory/address_space.ts";
 import type { GuestMemory } from "../memory/guest_memory.ts";
@@ -17,9 +18,18 @@ export const Page = {
   DIRTY_LOG: 8,
 } as const;
 
-const PAGES = 1 << 21;
-/** Bytes of shared memory the table takes. */
-export const PHYS_MAP_BYTES = PAGES * 4;
+/** In a memory64's words the page number begins at this bit. */
+export const WORD_PAGE_SHIFT = 8;
+
+/** Guest pages that get a word: of 8 GiB, or up to where so much memory can end above the hole. */
+function mappedPages(bytes: number): number {
+  return bytes <= 2 ** 32 ? 1 << 21 : Math.ceil((bytes + 2 ** 32) / 4096);
+}
+
+/** Bytes of shared memory that the tables of a {@link PhysMap} take, in a memory of `bytes`. */
+export function physMapBytes(bytes: number): number {
+  return mappedPages(bytes) * 4 + 4096 + bytes / 1024;
+}
 
 function equal(a: FlatRange, b: FlatRange): boolean {
   return a.start === b.start && a.end === b.end && a.region === b.region && a.offset === b.offset;
@@ -29,8 +39,21 @@ function equal(a: FlatRange, b: FlatRange): boolean {
 export const GRANULE_SHIFT = 7;
 export const GRANULE = 1 << GRANULE_SHIFT;
 
+/** Number of the storage page that holds an address of the shared memory, which may exceed 32 bits. */
+export function storagePage(host: number): number {
+  return (host / 4096) | 0;
+}
+
+function granule(host: number): number {
+  return (host / GRANULE) | 0;
+}
+
 export class PhysMap {
+  /** Guest pages that have a word; in a memory64's table a word of 0 follows. */
+  readonly pages: number;
   readonly table: Uint32Array<SharedArrayBuffer>;
+  /** The memory has 64-bit addresses. */
+  readonly #far: boolean;
   /** Offset of the table in the shared memory. */
   readonly offset: number;
   /** Pages of storage that hold translated code, by storage page number. */
@@ -44,8 +67,10 @@ export class PhysMap {
   readonly granules: number;
 
   constructor(readonly memory: GuestMemory, readonly space: AddressSpace) {
-    this.offset = memory.alloc(PHYS_MAP_BYTES, 4096);
-    this.table = new Uint32Array(memory.buffer, this.offset, PAGES);
+    this.#far = memory.address === "i64";
+    this.pages = mappedPages(memory.buffer.byteLength);
+    this.offset = memory.alloc(4 * this.pages + (this.#far ? 4 : 0), 4096);
+    this.table = new Uint32Array(memory.buffer, this.offset, this.pages);
     const pages = Math.ceil(memory.buffer.byteLength / 4096);
     this.#code = new Uint8Array(pages);
     this.granules = memory.alloc(pages * 4);
@@ -67,8 +92,8 @@ export class PhysMap {
       equal(flat[flat.length - 1 - tail], before[before.length - 1 - tail])
     ) tail++;
     const from = same === 0 ? 0 : flat[same - 1].end;
-    const to = tail === 0 ? PAGES * 4096 : flat[flat.length - tail].start;
-    const low = Math.floor(from / 4096), high = Math.min(Math.ceil(to / 4096), PAGES);
+    const to = tail === 0 ? this.pages * 4096 : flat[flat.length - tail].start;
+    const low = Math.floor(from / 4096), high = Math.min(Math.ceil(to / 4096), this.pages);
     if (low >= high) return;
     this.table.fill(0, low, high);
     for (const r of flat) {
@@ -80,20 +105,26 @@ export class PhysMap {
       const delta = r.region.block.offset + r.region.blockOffset + r.offset - r.start;
       if (delta & 0xfff) continue;
       for (let p = first; p < end; p++) {
-        const host = p * 4096 + delta;
-        this.table[p] = host | flags | (this.#code[host >>> 12] ? Page.CODE : 0);
+        const host = p * 4096 + delta, page = host / 4096;
+        this.table[p] = (this.#far ? page << WORD_PAGE_SHIFT : host) | flags |
+          (this.#code[page] ? Page.CODE : 0);
       }
     }
   }
 
-  /** The word of a physical address; 0 from 8 GiB on and where nothing is stored. */
+  /** The word of a physical address; 0 above all RAM and where nothing is stored. */
   lookup(phys: number): number {
-    return phys < PAGES * 4096 ? this.table[Math.floor(phys / 4096)] : 0;
+    return phys < this.pages * 4096 ? this.table[Math.floor(phys / 4096)] : 0;
+  }
+
+  /** Where the page of a word begins in the shared memory. */
+  host(word: number): number {
+    return this.#far ? (word >>> WORD_PAGE_SHIFT) * 4096 : (word & ~0xfff) >>> 0;
   }
 
   /** Marks the storage page at `host` as holding translated code, or not any more. */
   setCode(host: number, on: boolean): void {
-    const page = host >>> 12;
+    const page = storagePage(host);
     if (!on) this.#granules[page] = 0;
     if (this.#code[page] === (on ? 1 : 0)) return;
     this.#code[page] = on ? 1 : 0;
@@ -104,33 +135,33 @@ export class PhysMap {
       const at = page * 4096 - start;
       if (at < 0 || at >= r.end - r.start) continue;
       const p = Math.floor((r.start + at) / 4096);
-      if (p >= PAGES || this.table[p] === 0) continue;
+      if (p >= this.pages || this.table[p] === 0) continue;
       if (on) this.table[p] |= Page.CODE;
       else this.table[p] &= ~Page.CODE;
     }
   }
 
   hasCode(host: number): boolean {
-    return this.#code[host >>> 12] !== 0;
+    return this.#code[storagePage(host)] !== 0;
   }
 
   /** Notes that translated code was made from storage bytes [start, end) of one page. */
   addCode(start: number, end: number): void {
     if (end <= start) return;
     const first = (start >>> GRANULE_SHIFT) & 31, last = ((end - 1) >>> GRANULE_SHIFT) & 31;
-    this.#granules[start >>> 12] |= (-1 << first) & (-1 >>> (31 - last));
+    this.#granules[storagePage(start)] |= (-1 << first) & (-1 >>> (31 - last));
   }
 
   /** Forgets what {@link addCode} noted of the storage page at `host`. */
   clearCode(host: number): void {
-    this.#granules[host >>> 12] = 0;
+    this.#granules[storagePage(host)] = 0;
   }
 
   /** Whether translated code was perhaps made from one of `length` storage bytes (at least 1). */
   codeIn(host: number, length: number): boolean {
     const bits = this.#granules;
-    const last = (host + length - 1) >>> GRANULE_SHIFT;
-    for (let g = host >>> GRANULE_SHIFT; g <= last; g++) {
+    const last = granule(host + length - 1);
+    for (let g = granule(host); g <= last; g++) {
       if ((bits[g >>> 5] >>> (g & 31)) & 1) return true;
     }
     return false;

@@ -10,9 +10,9 @@ import type { Cpu } from "../x86/cpu.ts";
 import { Mode } from "../x86/state.ts";
 import { HANDLER } from "./lower.ts";
 import { type CfgNode, type Edge, structure } from "./region_cfg.ts";
+import { storagePage } from "./physmap.ts";
 import { RegionLowering } from "./region_lower.ts";
 import { type RegionInsn, type RegUse, scanInsn } from "./region_scan.ts";
-import { RUNTIME } from "./runtime.ts";
 import type { Shapes } from "./shapes.ts";
 import type { Block, TranslationCache } from "./translate.ts";
 
@@ -65,7 +65,7 @@ class RegionBuilder {
     const guard = this.cache.looseRecord(this.block.ip, this.#insns.get(this.block.ip)!.insn);
     if (guard === 0) return false;
     const f = this.#f;
-    const low = new RegionLowering(f, RUNTIME, {
+    const low = new RegionLowering(f, this.shapes.runtime, {
       ...this.#use,
       guard,
       long: this.#long,
@@ -127,7 +127,7 @@ class RegionBuilder {
   }
 
   #inPage(ip: bigint): boolean {
-    return (this.#host(ip) & ~0xfff) === (this.block.host & ~0xfff);
+    return storagePage(this.#host(ip)) === storagePage(this.block.host);
   }
 
   #record(i: RegionInsn): number {
@@ -154,7 +154,8 @@ class RegionBuilder {
       while (!this.#insns.has(ip) && this.#insns.size < MAX_INSNS && this.#inPage(ip)) {
         const insn = this.cache.decodeAt(this.cpu, this.block, this.#host(ip));
         if (insn === undefined) break;
-        const i = scanInsn(this.#f, insn, this.block.mode, ip, this.#use);
+        const { host } = this.shapes.runtime;
+        const i = scanInsn(this.#f, insn, this.block.mode, ip, this.#use, host);
         if (i === undefined) break;
         this.#insns.set(ip, i);
         if (i.end !== undefined) {

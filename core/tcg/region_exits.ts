@@ -53,7 +53,7 @@ export class RegionExits {
     if (c === undefined) {
       const type: FuncType = {
         params: ["i32", ...this.#own(way), ...STATE, ...this.registers.map(() => this.#word)],
-        results: way === "probe" ? ["i32"] : [],
+        results: way === "probe" ? [this.rt.host] : [],
       };
       this.#ways.set(way, c = { name: way, type });
     }
@@ -105,7 +105,7 @@ export class RegionExits {
         case "probe":
           f.return(call(
             this.rt.probe,
-            "i32",
+            this.rt.host,
             cpu,
             f.param(1, "i32"),
             this.long ? f.param(2, "i64") : f.param(2, "i32").extend_u(),

@@ -4,7 +4,18 @@
  * made exact wherever the guest or the run loop can look: before the slow path of a memory access,
  * before an exception and on the way out.
  */
-import { CONST, Expr, GUEST, I32, I64, load, LOCAL_GET, wrap } from "../wasm/expr.ts";
+import {
+  type AddressType,
+  type AnyInt,
+  CONST,
+  Expr,
+  GUEST,
+  I32,
+  I64,
+  load,
+  LOCAL_GET,
+  wrap,
+} from "../wasm/expr.ts";
 import { call, type FunctionBuilder, type Local, type Stmt } from "../wasm/func.ts";
 import type { Lowering } from "../wasm/module.ts";
 import { opcode, type ValType } from "../wasm/opcodes.ts";
@@ -12,7 +23,7 @@ import { type FlagUpdate, G, type MemAccess, type StateRef, type StateStore } fr
 import * as S from "../x86/state.ts";
 import { Rec } from "../x86/state.ts";
 import { Gpr } from "../x86/insn.ts";
-import { ACCESS, accessBits, tlbHit } from "./lower.ts";
+import { ACCESS, accessBits, hostAt, isBounce, loadAddend, tlbHit } from "./lower.ts";
 import {
   asI32,
   canWait,
@@ -84,7 +95,7 @@ type Lin = I32 | I64;
 /** The address of a page that can be accessed in place, and what makes it the page's place. */
 interface PageMemory {
   readonly tag: Local<"i32"> | Local<"i64">;
-  readonly addend: Local<"i32">;
+  readonly addend: Local<AddressType>;
 }
 
 function setTag({ tag }: PageMemory, page: Lin): void {
@@ -147,7 +158,7 @@ export class RegionLowering implements Lowering {
     this.#stale = f.local("i32");
     const page = (): PageMemory => ({
       tag: f.local(plan.long ? "i64" : "i32") as PageMemory["tag"],
-      addend: f.local("i32"),
+      addend: f.local(rt.host),
     });
     this.#pages = Array.from({ length: plan.pages }, page);
     this.#stack = page();
@@ -399,7 +410,7 @@ export class RegionLowering implements Lowering {
       }
       case G.STORE: {
         const d = s.data as MemAccess;
-        const put = (addr: I32) =>
+        const put = (addr: AnyInt) =>
           f.emit({ k: "store", op: d.op, addr, value: args[1], offset: 0 });
         this.#access(args[0] as Lin, d, S.TLB_WRITE, ACCESS.WRITE, put, (host) => {
           put(host);
@@ -417,7 +428,7 @@ export class RegionLowering implements Lowering {
         return;
       }
       case G.COMMIT:
-        return this.#commit(args[0] as I32);
+        return this.#commit(args[0] as AnyInt);
       case G.RAISE:
         return this.#raise(s.data as number, (args[0] as I32) ?? I32.of(-1));
       case G.SEG_FAULT:
@@ -460,9 +471,9 @@ export class RegionLowering implements Lowering {
     return d.system ? load("i32.load", this.#cpu, S.TLB_SYS_PTR) : this.#tlb.get();
   }
 
-  #translate(lin: Lin, d: MemAccess, tag: number, access: number): I32 {
-    const host = this.f.local("i32");
-    const set = (h: I32) => host.set(h);
+  #translate(lin: Lin, d: MemAccess, tag: number, access: number): AnyInt {
+    const host = this.f.local(this.rt.host);
+    const set = (h: AnyInt) => host.set(h as I32);
     this.#access(lin, d, tag, access, set, set);
     return host.get();
   }
@@ -487,8 +498,8 @@ export class RegionLowering implements Lowering {
     d: MemAccess,
     tag: number,
     access: number,
-    fast: (host: I32) => void,
-    slow: (host: I32) => void,
+    fast: (host: AnyInt) => void,
+    slow: (host: AnyInt) => void,
   ): void {
     const f = this.f;
     const low = lin.type === "i64" ? lin.wrap() : lin;
@@ -498,14 +509,14 @@ export class RegionLowering implements Lowering {
       f.if(
         hit,
         () => {
-          const addend = f.let(load("i32.load", entry, S.TLB_ADDEND));
+          const addend = f.let(loadAddend(this.rt.host, entry));
           if (page !== undefined) {
             const at = lin.type === "i64" ? lin.and(-4096) : lin.and(-4096);
             const readOnly = page === this.#stack && tag === S.TLB_READ;
             setTag(page, readOnly ? whereWritable(entry, at) : at);
-            page.addend.set(addend);
+            page.addend.set(addend as I32);
           }
-          fast(low.add(addend));
+          fast(hostAt(this.rt.host, low, addend));
         },
         () => slow(this.#probe(lin, d, access)),
         true,
@@ -515,17 +526,17 @@ export class RegionLowering implements Lowering {
     // An aligned access does not leave its page.
     f.if(
       (lin as I32).and(-4096 | (d.bytes - 1)).eq(page.tag.get() as I32),
-      () => fast(low.add(page.addend.get())),
+      () => fast(hostAt(this.rt.host, low, page.addend.get())),
       look,
       true,
     );
   }
 
   /** The slow path: it may fault, or look at the vCPU. */
-  #probe(lin: Lin, d: MemAccess, access: number): I32 {
+  #probe(lin: Lin, d: MemAccess, access: number): AnyInt {
     const host = this.f.let(call(
       this.exits.way("probe"),
-      "i32",
+      this.rt.host,
       this.#cpu,
       I32.of(this.plan.record(this.#insn)),
       lin,
@@ -537,9 +548,9 @@ export class RegionLowering implements Lowering {
     return host;
   }
 
-  #commit(host: I32): void {
+  #commit(host: AnyInt): void {
     this.f.ifRare(
-      host.eq(this.#cpu.add(S.BOUNCE)),
+      isBounce(host, this.#cpu),
       () => {
         this.f.call(this.rt.commit, this.#cpu, I32.of(this.plan.record(this.#insn)));
         this.#called();

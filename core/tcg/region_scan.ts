@@ -2,7 +2,7 @@
  * Finds what a region is made of: the instructions reachable from its entry by direct branches inside
  * the page, each as the statements of its semantics, and what they do with registers.
  */
-import type { Expr } from "../wasm/expr.ts";
+import type { AddressType, Expr } from "../wasm/expr.ts";
 import { I32 } from "../wasm/expr.ts";
 import type { FunctionBuilder, Stmt } from "../wasm/func.ts";
 import { opcode, type ValType } from "../wasm/opcodes.ts";
@@ -159,6 +159,7 @@ export function scanInsn(
   mode: number,
   ip: bigint,
   use: RegUse,
+  host: AddressType,
 ): RegionInsn | undefined {
   const semantics = semanticsOf(insn.row.name);
   const rel = insn.operands.find((o) => o.kind === "rel");
@@ -167,7 +168,7 @@ export function scanInsn(
   if (rel !== undefined && insn.opSize === 16) return undefined;
   const stmts: Stmt[] = [];
   f.collect(stmts, () => {
-    const e = new Emit(f, insn, mode);
+    const e = new Emit(f, insn, mode, host);
     if (insn.row.privilege === "cpl0") e.raiseIf(e.field32(S.CPL).ne(0), Vec.GP, I32.of(0));
     semantics(e);
   });

@@ -2,7 +2,7 @@
  * The run-time library of emitted code: jumps through the jump cache, entry from the run loop, and the
  * doors to TypeScript. One module per machine.
  */
-import { I32, I64, load } from "../wasm/expr.ts";
+import { type AddressType, I32, I64, load } from "../wasm/expr.ts";
 import { call, type Callee, FunctionBuilder } from "../wasm/func.ts";
 import { type MemoryLimits, ModuleBuilder } from "../wasm/module.ts";
 import { Seg } from "../x86/insn.ts";
@@ -15,6 +15,8 @@ import { addWalker, emitCommit, emitProbe, type WalkerTables } from "./walker.ts
 
 /** Functions that handlers import. */
 export interface RuntimeImports {
+  /** What storage addresses are in the machine's memory. */
+  readonly host: AddressType;
   /** (cpu, rec, vector, error): records an exception. */
   readonly raise: Callee;
   /** (cpu, rec, target RIP): goes to a computed target through the jump cache. */
@@ -41,7 +43,8 @@ export interface RuntimeImports {
 const fn = (name: string, params: Callee["type"]["params"], results: Callee["type"]["results"]) =>
   ({ name, type: { params, results } }) as Callee;
 
-export const RUNTIME: RuntimeImports = {
+const RUNTIME32: RuntimeImports = {
+  host: "i32",
   raise: fn("raise", ["i32", "i32", "i32", "i32"], []),
   jump: fn("jump", ["i32", "i32", "i64"], []),
   jumpSlow: fn("jumpSlow", ["i32", "i32", "i64"], []),
@@ -55,8 +58,24 @@ export const RUNTIME: RuntimeImports = {
   helperEnd: fn("helperEnd", ["i32", "i32", "i32"], []),
 };
 
-/** Slow paths in TypeScript: (cpu, rec, linear low, linear high, access) → host address. */
-const probeSlow = fn("probeSlow", ["i32", "i32", "i32", "i32", "i32"], ["i32"]);
+/** The library's functions by what storage addresses are. */
+export const RUNTIME: Record<AddressType, RuntimeImports> = {
+  i32: RUNTIME32,
+  i64: {
+    ...RUNTIME32,
+    host: "i64",
+    probe: fn("probe", ["i32", "i32", "i64", "i32"], ["i64"]),
+  },
+};
+
+/**
+ * Slow paths in TypeScript: (cpu, rec, linear low, linear high, access) → host address. One that may
+ * be above 4 GiB comes as a f64: an i64 would have to be made a BigInt.
+ */
+const probeSlow: Record<AddressType, Callee> = {
+  i32: fn("probeSlow", ["i32", "i32", "i32", "i32", "i32"], ["i32"]),
+  i64: fn("probeSlow", ["i32", "i32", "i32", "i32", "i32"], ["f64"]),
+};
 /** (cpu, rec) */
 const commitSlow = fn("commitSlow", ["i32", "i32"], []);
 
@@ -122,23 +141,24 @@ export function buildRuntime(
   limits: MemoryLimits,
   tables: WalkerTables,
 ): Uint8Array<ArrayBuffer> {
-  const m = new ModuleBuilder(limits);
-  addWalker(m, tables);
-  addGates(m);
-  addFind(m, tables.blocks);
+  const m = new ModuleBuilder(limits), host = limits.address ?? "i32";
+  const runtime = RUNTIME[host];
+  addWalker(m, host, tables);
+  addGates(m, host);
+  addFind(m, host, tables.blocks);
   const begin = (c: Callee) => new FunctionBuilder(c.name, c.type);
 
   {
-    const f = begin(RUNTIME.raise);
+    const f = begin(runtime.raise);
     const cpu = f.param(0, "i32");
     f.store("i32.store", cpu, f.param(1, "i32"), S.EXIT_REC);
     f.store("i32.store", cpu, f.param(2, "i32"), S.EXC_VECTOR);
     f.store("i32.store", cpu, f.param(3, "i32"), S.EXC_ERROR);
     f.store("i32.store", cpu, I32.of(S.Exit.EXCEPTION), S.EXIT);
-    m.add(f, undefined, "raise", RUNTIME.raise);
+    m.add(f, undefined, "raise", runtime.raise);
   }
   {
-    const f = begin(RUNTIME.jump);
+    const f = begin(runtime.jump);
     const cpu = f.param(0, "i32"), rec = f.param(1, "i32"), rip = f.param(2, "i64");
     const left = f.let(budgetAfter(cpu, rec));
     f.ifRare(left.or(load("i32.load", cpu, S.KICK)).lt_s(0), () => {
@@ -158,24 +178,24 @@ export function buildRuntime(
     });
     f.store("i32.store", cpu, left, S.BUDGET);
     dispatch(f, cpu, f.let(load("i32.load", entry, 8)));
-    m.add(f, undefined, "jump", RUNTIME.jump);
+    m.add(f, undefined, "jump", runtime.jump);
   }
   {
-    const f = begin(RUNTIME.jumpSlow);
+    const f = begin(runtime.jumpSlow);
     const cpu = f.param(0, "i32"), rec = f.param(1, "i32"), rip = f.param(2, "i64");
     f.if(load("i32.load", rec, Rec.LINK).ne(0), () => leave(f, cpu, rec, rip, S.Exit.BUDGET));
     leave(f, cpu, rec, rip, S.Exit.LINK);
-    m.add(f, undefined, "jumpSlow", RUNTIME.jumpSlow);
+    m.add(f, undefined, "jumpSlow", runtime.jumpSlow);
   }
   {
-    const f = begin(RUNTIME.probe);
-    emitProbe(f, probeSlow);
-    m.add(f, undefined, "probe", RUNTIME.probe);
+    const f = begin(runtime.probe);
+    emitProbe(f, host, probeSlow[host]);
+    m.add(f, undefined, "probe", runtime.probe);
   }
   {
-    const f = begin(RUNTIME.commit);
-    emitCommit(f, commitSlow);
-    m.add(f, undefined, "commit", RUNTIME.commit);
+    const f = begin(runtime.commit);
+    emitCommit(f, host, commitSlow);
+    m.add(f, undefined, "commit", runtime.commit);
   }
   {
     const f = new FunctionBuilder("enter", HANDLER);
@@ -192,13 +212,13 @@ export function buildRuntime(
     // A block's last record carries the RIP to go on at, and as INDEX the last instruction's.
     const f = new FunctionBuilder("next", HANDLER);
     const cpu = f.param(0, "i32"), rec = f.param(1, "i32");
-    followLink(f, RUNTIME.jumpSlow, cpu, rec);
+    followLink(f, runtime.jumpSlow, cpu, rec);
     m.add(f, undefined, "next");
   }
   {
     const f = new FunctionBuilder("nextPage", HANDLER);
     const rec = f.param(1, "i32");
-    f.tail(RUNTIME.jump, f.param(0, "i32"), rec, load("i64.load", rec, Rec.IP));
+    f.tail(runtime.jump, f.param(0, "i32"), rec, load("i64.load", rec, Rec.IP));
     m.add(f, undefined, "nextPage");
   }
   {

@@ -12,7 +12,7 @@ import { Emit, immediateMatters, semanticsOf } from "../x86/semantics/emit.ts";
 import * as S from "../x86/state.ts";
 import { Mode, Vec } from "../x86/state.ts";
 import { dispatchNext, HANDLER, Tier0Lowering } from "./lower.ts";
-import { RUNTIME } from "./runtime.ts";
+import { RUNTIME, type RuntimeImports } from "./runtime.ts";
 
 /** A handler's place in the function table and what the translator must know of it. */
 export interface Shape {
@@ -159,6 +159,8 @@ export class Shapes {
   readonly helpers: ReturnType<typeof helperOf>[] = [];
   #next: number;
   readonly #free: number[] = [];
+  /** What emitted code calls. */
+  readonly runtime: RuntimeImports;
 
   /** @param first first free index of the table */
   constructor(
@@ -168,6 +170,7 @@ export class Shapes {
     first: number,
   ) {
     this.#next = first;
+    this.runtime = RUNTIME[limits.address ?? "i32"];
   }
 
   /** Number of handlers made. */
@@ -206,13 +209,13 @@ export class Shapes {
       s = this.#queue(() => {
         const f = new FunctionBuilder(key, HANDLER);
         f.tail(
-          RUNTIME.raise,
+          this.runtime.raise,
           f.param(0, "i32"),
           f.param(1, "i32"),
           f.param(0, "i32").constant(vector),
           f.param(0, "i32").constant(error),
         );
-        return { f, low: new Tier0Lowering(f, RUNTIME, false, false, () => 0), ends: true };
+        return { f, low: new Tier0Lowering(f, this.runtime, false, false, () => 0), ends: true };
       });
       this.#shapes.set(key, s);
     }
@@ -222,13 +225,13 @@ export class Shapes {
   #make(i: Insn, mode: number, samePage: boolean, special: boolean) {
     const semantics = semanticsOf(i.row.name)!;
     const f = new FunctionBuilder(i.row.syntax, HANDLER);
-    const e = new Emit(f, i, mode);
+    const e = new Emit(f, i, mode, this.runtime.host);
     if (i.row.privilege === "cpl0") e.raiseIf(e.field32(S.CPL).ne(0), Vec.GP, I32.of(0));
     semantics(e);
     if (!e.ended) dispatchNext(f);
     const low = new Tier0Lowering(
       f,
-      RUNTIME,
+      this.runtime,
       samePage,
       (mode & Mode.SINGLE) !== 0,
       (name) => this.helperId(name),

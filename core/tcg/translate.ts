@@ -21,7 +21,7 @@ import { Mode, Rec, Vec } from "../x86/state.ts";
 import { type BlockTable, MODE_ANY } from "./block_table.ts";
 import { type Template, Templates } from "./templates.ts";
 import type { CodeWatcher, Mmu } from "./mmu.ts";
-import type { PhysMap } from "./physmap.ts";
+import { type PhysMap, storagePage } from "./physmap.ts";
 import type { Shape, Shapes } from "./shapes.ts";
 
 const MAX_INSNS = 64;
@@ -116,7 +116,7 @@ export class TranslationCache implements CodeWatcher {
     const phys = mmu.translate(lo, hi, "exec", cpu.cpl === 3);
     const word = this.phys.lookup(phys);
     if (word === 0) return this.#outsideRam(cpu, mmu, lo, hi);
-    const host = ((word & ~0xfff) >>> 0) + (lo & 0xfff);
+    const host = this.phys.host(word) + (lo & 0xfff);
     const key = mode & KEY_MASK, cs = cpu.get32(S.SEGS + S.SEG_SIZE * Seg.CS + S.SEG_BASE);
     const ipHi = cpu.get32(S.RIP + 4);
     for (let b = this.#byHost.get(host); b !== undefined; b = b.next) {
@@ -145,7 +145,7 @@ export class TranslationCache implements CodeWatcher {
     const bits = (16 << (mode & 3)) as 16 | 32 | 64;
     const decodeMode = { bits };
     const limit = long || mode & Mode.CS_FLAT ? Infinity : cpu.segLimit(Seg.CS);
-    const pageEnd = once ? host + 16 : ((host & ~0xfff) >>> 0) + 4096;
+    const pageEnd = once ? host + 16 : host - (host % 4096) + 4096;
     const startIp = cpu.rip;
     const ranges: [number, number][] = [[host, host]];
     const first = this.#at;
@@ -348,7 +348,7 @@ export class TranslationCache implements CodeWatcher {
   }
 
   #watch(start: number, block: Block): void {
-    const page = start >>> 12;
+    const page = storagePage(start);
     let set = this.#pages.get(page);
     if (set === undefined) {
       this.#pages.set(page, set = new Set());
@@ -386,7 +386,7 @@ export class TranslationCache implements CodeWatcher {
     const word = this.phys.lookup(phys);
     let host = -1;
     if (word !== 0) {
-      host = (word & ~0xfff) >>> 0;
+      host = this.phys.host(word);
       w.set(this.#u8.subarray(host, host + 16), here);
     } else for (let i = 0; i < 16; i++) w[here + i] = this.phys.space.read(phys + i, 1);
     return { insn: decode(w, 0, here + 16, mode), host };
@@ -440,7 +440,8 @@ export class TranslationCache implements CodeWatcher {
    */
   decodeAt(cpu: Cpu, block: Block, at: number): DecodedInsn | undefined {
     const bits = (16 << (block.mode & 3)) as 16 | 32 | 64;
-    let insn = decode(this.#u8, at, ((block.host & ~0xfff) >>> 0) + 4096 - at, { bits });
+    const pageEnd = block.host - (block.host % 4096) + 4096;
+    let insn = decode(this.#u8, at, pageEnd - at, { bits });
     if (typeof insn === "string") return undefined;
     if (!hasFeature(insn, cpu)) insn = withoutFeature(insn) ?? insn;
     return allowed(insn, block.mode, cpu) ? insn : undefined;
@@ -554,7 +555,7 @@ export class TranslationCache implements CodeWatcher {
   }
 
   invalidate(host: number, length: number): void {
-    const first = host >>> 12, last = (host + length - 1) >>> 12;
+    const first = storagePage(host), last = storagePage(host + length - 1);
     for (let page = first; page <= last; page++) {
       const set = this.#pages.get(page);
       if (set === undefined) continue;
@@ -594,12 +595,12 @@ export class TranslationCache implements CodeWatcher {
       if (p !== undefined) p.next = b.next;
     }
     for (const [start] of b.ranges) {
-      const page = start >>> 12, set = this.#pages.get(page);
+      const page = storagePage(start), set = this.#pages.get(page);
       if (set === undefined || !set.delete(b)) continue;
       if (set.size === 0) {
         this.#pages.delete(page);
         this.phys.setCode(start, false);
-      } else if (page !== b.host >>> 12) this.#noteAll(page, set);
+      } else if (page !== storagePage(b.host)) this.#noteAll(page, set);
     }
     b.dropped?.();
   }

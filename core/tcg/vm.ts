@@ -5,7 +5,7 @@ import type { AddressSpace } from "../memory/address_space.ts";
 import type { GuestMemory } from "../memory/guest_memory.ts";
 import { allSemantics } from "../x86/semantics/all.ts";
 import * as S from "../x86/state.ts";
-import { PHYS_MAP_BYTES, PhysMap } from "./physmap.ts";
+import { PhysMap, physMapBytes } from "./physmap.ts";
 import { BlockTable } from "./block_table.ts";
 import { buildRuntime, type RuntimeExports, type RuntimeHost } from "./runtime.ts";
 import { Shapes } from "./shapes.ts";
@@ -55,7 +55,7 @@ export class TcgVm implements Vm {
     this.mem = opts.mem;
     this.io = opts.io;
     const pages = this.memory.buffer.byteLength / 65536;
-    const limits = { initial: pages, maximum: pages };
+    const limits = { initial: pages, maximum: pages, address: this.memory.address };
     const table = new WebAssembly.Table({ initial: 4096, element: "anyfunc" });
     const host: RuntimeHost = {
       probeSlow: (cpu, rec, lo, hi, access) => this.#of(cpu).calls.probeSlow(rec, lo, hi, access),
@@ -67,6 +67,7 @@ export class TcgVm implements Vm {
     const blocks = new BlockTable(this.memory);
     const tables = {
       pages: this.phys.offset,
+      count: this.phys.pages,
       granules: this.phys.granules,
       blocks: blocks.offset,
     };
@@ -197,8 +198,11 @@ export function tcgAccelerator(tier?: Tier, topology?: Topology): Accelerator {
 
 export const tcg: Accelerator = tcgAccelerator();
 
-/** Bytes of the shared memory that the accelerator needs besides guest storage. */
-export function tcgMemory(vcpus: number): number {
-  // With the map of physical pages, and that of translated code for 4 GiB.
-  return ARENA_BYTES + PHYS_MAP_BYTES + (4 << 20) + vcpus * (S.STATE_BYTES + 8192) + (1 << 20);
+/**
+ * Bytes of the shared memory that the accelerator needs besides guest storage.
+ * @param storage bytes of that: above 4 GiB the maps of pages grow with it
+ */
+export function tcgMemory(vcpus: number, storage = 0): number {
+  const maps = physMapBytes(Math.max(2 ** 32, storage + 2 ** 29));
+  return ARENA_BYTES + maps + vcpus * (S.STATE_BYTES + 8192) + (1 << 20) - 4096;
 }

@@ -2,21 +2,24 @@
  * The memory slow path of emitted code, itself emitted: it walks the page tables, fills the TLB, sets
  * accessed and dirty bits, joins the parts of an access that crosses a page, stores beside translated
  * code, and raises the page faults of absent pages and missing rights. With device registers, tables
- * above 4 GiB, reserved bits, protection keys or a store into translated code it changes nothing that
+ * above 4 GiB (unless the memory is a memory64), reserved bits, protection keys or a store into translated code it changes nothing that
  * matters and asks {@link Mmu}, the authority, to do the access again. Intel SDM volume 3, chapter 4.
  */
-import { I32, load } from "../wasm/expr.ts";
+import { type AddressType, type AnyInt, asAddress, I32, load } from "../wasm/expr.ts";
 import { call, type Callee, FunctionBuilder, type Label, type Local } from "../wasm/func.ts";
 import type { ModuleBuilder } from "../wasm/module.ts";
+import type { ValType } from "../wasm/opcodes.ts";
 import * as S from "../x86/state.ts";
 import { Bank, Fl, Mode } from "../x86/state.ts";
-import { ACCESS } from "./lower.ts";
-import { GRANULE_SHIFT, Page } from "./physmap.ts";
+import { ACCESS, low32 } from "./lower.ts";
+import { GRANULE_SHIFT, Page, WORD_PAGE_SHIFT } from "./physmap.ts";
 
 /** Where the tables of {@link PhysMap} and the block table lie in the shared memory. */
 export interface WalkerTables {
   readonly blocks: number;
   readonly pages: number;
+  /** How many pages have a word; the one behind them is 0. */
+  readonly count: number;
   readonly granules: number;
 }
 
@@ -26,20 +29,26 @@ export interface WalkerTables {
  */
 export const WANT = { READ: 0, WRITE: 1, EXEC: 2, USER: 4, IMPLICIT: 8 } as const;
 
-const callee = (name: string, params: number, result = true): Callee => ({
+const callee = (name: string, ...params: ValType[]): Callee => ({
   name,
-  type: { params: Array(params).fill("i32"), results: result ? ["i32"] : [] },
+  type: { params, results: ["i32"] },
 });
 
 /**
  * (cpu, linear low, linear high, {@link WANT}) → the page's word of {@link PhysMap}, with the TLB
  * filled; 0 when TypeScript must look.
  */
-export const FILL = callee("fill", 4);
+export const FILL = callee("fill", "i32", "i32", "i32", "i32");
 /** (storage address, bytes) → 1 when translated code may have been made from one of them. */
-export const CODE_IN = callee("codeIn", 2);
+export const CODE_IN: Record<AddressType, Callee> = {
+  i32: callee("codeIn", "i32", "i32"),
+  i64: callee("codeIn", "i64", "i32"),
+};
 /** (word of the page, storage address, value) → 1 when a paging-structure word was written. */
-const MARK = callee("mark", 3);
+const MARK: Record<AddressType, Callee> = {
+  i32: callee("mark", "i32", "i32", "i32"),
+  i64: callee("mark", "i32", "i64", "i32"),
+};
 
 const CR0_WP = 0x10000, CR0_PG = 0x80000000;
 const CR4_PSE = 0x10, CR4_PAE = 0x20, CR4_PGE = 0x80, CR4_LA57 = 0x1000;
@@ -48,32 +57,44 @@ const EFER_NXE = 0x800;
 /** Bits of a paging-structure entry. */
 const PTE = { P: 1, RW: 2, US: 4, A: 0x20, D: 0x40, PS: 0x80, G: 0x100 } as const;
 
-/** Adds the functions that this file emits besides {@link emitProbe} and {@link emitCommit}. */
-export function addWalker(m: ModuleBuilder, tables: WalkerTables): void {
-  const f = new FunctionBuilder(CODE_IN.name, CODE_IN.type);
-  emitCodeIn(f, tables);
-  m.add(f, undefined, CODE_IN.name, CODE_IN);
-  const g = new FunctionBuilder(MARK.name, MARK.type);
-  emitMark(g);
-  m.add(g, undefined, MARK.name, MARK);
+/** The storage address `offset` bytes into the page of a word of {@link PhysMap}. */
+export function pageHost(host: AddressType, word: I32, offset: I32): AnyInt {
+  return host === "i64"
+    ? word.shr_u(WORD_PAGE_SHIFT).extend_u().shl(12).add(offset.extend_u())
+    : word.and(-4096).add(offset);
+}
+
+/**
+ * Adds the functions that this file emits besides {@link emitProbe} and {@link emitCommit}.
+ * @param host what storage addresses are
+ */
+export function addWalker(m: ModuleBuilder, host: AddressType, tables: WalkerTables): void {
+  const codeIn = CODE_IN[host], mark = MARK[host];
+  const f = new FunctionBuilder(codeIn.name, codeIn.type);
+  emitCodeIn(f, host, tables);
+  m.add(f, undefined, codeIn.name, codeIn);
+  const g = new FunctionBuilder(mark.name, mark.type);
+  emitMark(g, host);
+  m.add(g, undefined, mark.name, mark);
   const h = new FunctionBuilder(FILL.name, FILL.type);
-  new FillEmitter(h, tables).emit();
+  new FillEmitter(h, host, tables).emit();
   m.add(h, undefined, FILL.name, FILL);
 }
 
-function emitCodeIn(f: FunctionBuilder, tables: WalkerTables): void {
-  const host = f.param(0, "i32"), bytes = f.param(1, "i32");
-  const bit = (at: I32): I32 =>
-    load("i32.load", at.shr_u(12).shl(2), tables.granules).shr_u(at.shr_u(GRANULE_SHIFT).and(31));
+function emitCodeIn(f: FunctionBuilder, type: AddressType, tables: WalkerTables): void {
+  const host: AnyInt = f.param(0, type), bytes = f.param(1, "i32");
+  const bit = (at: AnyInt): I32 =>
+    load("i32.load", at.shr_u(12).shl(2), tables.granules)
+      .shr_u(low32(at.shr_u(GRANULE_SHIFT)).and(31));
   // An access is shorter than a granule: its ends tell.
-  f.return(bit(host).or(bit(f.let(host.add(bytes).sub(1)))).and(1));
+  f.return(bit(host).or(bit(f.let(host.add(asAddress(type, bytes)).sub(1)))).and(1));
 }
 
-function emitMark(f: FunctionBuilder): void {
-  const word = f.param(0, "i32"), host = f.param(1, "i32");
+function emitMark(f: FunctionBuilder, type: AddressType): void {
+  const word = f.param(0, "i32"), host = f.param(1, type);
   f.if(word.and(Page.READONLY).ne(0), () => f.return(I32.of(0)));
   f.if(word.and(Page.CODE).ne(0), () => {
-    f.if(call(CODE_IN, "i32", host, I32.of(4)), () => f.return(I32.of(0)));
+    f.if(call(CODE_IN[type], "i32", host, I32.of(4)), () => f.return(I32.of(0)));
   });
   f.store("i32.store", host, f.param(2, "i32"));
   f.return(I32.of(1));
@@ -92,26 +113,31 @@ class FillEmitter {
   readonly #high: Local<"i32">;
   /** Storage word and address of the last entry, and its low half. */
   readonly #word: Local<"i32">;
-  readonly #at: Local<"i32">;
+  readonly #at: Local<AddressType>;
   readonly #entry: Local<"i32">;
   /** The entry above a 4 KiB page's; `at` is 0 when its accessed bit need not be set. */
-  readonly #upper: { word: Local<"i32">; at: Local<"i32">; entry: Local<"i32"> };
-  readonly #phys: Local<"i32">;
+  readonly #upper: { word: Local<"i32">; at: Local<AddressType>; entry: Local<"i32"> };
+  /** Physical addresses are as wide as those of storage: what needs more is TypeScript's. */
+  readonly #phys: Local<AddressType>;
   readonly #flags: Local<"i32">;
   readonly #write: Local<"i32">;
   readonly #exec: Local<"i32">;
   /** A user page that the supervisor may touch only while AC is set. */
   readonly #smap: Local<"i32">;
 
-  constructor(readonly f: FunctionBuilder, readonly tables: WalkerTables) {
+  constructor(
+    readonly f: FunctionBuilder,
+    readonly host: AddressType,
+    readonly tables: WalkerTables,
+  ) {
     this.#cpu = f.param(0, "i32");
     this.#lo = f.param(1, "i32");
     this.#hi = f.param(2, "i32");
     this.#want = f.param(3, "i32");
-    const l = () => f.local("i32");
-    [this.#cr4, this.#rights, this.#nx, this.#word, this.#at] = [l(), l(), l(), l(), l()];
-    [this.#entry, this.#phys, this.#flags, this.#write, this.#exec] = [l(), l(), l(), l(), l()];
-    this.#upper = { word: l(), at: l(), entry: l() };
+    const l = () => f.local("i32"), a = () => f.local(host);
+    [this.#cr4, this.#rights, this.#nx, this.#word, this.#at] = [l(), l(), l(), l(), a()];
+    [this.#entry, this.#phys, this.#flags, this.#write, this.#exec] = [l(), a(), l(), l(), l()];
+    this.#upper = { word: l(), at: a(), entry: l() };
     [this.#smap, this.#high] = [l(), l()];
   }
 
@@ -136,18 +162,25 @@ class FillEmitter {
   #markUpper(): void {
     const { word, at, entry } = this.#upper;
     this.f.if(at.get().ne(0), () => {
-      this.#giveUpIf(call(MARK, "i32", word.get(), at.get(), entry.get().or(PTE.A)).eqz());
+      const marked = entry.get().or(PTE.A);
+      this.#giveUpIf(call(MARK[this.host], "i32", word.get(), at.get(), marked).eqz());
     });
   }
   #state(at: number): I32 {
     return load("i32.load", this.#cpu, at);
   }
   /** The word of the page at a physical address. */
-  #pageWord(phys: I32): I32 {
-    return load("i32.load", phys.shr_u(12).shl(2), this.tables.pages);
+  #pageWord(phys: AnyInt): I32 {
+    const page = phys.shr_u(12);
+    if (page.type === "i32") return load("i32.load", page.shl(2), this.tables.pages);
+    const n = this.f.let(low32(page)), count = I32.of(this.tables.count);
+    return load("i32.load", n.lt_u(count).select(n, count).shl(2), this.tables.pages);
   }
-  #a20(phys: I32): I32 {
-    return phys.and(this.#state(S.A20_MASK));
+  #a20(phys: AnyInt): AnyInt {
+    const { host } = this;
+    return phys.and(
+      host === "i64" ? load("i64.load32_s", this.#cpu, S.A20_MASK) : this.#state(S.A20_MASK),
+    );
   }
 
   emit(): void {
@@ -168,7 +201,7 @@ class FillEmitter {
 
     f.block((translated) => {
       f.if(this.#state(S.CR0).and(CR0_PG).eqz(), () => {
-        this.#phys.set(lo);
+        this.#phys.set(this.#wide(lo));
         this.#write.set(I32.of(1));
         this.#exec.set(I32.of(1));
         f.br(translated);
@@ -201,7 +234,7 @@ class FillEmitter {
         .or(load("i32.load", at, 4).eq(this.#hi));
       f.if(same, () => {
         const p = f.let(load("i32.load", slot, S.TLB_PHYS).and(S.TLB_PAGE_MASK));
-        this.#giveUpIf(p.ge_u(1 << 20));
+        this.#giveUpIf(p.ge_u(this.host === "i64" ? this.tables.count : 1 << 20));
         const word = f.let(load("i32.load", p.shl(2), this.tables.pages));
         // A page whose code is gone gets an entry that stores go through again.
         f.if(
@@ -213,17 +246,22 @@ class FillEmitter {
   }
 
   /** Reads the entry at `phys` into {@link #word} and {@link #at}. */
-  #find(phys: I32): void {
+  #find(phys: AnyInt): void {
     const at = this.f.let(this.#a20(phys));
     this.#word.set(this.#pageWord(at));
     this.#giveUpIf(this.#word.get().eqz());
-    this.#at.set(this.#word.get().and(-4096).add(at.and(0xfff)));
+    this.#at.set(pageHost(this.host, this.#word.get(), low32(at).and(0xfff)) as I32);
+  }
+
+  /** A physical address below 4 GiB. */
+  #wide(phys: I32): I32 {
+    return asAddress(this.host, phys) as I32;
   }
 
   /** 32-bit paging: SDM 4.3. */
   #twoLevels(): void {
     const f = this.f, lo = this.#lo;
-    this.#find(this.#state(S.CR3).and(-4096).add(lo.shr_u(22).shl(2)));
+    this.#find(this.#wide(this.#state(S.CR3).and(-4096).add(lo.shr_u(22).shl(2))));
     const pde = f.let(load("i32.load", this.#at.get()));
     this.#faultIf(pde.and(PTE.P).eqz(), 0);
     this.#rights.set(pde);
@@ -233,17 +271,17 @@ class FillEmitter {
       () => {
         // Bit 21 is reserved; bits 20:13 are address bits 39:32.
         this.#giveUpIf(pde.and(0x3fe000).ne(0));
-        this.#phys.set(pde.and(0xffc00000).or(lo.and(0x3fffff)));
+        this.#phys.set(this.#wide(pde.and(0xffc00000).or(lo.and(0x3fffff))));
         this.#flags.set(I32.of(S.TLB_FLAGS.LARGE));
       },
       () => {
         this.#markLater();
-        this.#find(pde.and(-4096).add(lo.shr_u(12).and(0x3ff).shl(2)));
+        this.#find(this.#wide(pde.and(-4096).add(lo.shr_u(12).and(0x3ff).shl(2))));
         const pte = f.let(load("i32.load", this.#at.get()));
         this.#faultIf(pte.and(PTE.P).eqz(), 0);
         this.#rights.set(this.#rights.get().and(pte));
         this.#entry.set(pte);
-        this.#phys.set(pte.and(-4096).or(lo.and(0xfff)));
+        this.#phys.set(this.#wide(pte.and(-4096).or(lo.and(0xfff))));
       },
     );
   }
@@ -260,18 +298,25 @@ class FillEmitter {
 
   /** PAE and 4-level paging: SDM 4.4, 4.5. */
   #eightByteLevels(leaf: Label): void {
-    const f = this.f, lo = this.#lo, hi = this.#hi;
-    const table = f.local("i32");
+    const f = this.f, lo = this.#lo, hi = this.#hi, far = this.host === "i64";
+    const table = f.local(this.host);
+    /** Physical address bits 39:32 of what an entry names, where they are not TypeScript's. */
+    const above = far ? 0xff : 0;
+    /** The physical address in the last entry: its bits that are in `mask`, 32 bits wide. */
+    const named = (mask: number): AnyInt => {
+      const low = this.#entry.get().and(mask);
+      return far ? low.extend_u().or(this.#high.get().and(above).extend_u().shl(32)) : low;
+    };
     const nxOff = f.let(this.#state(S.EFER).and(EFER_NXE).eqz());
     /** Bits 62:32 of an entry that must be 0 here. */
     const reserved = f.local("i32");
     const read = (index: I32) => {
-      this.#find(table.get().add(index.shl(3)));
+      this.#find((table.get() as AnyInt).add(this.#wide(index.shl(3))));
       this.#entry.set(load("i32.load", this.#at.get()));
       this.#high.set(load("i32.load", this.#at.get(), 4));
       const high = this.#high.get();
       this.#faultIf(this.#entry.get().and(PTE.P).eqz(), 0);
-      // Reserved, or an address above 4 GiB, or NX while it is off.
+      // Reserved, or an address that is too high, or NX while it is off.
       this.#giveUpIf(high.and(reserved.get()).or(high.shr_u(31).and(nxOff)).ne(0));
     };
     /** Reads an entry that has rights. */
@@ -284,28 +329,34 @@ class FillEmitter {
     const descend = () => {
       f.if(this.#entry.get().and(PTE.A).eqz(), () => {
         const marked = this.#entry.get().or(PTE.A);
-        this.#giveUpIf(call(MARK, "i32", this.#word.get(), this.#at.get(), marked).eqz());
+        this.#giveUpIf(
+          call(MARK[this.host], "i32", this.#word.get(), this.#at.get(), marked).eqz(),
+        );
       });
-      table.set(this.#entry.get().and(-4096));
+      table.set(named(-4096) as I32);
     };
     const large = (bits: number, flag: number) => {
       f.if(this.#entry.get().and(PTE.PS).ne(0), () => {
         const inside = 2 ** bits - 1;
         this.#giveUpIf(this.#entry.get().and(inside & ~0x1fff).ne(0));
-        this.#phys.set(this.#entry.get().and(~inside).or(lo.and(inside)));
+        this.#phys.set(named(~inside).or(this.#wide(lo.and(inside))) as I32);
         this.#flags.set(I32.of(flag));
         f.br(leaf);
       });
     };
 
     f.if(this.#state(S.MODE).and(Mode.LONG).ne(0), () => {
-      reserved.set(I32.of(0x000fffff));
+      reserved.set(I32.of(0x000fffff & ~above));
       const five = f.let(this.#cr4.get().and(CR4_LA57).ne(0));
       this.#giveUpIf(
-        this.#state(S.CR3 + 4).and(0xfffff).ne(0)
+        this.#state(S.CR3 + 4).and(0xfffff & ~above).ne(0)
           .or(hi.shr_s(five.select(I32.of(24), I32.of(15))).ne(hi.shr_s(31))),
       );
-      table.set(this.#state(S.CR3).and(-4096));
+      table.set(
+        far
+          ? load("i64.load", this.#cpu, S.CR3).and(0xff_ffff_f000n) as AnyInt as I32
+          : this.#state(S.CR3).and(-4096),
+      );
       f.if(five, () => {
         take(hi.shr_u(16).and(0x1ff));
         this.#giveUpIf(this.#entry.get().and(PTE.PS).ne(0));
@@ -321,20 +372,20 @@ class FillEmitter {
       large(30, S.TLB_FLAGS.HUGE);
       descend();
     }, () => {
-      reserved.set(I32.of(0x7fffffff));
-      table.set(this.#state(S.CR3).and(~0x1f));
+      reserved.set(I32.of(0x7fffffff & ~above));
+      table.set(this.#wide(this.#state(S.CR3).and(~0x1f)));
       read(lo.shr_u(30));
       // A page-directory-pointer entry has neither rights nor an accessed bit.
       this.#giveUpIf(this.#entry.get().and(0x1e6).ne(0));
-      table.set(this.#entry.get().and(-4096));
+      table.set(named(-4096) as I32);
     });
     take(lo.shr_u(21).and(0x1ff));
     large(21, S.TLB_FLAGS.LARGE);
     // In PAE an accessed bit set now could be a reserved one of a table above, if we then gave up.
     this.#markLater();
-    table.set(this.#entry.get().and(-4096));
+    table.set(named(-4096) as I32);
     take(lo.shr_u(12).and(0x1ff));
-    this.#phys.set(this.#entry.get().and(-4096).or(lo.and(0xfff)));
+    this.#phys.set(named(-4096).or(this.#wide(lo.and(0xfff))) as I32);
   }
 
   /** Checks the rights, sets accessed and dirty bits. SDM 4.6, 4.8. */
@@ -370,7 +421,7 @@ class FillEmitter {
     this.#markUpper();
     const mark = f.let(entry.get().or(PTE.A).or(write.select(I32.of(PTE.D), I32.of(0))));
     f.if(mark.ne(entry.get()), () => {
-      this.#giveUpIf(call(MARK, "i32", this.#word.get(), this.#at.get(), mark).eqz());
+      this.#giveUpIf(call(MARK[this.host], "i32", this.#word.get(), this.#at.get(), mark).eqz());
     });
     f.if(mark.and(PTE.G).ne(0).and(this.#cr4.get().and(CR4_PGE).ne(0)), () => {
       this.#flags.set(this.#flags.get().or(S.TLB_FLAGS.GLOBAL));
@@ -405,7 +456,7 @@ class FillEmitter {
   }
 
   /** Fills the TLB entry as {@link Mmu} does. */
-  #enter(bank: I32, entry: I32, slot: I32, page: I32, phys: I32, word: I32): void {
+  #enter(bank: I32, entry: I32, slot: I32, page: I32, phys: AnyInt, word: I32): void {
     const f = this.f, cpu = this.#cpu, hi = this.#hi;
     this.#list(bank, entry);
     f.if(this.#smap.get(), () => {
@@ -423,16 +474,20 @@ class FillEmitter {
     f.store("i32.store", slot, tag(this.#write.get(), slowWrite), S.TLB_WRITE);
     f.store("i32.store", slot, tag(this.#exec.get(), slow), S.TLB_EXEC);
     for (const at of [S.TLB_READ, S.TLB_WRITE, S.TLB_EXEC]) f.store("i32.store", slot, hi, at + 4);
-    f.store("i32.store", slot, word.and(-4096).sub(page), S.TLB_ADDEND);
-    f.store("i32.store", slot, phys.shr_u(12).or(this.#flags.get()), S.TLB_PHYS);
+    const addend = this.host === "i64"
+      ? word.shr_u(WORD_PAGE_SHIFT).sub(page.shr_u(12))
+      : word.and(-4096).sub(page);
+    f.store("i32.store", slot, addend, S.TLB_ADDEND);
+    f.store("i32.store", slot, low32(phys.shr_u(12)).or(this.#flags.get()), S.TLB_PHYS);
   }
 }
 
 /**
  * Body of `probe`: the host address for an access that missed the TLB, in place where that can be.
+ * @param type what host addresses are
  * @param slow (cpu, rec, linear low, linear high, access) → host address: TypeScript's
  */
-export function emitProbe(f: FunctionBuilder, slow: Callee): void {
+export function emitProbe(f: FunctionBuilder, type: AddressType, slow: Callee): void {
   const cpu = f.param(0, "i32"), rec = f.param(1, "i32"), lin = f.param(2, "i64");
   const access = f.param(3, "i32");
   const lo = f.let(lin.wrap()), hi = f.let(lin.shr_u(32).wrap());
@@ -445,10 +500,10 @@ export function emitProbe(f: FunctionBuilder, slow: Callee): void {
   );
 
   /** Leaves by `no` unless the page's bytes from `host` may be written in place. */
-  const inPlace = (word: I32, host: I32, n: I32, no: Label) => {
+  const inPlace = (word: I32, host: AnyInt, n: I32, no: Label) => {
     f.if(write.and(word.and(Page.READONLY | Page.CODE).ne(0)), () => {
       f.brIf(no, word.and(Page.READONLY).or(access.and(ACCESS.RUN)).ne(0));
-      f.brIf(no, call(CODE_IN, "i32", host, n));
+      f.brIf(no, call(CODE_IN[type], "i32", host, n));
     });
   };
 
@@ -461,7 +516,7 @@ export function emitProbe(f: FunctionBuilder, slow: Callee): void {
       at.set(lo);
       const word = f.let(call(FILL, "i32", cpu, lo, hi, want));
       f.brIf(failed, word.eqz());
-      const host = f.let(word.and(-4096).add(offset));
+      const host = f.let(pageHost(type, word, offset));
       f.if(offset.add(bytes).le_u(4096), () => {
         inPlace(word, host, bytes, no);
         f.return(host);
@@ -470,19 +525,25 @@ export function emitProbe(f: FunctionBuilder, slow: Callee): void {
       at.set(lo.and(-4096).add(4096));
       const word2 = f.let(call(FILL, "i32", cpu, at.get(), hi, want));
       f.brIf(failed, word2.eqz());
-      const host2 = f.let(word2.and(-4096));
+      const host2 = f.let(pageHost(type, word2, I32.of(0)));
       inPlace(word, host, first, no);
       inPlace(word2, host2, rest, no);
       // Neighbours in the shared memory need no joining.
-      f.if(host.add(first).eq(host2), () => f.return(host));
-      const bounce = f.let(cpu.add(S.BOUNCE));
+      f.if(host.add(asAddress(type, first)).eq(host2), () => f.return(host));
+      const bounce = f.let(asAddress(type, cpu.add(S.BOUNCE)));
       f.if(access.and(ACCESS.READ).ne(0), () => {
         f.copy(bounce, host, first);
-        f.copy(bounce.add(first), host2, rest);
+        f.copy(bounce.add(asAddress(type, first)), host2, rest);
       });
       f.if(write, () => {
-        f.store("i32.store", cpu, host, S.BOUNCE_TO);
-        f.store("i32.store", cpu, host2, S.BOUNCE_TO2);
+        if (type === "i64") {
+          f.store("i32.store", cpu, I32.of(1), S.BOUNCE_TO);
+          f.store("i64.store", cpu, host, S.BOUNCE_FAR);
+          f.store("i64.store", cpu, host2, S.BOUNCE_FAR2);
+        } else {
+          f.store("i32.store", cpu, host, S.BOUNCE_TO);
+          f.store("i32.store", cpu, host2, S.BOUNCE_TO2);
+        }
         f.store("i32.store", cpu, first, S.BOUNCE_FIRST);
         f.store("i32.store", cpu, bytes, S.BOUNCE_BYTES);
       });
@@ -496,20 +557,22 @@ export function emitProbe(f: FunctionBuilder, slow: Callee): void {
     f.store("i32.store", cpu, I32.of(S.Vec.PF), S.EXC_VECTOR);
     f.store("i32.store", cpu, error, S.EXC_ERROR);
     f.store("i32.store", cpu, I32.of(S.Exit.EXCEPTION), S.EXIT);
-    f.return(I32.of(0));
+    f.return(asAddress(type, I32.of(0)));
   });
-  f.tail(slow, cpu, rec, lo, hi, access);
+  if (type === "i64") f.return(call(slow, "f64", cpu, rec, lo, hi, access).toI64_sat_s());
+  else f.tail(slow, cpu, rec, lo, hi, access);
 }
 
 /** Body of `commit`: carries out the write in the bounce buffer. `slow`: (cpu, rec), TypeScript's. */
-export function emitCommit(f: FunctionBuilder, slow: Callee): void {
+export function emitCommit(f: FunctionBuilder, type: AddressType, slow: Callee): void {
   const cpu = f.param(0, "i32"), rec = f.param(1, "i32");
   const to = f.let(load("i32.load", cpu, S.BOUNCE_TO));
   f.if(to.eqz(), () => f.tail(slow, cpu, rec));
   const first = f.let(load("i32.load", cpu, S.BOUNCE_FIRST)), from = f.let(cpu.add(S.BOUNCE));
-  f.copy(to, from, first);
+  const far = type === "i64";
+  f.copy(far ? load("i64.load", cpu, S.BOUNCE_FAR) : to, from, first);
   f.copy(
-    load("i32.load", cpu, S.BOUNCE_TO2),
+    far ? load("i64.load", cpu, S.BOUNCE_FAR2) : load("i32.load", cpu, S.BOUNCE_TO2),
     from.add(first),
     load("i32.load", cpu, S.BOUNCE_BYTES).sub(first),
   );

@@ -13,7 +13,10 @@ import { WANT } from "./walker.ts";
 const RAM = 0x40000, ROM = 0x80000, DEVICE = 0x90000, VRAM = 0xa0000;
 const PG = 0x80000000, WP = 0x10000;
 
-/** A vCPU's memory with a machine around it; `emitted`: accesses begin in WebAssembly. */
+/**
+ * A vCPU's memory with a machine around it; `emitted`: accesses begin in WebAssembly; `far`: in a
+ * memory64 whose 4 GiB line goes through RAM, which is seen a second time above the guest's 4 GiB.
+ */
 class Bed {
   readonly cpu: Cpu;
   readonly mmu: Mmu;
@@ -28,11 +31,18 @@ class Bed {
   slow = 0;
   #fault = "";
 
-  constructor(readonly emitted: boolean) {
-    const memory = this.memory = new GuestMemory(16 << 20);
+  constructor(readonly emitted: boolean, readonly far = false) {
+    const memory = this.memory = far ? new GuestMemory(2 ** 32 + RAM) : new GuestMemory(16 << 20);
     this.words = new Int32Array(memory.buffer);
     const space = new AddressSpace("memory", 2 ** 40, 0xff);
+    this.map = new PhysMap(memory, space);
+    this.cpu = new Cpu(memory, memory.alloc(S.STATE_BYTES, 4096));
+    if (far) {
+      const { offset } = memory.allocBlock("here", 4096);
+      memory.allocBlock("before", 2 ** 32 - 0x9000 - offset);
+    }
     this.ram = memory.allocBlock("ram", RAM);
+    if (far) space.map(ramRegion("alias", this.ram), 2 ** 32);
     this.rom = memory.allocBlock("rom", 0x8000);
     this.vram = memory.allocBlock("vram", 0x8000);
     space.map(ramRegion("ram", this.ram), 0);
@@ -43,8 +53,7 @@ class Bed {
       write: (at: number, size: number, v: number) => void this.log.push(`w${at},${size},${v}`),
     };
     space.map(ioRegion("device", 0x4000, ops), DEVICE);
-    this.map = new PhysMap(memory, space);
-    this.cpu = new Cpu(memory, memory.alloc(S.STATE_BYTES, 4096));
+    this.map.rebuild();
     this.cpu.env = {
       model: { name: "test", cpuid: () => undefined, has: () => true },
     } as unknown as CpuEnv;
@@ -55,9 +64,10 @@ class Bed {
     this.cpu.set32(S.A20_MASK, -1);
     this.cpu.setCpl(0);
     const pages = memory.buffer.byteLength / 65536;
-    const tables = { pages: this.map.offset, granules: this.map.granules, blocks: 0 };
+    const { pages: count, granules } = this.map;
+    const tables = { pages: this.map.offset, count, granules, blocks: 0 };
     const module = new WebAssembly.Module(
-      buildRuntime({ initial: pages, maximum: pages }, tables),
+      buildRuntime({ initial: pages, maximum: pages, address: memory.address }, tables),
     );
     const env = {
       memory: memory.memory,
@@ -89,7 +99,7 @@ class Bed {
     const lin = (BigInt.asUintN(32, BigInt(hi)) << 32n) | BigInt(lo >>> 0);
     const base = this.cpu.base, n = access & 0xff;
     const host = this.emitted
-      ? (this.rt.probe as (...a: unknown[]) => number)(base, 0, lin, access)
+      ? Number((this.rt.probe as (...a: unknown[]) => number | bigint)(base, 0, lin, access))
       : this.#typescript(lo, hi, access);
     if (host === 0) {
       if (this.#fault !== "") return this.#fault;
@@ -186,6 +196,7 @@ function tables(
   mode: Mode,
   tidy: boolean,
   size: number,
+  far: boolean,
 ): Uint8Array {
   const pae = mode === "PAE", wide = mode !== "32-bit" && mode !== "none";
   const out = new Uint8Array(size), v = new DataView(out.buffer);
@@ -216,7 +227,7 @@ function tables(
     if (pae && at >= 0x1000 && at < 0x1020 && rnd(8) !== 0) e &= ~0x1e6;
     v.setUint32(at, e, true);
     if (!wide) continue;
-    let high = 0;
+    let high = far && rnd(3) === 0 ? 1 : 0;
     if (rnd(60) === 0) high |= 0x80000000;
     if (rnd(200) === 0) high |= 1 << rnd(32);
     if (rnd(6) === 0 && !pae) high |= rnd(16) << 27;
@@ -227,7 +238,7 @@ function tables(
 
 /** Where the two differ between these offsets from the vCPU's state. */
 function differ(a: Bed, b: Bed, from: number, to: number): string {
-  const start = (a.cpu.base + from) >> 2, n = (to - from) >> 2;
+  const start = (a.cpu.base + from) / 4, n = (to - from) / 4;
   const x = a.words, y = b.words;
   for (let k = start; k < start + n; k++) {
     if (x[k] !== y[k]) return `${from + 4 * (k - start)}: ${x[k]} ${y[k]}`;
@@ -235,15 +246,16 @@ function differ(a: Bed, b: Bed, from: number, to: number): string {
   return "";
 }
 
-function compare(mode: Mode, seed: number, rounds: number, accesses: number) {
+function compare(mode: Mode, seed: number, rounds: number, accesses: number, far: boolean) {
   const rnd = random(seed);
-  const a = new Bed(true), b = new Bed(false);
+  const a = new Bed(true, far), b = new Bed(false, far);
   const wide = mode !== "32-bit" && mode !== "none";
   const ram = a.ram.offset - a.cpu.base;
   let slow = 0, total = 0, faults = 0, quick = 0, done = 0;
   for (let round = 0; round < rounds; round++) {
     const tidy = rnd(4) === 0;
-    const bytes = tables(rnd, mode, tidy, RAM), rom = tables(rnd, mode, tidy, 0x8000);
+    const bytes = tables(rnd, mode, tidy, RAM, far);
+    const rom = tables(rnd, mode, tidy, 0x8000, far);
     const code: [number, number, number][] = [];
     for (let n = rnd(5); n > 0; n--) {
       const from = rnd(4000);
@@ -316,14 +328,21 @@ function compare(mode: Mode, seed: number, rounds: number, accesses: number) {
   return { slow, total, faults, quick, done };
 }
 
-for (
-  const [mode, rounds] of [["none", 12], ["32-bit", 40], ["PAE", 40], ["4-level", 50], [
-    "5-level",
-    6,
-  ]] as const
-) {
-  Deno.test(`the emitted walk agrees with TypeScript: ${mode}`, () => {
-    const r = compare(mode, mode.length * 7919, rounds, 60);
+const ROUNDS: readonly (readonly [mode: Mode, rounds: number, far?: boolean])[] = [
+  ["none", 12],
+  ["32-bit", 40],
+  ["PAE", 40],
+  ["4-level", 50],
+  ["5-level", 6],
+  ["none", 4, true],
+  ["32-bit", 10, true],
+  ["PAE", 20, true],
+  ["4-level", 30, true],
+  ["5-level", 6, true],
+];
+for (const [mode, rounds, far = false] of ROUNDS) {
+  Deno.test(`the emitted walk agrees with TypeScript: ${mode}${far ? ", memory64" : ""}`, () => {
+    const r = compare(mode, mode.length * 7919, rounds, 60, far);
     assert(r.done > r.total / 8, `only ${r.done} of ${r.total} accesses were made`);
     if (mode !== "none") assert(r.faults > r.total / 20, `${r.faults} faults`);
     if (mode !== "none" && mode !== "5-level") {

@@ -478,10 +478,21 @@ export interface TypeMap {
 /** An integer of either width: what size-generic semantics compute with. */
 export type AnyInt = Int;
 
+/** How wide an address in the memory of a module can be: i64 in a memory64. */
+export type AddressType = "i32" | "i64";
+
+/**
+ * `v` as a full address. Loads, stores and bulk operations take any i32 as it is: in a memory64 the
+ * encoder extends it, so that only what may lie above 4 GiB has to be an i64.
+ */
+export function asAddress(type: AddressType, v: I32): AnyInt {
+  return type === "i64" ? v.extend_u() : v;
+}
+
 /** A load from the shared memory at `addr + offset`. */
 export function load<T extends ValType>(
   name: `${T}.${string}`,
-  addr: I32,
+  addr: AnyInt,
   offset = 0,
 ): TypeMap[T] {
   return wrap(
@@ -495,7 +506,7 @@ export function load<T extends ValType>(
 /** An atomic read-modify-write; the result is the old value. */
 export function atomicRmw<T extends "i32" | "i64">(
   name: `${T}.atomic.${string}`,
-  addr: I32,
+  addr: AnyInt,
   ...rest: TypeMap[T][]
 ): TypeMap[T] {
   return wrap(name.slice(0, 3) as ValType, opcode(name), [addr, ...rest], 0) as TypeMap[T];

@@ -1,5 +1,14 @@
 /** Functions under construction: locals and a structured list of statements. */
-import { CALL, CALL_INDIRECT, Expr, I32, LOCAL_GET, type TypeMap, wrap } from "./expr.ts";
+import {
+  type AnyInt,
+  CALL,
+  CALL_INDIRECT,
+  Expr,
+  I32,
+  LOCAL_GET,
+  type TypeMap,
+  wrap,
+} from "./expr.ts";
 import { opcode, type ValType } from "./opcodes.ts";
 
 /** A function signature. */
@@ -70,7 +79,7 @@ export class FunctionBuilder {
     this.#out.push(s);
   }
 
-  store(name: string, addr: I32, value: Expr, offset = 0): void {
+  store(name: string, addr: AnyInt, value: Expr, offset = 0): void {
     this.emit({ k: "store", op: opcode(name), addr, value, offset });
   }
 
@@ -132,11 +141,11 @@ export class FunctionBuilder {
     this.emit({ k: "tailIndirect", type, args, index });
   }
 
-  fill(addr: I32, value: I32, length: I32): void {
+  fill(addr: AnyInt, value: I32, length: I32): void {
     this.emit({ k: "fill", addr, value, length });
   }
 
-  copy(to: I32, from: I32, length: I32): void {
+  copy(to: AnyInt, from: AnyInt, length: I32): void {
     this.emit({ k: "copy", to, from, length });
   }
 

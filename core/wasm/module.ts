@@ -2,7 +2,17 @@
  * Modules: imports, functions, exports, and the only encoder of WebAssembly's binary form. Every
  * module imports the machine's shared memory and the shared function table.
  */
-import { CALL, CALL_INDIRECT, CONST, type Expr, GUEST, LOCAL_GET, SELECT } from "./expr.ts";
+import {
+  type AddressType,
+  CALL,
+  CALL_INDIRECT,
+  CONST,
+  type Expr,
+  GUEST,
+  type I32,
+  LOCAL_GET,
+  SELECT,
+} from "./expr.ts";
 import type { Callee, FunctionBuilder, FuncType, Label, Stmt } from "./func.ts";
 import { naturalAlign, opInfo, VAL, type ValType } from "./opcodes.ts";
 
@@ -97,9 +107,12 @@ class Bytes {
 
 const f64buf = new DataView(new ArrayBuffer(16));
 
+/** The type of the shared memory; its limits are in 64 KiB pages. */
 export interface MemoryLimits {
   readonly initial: number;
   readonly maximum: number;
+  /** `i64` for a memory64. Default: `i32`. */
+  readonly address?: AddressType;
 }
 
 export class ModuleBuilder {
@@ -113,7 +126,7 @@ export class ModuleBuilder {
   }[] = [];
   readonly #index = new Map<Callee, number>();
 
-  /** @param memory limits of the shared memory (in 64 KiB pages) imported as `env.memory` */
+  /** @param memory type of the shared memory, imported as `env.memory` */
   constructor(readonly memory: MemoryLimits) {}
 
   /** Adds a function, exported as `name` when given. Others may call it by itself or `callee`. */
@@ -167,7 +180,8 @@ export class ModuleBuilder {
     imports.str("env");
     imports.str("memory");
     imports.u8(2);
-    imports.u8(3);
+    // Shared, with a maximum; bit 2 for 64-bit addresses.
+    imports.u8(this.memory.address === "i64" ? 7 : 3);
     imports.u(this.memory.initial);
     imports.u(this.memory.maximum);
     imports.str("env");
@@ -433,7 +447,7 @@ class FuncEncoder {
         o.u(s.local);
         return;
       case "store":
-        this.#expr(s.addr);
+        this.#address(s.addr);
         this.#expr(s.value);
         this.#memOp(s.op, s.offset);
         return;
@@ -502,17 +516,17 @@ class FuncEncoder {
         o.u8(0);
         return;
       case "fill":
-        this.#expr(s.addr);
+        this.#address(s.addr);
         this.#expr(s.value);
-        this.#expr(s.length);
+        this.#address(s.length);
         o.u8(0xfc);
         o.u8(11);
         o.u8(0);
         return;
       case "copy":
-        this.#expr(s.to);
-        this.#expr(s.from);
-        this.#expr(s.length);
+        this.#address(s.to);
+        this.#address(s.from);
+        this.#address(s.length);
         o.u8(0xfc);
         o.u8(10);
         o.u8(0);
@@ -529,6 +543,14 @@ class FuncEncoder {
       case "guest":
         throw new Error("guest statement left after lowering");
     }
+  }
+
+  /** An operand as wide as the memory's addresses: an i32 counts from 0 to 4 GiB. */
+  #address(x: Expr): void {
+    const want = this.module.memory.address ?? "i32";
+    if (x.type === want) return this.#expr(x);
+    if (x.type !== "i32") throw new TypeError(`${x.type} address in an ${want} memory`);
+    this.#expr((x as I32).extend_u());
   }
 
   #memOp(op: number, offset: number): void {
@@ -573,13 +595,15 @@ class FuncEncoder {
         } else o.u8(0x1b);
         return;
     }
-    for (const a of x.args) this.#expr(a);
     const info = opInfo.get(x.op)!;
     if (info.memory) {
+      this.#address(x.args[0]);
+      for (let n = 1; n < x.args.length; n++) this.#expr(x.args[n]);
       this.#memOp(x.op, x.imm as number);
       if (info.lane) o.u8(x.data as number);
       return;
     }
+    for (const a of x.args) this.#expr(a);
     this.#op(x.op);
     if (info.lane) o.u8(x.imm as number);
     else if (x.op === SHUFFLE) { for (const b of x.data as number[]) o.u8(b); }

@@ -110,6 +110,9 @@ export const BANK_CLOCK = 0x4c0;
 export const WALK_ERROR = 0x4e0;
 /** Non-zero while IRET must not be carried out in emitted code: NMIs are blocked, or RF matters. */
 export const IRET_SLOW = 0x4e4;
+/** In a memory64: the two storage addresses that wait, 64 bits wide; {@link BOUNCE_TO} is 1. */
+export const BOUNCE_FAR = 0x4e8;
+export const BOUNCE_FAR2 = 0x4f0;
 /** Non-zero once a page of 1 GiB was met and the CPU model has them. */
 export const HUGE_PAGES = 0x4cc;
 /**
@@ -146,7 +149,10 @@ export const TLB_ENTRY = 32;
 export const TLB_READ = 0;
 export const TLB_WRITE = 8;
 export const TLB_EXEC = 16;
-/** Added to a linear address (mod 2^32) gives the offset in the shared memory. */
+/**
+ * Added to a linear address (mod 2^32) gives the offset in the shared memory. In a memory64 it is a
+ * signed number of pages, to be added to the low half of a linear address.
+ */
 export const TLB_ADDEND = 24;
 /** Physical page number and {@link TLB_FLAGS}; 0 in an entry that a flush has emptied. */
 export const TLB_PHYS = 28;

@@ -182,8 +182,9 @@ function build(
     fdBootchk: config.machine.fdBootchk,
     smm: hasSmm(config, accelerator),
   };
+  const storage = pcMemoryBytes(pc);
   const memory = guestMemory(
-    pcMemoryBytes(pc) + (usesTcg ? tcgMemory(pc.cpus) : 1 << 20) + (2 << 20),
+    storage + (usesTcg ? tcgMemory(pc.cpus, storage) : 1 << 20) + (2 << 20),
     pc.ramSize,
   );
   const machine = new Machine({

@@ -50,7 +50,8 @@ class Lane extends Emit {
     readonly stride: number,
     readonly memory: readonly V128[] | undefined,
   ) {
-    super(outer.f, view, outer.mode & ~(Mode.SSE_UD | Mode.SSE_NM | Mode.FPU_TRAP), slots);
+    const mode = outer.mode & ~(Mode.SSE_UD | Mode.SSE_NM | Mode.FPU_TRAP);
+    super(outer.f, view, mode, outer.host, slots);
     this.fpExceptions = outer.fpExceptions;
   }
 

@@ -72,7 +72,8 @@ function maskedStore(bytes: 4 | 8): (e: Emit) => void {
 function baseAddress(e: Emit, n: number): AnyInt {
   const m = e.operands[n] as MemOperand;
   const slots = { ...e.slots, index: -1 };
-  return new Emit(e.f, { ...e.i, operands: [{ ...m, index: -1 }] }, e.mode, slots).ea(0);
+  const view = { ...e.i, operands: [{ ...m, index: -1 }] };
+  return new Emit(e.f, view, e.mode, e.host, slots).ea(0);
 }
 
 /**

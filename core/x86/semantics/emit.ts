@@ -8,7 +8,9 @@
  * guest state that would have to be undone: memory first, registers and flags last.
  */
 import {
+  type AddressType,
   type AnyInt,
+  asAddress,
   type Expr,
   F32,
   F64,
@@ -103,11 +105,15 @@ export class Emit {
    */
   fpExceptions: { readonly met: Local<"i32">; possible: boolean } | undefined;
 
-  /** @param slots where registers come from, when `i` is a view of another instruction */
+  /**
+   * @param host what storage addresses are in the machine's memory
+   * @param slots where registers come from, when `i` is a view of another instruction
+   */
   constructor(
     readonly f: FunctionBuilder,
     readonly i: Insn,
     readonly mode: number,
+    readonly host: AddressType,
     slots: Slots = assignSlots(i),
   ) {
     this.slots = slots;
@@ -252,7 +258,7 @@ export class Emit {
 
   /** The read-modify-write of `rmw` at a linear address. */
   rmwAt(lin: Addr, bytes: 1 | 2 | 4 | 8, compute: (old: AnyInt) => AnyInt): void {
-    const host = this.f.local("i32");
+    const host = this.f.local(this.host);
     this.f.guest(G.PROBE, [lin], { bytes, op: 0, target: host } satisfies ir.MemAccess);
     const old = this.let(rawLoad(LOAD_NAME[bytes] as "i32.load", host.get()) as unknown as AnyInt);
     const v = this.let(compute(old));
@@ -366,8 +372,8 @@ export class Emit {
    * Host address of `bytes` guest bytes that may be read and written until {@link commit}: for
    * accesses wider than a register or written piecewise. Faults here.
    */
-  probe(lin: Addr, bytes: number): I32 {
-    const host = this.f.local("i32");
+  probe(lin: Addr, bytes: number): AnyInt {
+    const host = this.f.local(this.host);
     this.f.guest(
       G.PROBE,
       [this.#stable(lin)],
@@ -379,8 +385,8 @@ export class Emit {
    * Like {@link probe} for reading or writing only: device registers are then not read, or not written.
    * @param run unless the result is the bounce buffer, what follows in the page is accessed in place too
    */
-  probeAs(lin: Addr, bytes: number, access: "r" | "w", run = false): I32 {
-    const host = this.f.local("i32");
+  probeAs(lin: Addr, bytes: number, access: "r" | "w", run = false): AnyInt {
+    const host = this.f.local(this.host);
     this.f.guest(
       G.PROBE,
       [this.#stable(lin)],
@@ -388,8 +394,16 @@ export class Emit {
     );
     return host.get();
   }
-  commit(host: I32, bytes: number): void {
+  commit(host: AnyInt, bytes: number): void {
     this.f.guest(G.COMMIT, [host], bytes);
+  }
+  /** Whether {@link probe} gave the bounce buffer. */
+  isBounce(host: AnyInt): I32 {
+    return host.eq(this.hostBytes(this.cpu().add(S.BOUNCE)));
+  }
+  /** A number of bytes, to be added to a host address or compared with a distance of two. */
+  hostBytes(n: I32): AnyInt {
+    return asAddress(this.host, n);
   }
 
   // ---- vector registers

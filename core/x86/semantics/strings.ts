@@ -130,7 +130,7 @@ function movs(e: Emit): void {
           min(e, e.let(leftInPage(from, bytes)), e.let(leftInPage(to, bytes))),
         );
         e.f.if(count.gt_u(1), () => {
-          const bounce = e.let(e.cpu().add(S.BOUNCE));
+          const bounce = e.let(e.hostBytes(e.cpu().add(S.BOUNCE)));
           const sh = e.probeAs(from, bytes, "r", true);
           e.f.if(sh.ne(bounce), () => {
             const dh = e.probeAs(to, bytes, "w", true);
@@ -145,12 +145,13 @@ function movs(e: Emit): void {
             });
             const length = e.let(count.shl(Math.log2(bytes)));
             // A destination just above its source repeats what was copied: element by element.
-            e.f.if(dh.sub(sh).lt_u(length), () => {
+            e.f.if(dh.sub(sh).lt_u(e.hostBytes(length)), () => {
               const at = e.local("i32");
               at.set(I32.of(0));
               e.f.loop((more) => {
-                const v = rawLoad(LOAD[bytes] as "i32.load", e.let(sh.add(at.get())));
-                e.f.store(STORE[bytes], e.let(dh.add(at.get())), v);
+                const here = () => e.hostBytes(at.get());
+                const v = rawLoad(LOAD[bytes] as "i32.load", e.let(sh.add(here())));
+                e.f.store(STORE[bytes], e.let(dh.add(here())), v);
                 at.set(at.get().add(bytes));
                 e.f.brIf(more, at.get().lt_u(length));
               });
@@ -188,7 +189,7 @@ function stos(e: Emit): void {
         const count = min(e, countLow(e), e.let(leftInPage(to, bytes)));
         e.f.if(count.gt_u(1), () => {
           const dh = e.probeAs(to, bytes, "w", true);
-          e.f.if(dh.eq(e.cpu().add(S.BOUNCE)), () => {
+          e.f.if(e.isBounce(dh), () => {
             e.f.store(STORE[bytes], dh, v);
             e.commit(dh, bytes);
             advance(e, Gpr.RDI, by);
@@ -199,12 +200,12 @@ function stos(e: Emit): void {
           const length = e.let(count.shl(Math.log2(bytes)));
           if (bytes === 1) e.f.fill(dh, v as unknown as I32, length);
           else {
-            const at = e.local("i32"), end = e.let(dh.add(length));
-            at.set(dh);
+            const at = e.local(e.host), end = e.let(dh.add(e.hostBytes(length)));
+            at.set(dh as I32);
             e.f.loop((more) => {
               e.f.store(STORE[bytes], at.get(), v);
               at.set(at.get().add(bytes));
-              e.f.brIf(more, at.get().lt_u(end));
+              e.f.brIf(more, (at.get() as AnyInt).lt_u(end));
             });
           }
           advance(e, Gpr.RDI, asAddr(e, length));

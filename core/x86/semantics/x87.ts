@@ -1,5 +1,5 @@
 /** x87 instructions: operands, memory access and pending exceptions around `x87_stack.ts`. */
-import { I32, type I64, load as rawLoad } from "../../wasm/expr.ts";
+import { type AnyInt, I32, type I64, load as rawLoad } from "../../wasm/expr.ts";
 import type { Callee } from "../../wasm/func.ts";
 import type { MemOperand, RegOperand } from "../insn.ts";
 import { Seg } from "../insn.ts";
@@ -326,10 +326,10 @@ export function x87Semantics(): void {
   control();
 }
 
-function loadHost64(host: I32): I64 {
+function loadHost64(host: AnyInt): I64 {
   return rawLoad("i64.load", host);
 }
-function loadHost16(host: I32): I32 {
+function loadHost16(host: AnyInt): I32 {
   return rawLoad("i32.load16_u", host, 8);
 }
 
