@@ -1,7 +1,8 @@
 /**
  * Port exits per second: this program's KVM back end, on the main thread and in a vCPU thread,
  * against `qemu-system-x86_64 -accel kvm` where that is installed. All in one run, by turns. The best
- * round says what each can do, since other programs only slow them down; the median is printed too.
+ * round says what each can do, since other programs only slow them down; the median is printed too, and
+ * the processor time that an exit takes, which other programs change least.
  *
  *     deno task bench:kvm [count [rounds]]
  */
@@ -17,8 +18,23 @@ function rom(count: number): Uint8Array {
   return bytes;
 }
 
-/** Seconds for `count` writes under the bench. */
-async function ours(count: number, threaded: boolean): Promise<number> {
+interface Cost {
+  /** Seconds. */
+  readonly wall: number;
+  /** Seconds of processor time, of all threads, user and system. */
+  readonly cpu: number;
+}
+
+/** Processor time of this process or of its children that have ended: proc(5), `stat`, in ticks. */
+function cpuSeconds(whose: "own" | "children"): number {
+  const stat = Deno.readTextFileSync("/proc/self/stat");
+  const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ").map(Number);
+  const at = whose === "own" ? 11 : 13;
+  return (fields[at] + fields[at + 1]) / 100;
+}
+
+/** What `count` writes cost under the bench. */
+async function ours(count: number, threaded: boolean): Promise<Cost> {
   const b = new Bench({ extra: 1 << 20 });
   try {
     const block = b.memory.allocBlock("bios", 0x10000);
@@ -38,31 +54,32 @@ async function ours(count: number, threaded: boolean): Promise<number> {
       b.vcpu.kick();
       await run;
     }
-    const start = performance.now();
+    const start = performance.now(), cpu = cpuSeconds("own");
     while (!done) {
       const exit = threaded ? await b.vcpu.runAsync!() : b.vcpu.run(0);
       if (exit.reason !== "interrupted") throw new Error(exit.reason);
     }
     if (writes !== count) throw new Error(`${writes} writes`);
-    return (performance.now() - start) / 1000;
+    return { wall: (performance.now() - start) / 1000, cpu: cpuSeconds("own") - cpu };
   } finally {
     b.close();
   }
 }
 
-/** Seconds for `count` writes under QEMU, start-up included; undefined where it cannot run. */
-async function qemu(count: number): Promise<number | undefined> {
+/** What `count` writes cost under QEMU, start-up included; undefined where it cannot run. */
+async function qemu(count: number): Promise<Cost | undefined> {
   const file = await Deno.makeTempFile();
   try {
     await Deno.writeFile(file, rom(count));
-    const start = performance.now();
+    const start = performance.now(), cpu = cpuSeconds("children");
     const args = ["-accel", "kvm", "-bios", file, "-display", "none", "-nodefaults", "-m", "16"];
     const { code } = await new Deno.Command("qemu-system-x86_64", {
       args: [...args, "-device", "isa-debug-exit,iobase=0xf4,iosize=4"],
       stderr: "null",
       signal: AbortSignal.timeout(60_000),
     }).output();
-    return code === 1 ? (performance.now() - start) / 1000 : undefined;
+    const wall = (performance.now() - start) / 1000;
+    return code === 1 ? { wall, cpu: cpuSeconds("children") - cpu } : undefined;
   } catch {
     return undefined;
   } finally {
@@ -78,25 +95,32 @@ if (import.meta.main) {
   const count = Number(Deno.args[0] ?? 50_000), rounds = Number(Deno.args[1] ?? 5);
   await ours(1000, false);
   const rates = new Map<string, number[]>();
-  const note = (name: string, seconds: number) => {
+  const times = new Map<string, number[]>();
+  const note = (name: string, { wall, cpu }: Cost) => {
     if (!rates.has(name)) rates.set(name, []);
-    rates.get(name)!.push(count / seconds);
+    if (!times.has(name)) times.set(name, []);
+    rates.get(name)!.push(count / wall);
+    times.get(name)!.push(cpu * 1e6 / count);
   };
   for (let i = 0; i < rounds; i++) {
     note("main thread", await ours(count, false));
     note("vCPU thread", await ours(count, true));
     const some = await qemu(1), all = await qemu(count + 1);
-    if (some !== undefined && all !== undefined && all > some) note("QEMU", all - some);
+    if (some !== undefined && all !== undefined && all.wall > some.wall) {
+      note("QEMU", { wall: all.wall - some.wall, cpu: all.cpu - some.cpu });
+    }
   }
   const best = (list: number[]) => Math.max(...list);
   const median = (list: number[]) => list.toSorted((a, b) => a - b)[list.length >> 1];
-  const base = rates.get("QEMU");
+  const base = rates.get("QEMU"), qemuTime = base && median(times.get("QEMU")!);
   for (const [who, list] of rates) {
     const figure = (name: string, of: (list: number[]) => number) =>
       `${name} ${Math.round(of(list))}` +
       (base ? ` (${(of(list) / of(base)).toFixed(2)} x QEMU)` : "");
     console.log(
-      `${who.padEnd(12)} port exits/s: ${figure("best", best)}, ${figure("median", median)}`,
+      `${who.padEnd(12)} port exits/s: ${figure("best", best)}, ${figure("median", median)}; ` +
+        `µs of processor each: median ${median(times.get(who)!).toFixed(1)}` +
+        (qemuTime ? ` (${(qemuTime / median(times.get(who)!)).toFixed(2)} x QEMU's speed)` : ""),
     );
   }
 }

@@ -33,14 +33,22 @@ export class Session implements AsyncDisposable {
   stderr = "";
   #ended = false;
 
-  /** @param ms after which the program is killed */
-  constructor(program: string, args: readonly string[], ms = 30_000) {
+  /**
+   * @param ms after which the program is killed
+   * @param env of the program, beside what it inherits
+   */
+  constructor(
+    program: string,
+    args: readonly string[],
+    ms = 30_000,
+    env: Record<string, string> = {},
+  ) {
     this.#child = new Deno.Command(program, {
       args: ["-display", "none", "-monitor", "stdio", ...args],
       stdin: "piped",
       stdout: "piped",
       stderr: "piped",
-      env: { DENO_NO_UPDATE_CHECK: "1" },
+      env: { DENO_NO_UPDATE_CHECK: "1", ...env },
     }).spawn();
     this.#writer = this.#child.stdin.getWriter();
     this.#timer = setTimeout(() => this.kill(), ms);
