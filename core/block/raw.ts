@@ -3,7 +3,8 @@ import { UserError } from "../errors.ts";
 import { type BlockBackend, BlockError } from "./block.ts";
 import { ImageLock } from "./file_lock.ts";
 import { probeFormat } from "./format.ts";
-import { errnoOf, strerror, toBlockError } from "./host_errors.ts";
+import { errnoWords } from "../errno.ts";
+import { errnoOf, toBlockError } from "./host_errors.ts";
 import { readAt, writeAt } from "./host_file.ts";
 
 export const SECTOR = 512;
@@ -42,7 +43,7 @@ export class RawFile implements BlockBackend {
       this.#file = Deno.openSync(filename, { read: true, write: !this.readonly });
     } catch (e) {
       if (e instanceof UserError) throw e;
-      throw new UserError(`Could not open '${filename}': ${strerror(errnoOf(e))}`);
+      throw new UserError(`Could not open '${filename}': ${errnoWords(errnoOf(e))}`);
     }
     try {
       this.#length = this.#file.seekSync(0, Deno.SeekMode.End);
@@ -65,7 +66,7 @@ export class RawFile implements BlockBackend {
 
   write(offset: number, from: Uint8Array): undefined {
     this.#check(offset, from.length);
-    if (this.readonly) throw new BlockError("EROFS", strerror("EROFS"));
+    if (this.readonly) throw new BlockError("EROFS", errnoWords("EROFS"));
     if (this.#probed && offset < SECTOR) this.#refuseOtherFormat(offset, from);
     writeAt(this.#file, offset, from);
     this.#length = Math.max(this.#length, offset + from.length);
@@ -93,13 +94,13 @@ export class RawFile implements BlockBackend {
   }
 
   #check(offset: number, length: number): void {
-    if (offset < 0 || offset + length > this.size) throw new BlockError("EIO", strerror("EIO"));
+    if (offset < 0 || offset + length > this.size) throw new BlockError("EIO", errnoWords("EIO"));
   }
 
   #refuseOtherFormat(offset: number, from: Uint8Array): void {
     const head = new Uint8Array(SECTOR);
     if (offset > 0 || from.length < SECTOR) this.read(0, head);
     head.set(from.subarray(0, SECTOR - offset), offset);
-    if (probeFormat(head) !== "raw") throw new BlockError("EPERM", strerror("EPERM"));
+    if (probeFormat(head) !== "raw") throw new BlockError("EPERM", errnoWords("EPERM"));
   }
 }

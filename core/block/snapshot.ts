@@ -5,7 +5,8 @@
 import { UserError } from "../errors.ts";
 import { type BlockBackend, BlockError } from "./block.ts";
 import { RawFile } from "./raw.ts";
-import { errnoOf, strerror } from "./host_errors.ts";
+import { errnoWords } from "../errno.ts";
+import { errnoOf } from "./host_errors.ts";
 import { readAt, writeAt } from "./host_file.ts";
 
 /** Copy-on-write unit in bytes. */
@@ -46,7 +47,7 @@ export class SnapshotOverlay implements BlockBackend {
       Deno.removeSync(path);
     } catch (e) {
       throw new UserError(
-        `Could not open temporary file '${dir ?? ""}/vl.XXXXXX': ${strerror(errnoOf(e))}`,
+        `Could not open temporary file '${dir ?? ""}/vl.XXXXXX': ${errnoWords(errnoOf(e))}`,
       );
     }
     this.filename = `json:{"backing": {"driver": "${backing.format}", "file": ` +
@@ -75,7 +76,7 @@ export class SnapshotOverlay implements BlockBackend {
 
   write(offset: number, from: Uint8Array): Promise<void> | undefined {
     this.#check(offset, from.length);
-    if (this.readonly) throw new BlockError("EROFS", strerror("EROFS"));
+    if (this.readonly) throw new BlockError("EROFS", errnoWords("EROFS"));
     return this.#writeFrom(offset, from, 0);
   }
 
@@ -190,6 +191,6 @@ export class SnapshotOverlay implements BlockBackend {
   }
 
   #check(offset: number, length: number): void {
-    if (offset < 0 || offset + length > this.size) throw new BlockError("EIO", strerror("EIO"));
+    if (offset < 0 || offset + length > this.size) throw new BlockError("EIO", errnoWords("EIO"));
   }
 }

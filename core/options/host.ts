@@ -4,6 +4,8 @@
  */
 import { UserError } from "../errors.ts";
 
+export { strerror } from "../errno.ts";
+
 /** The outside world of a parse: where text goes and what the program is called. */
 export interface OptionsHost {
   programName: string;
@@ -77,44 +79,4 @@ export function formatUserError(e: UserError, programName: string): string {
   if (!e.hint) return first + "\n";
   const hint = e.hint.startsWith("info: ") ? `${programName}: ${e.hint}` : e.hint;
   return first + "\n" + (hint.endsWith("\n") ? hint : hint + "\n");
-}
-
-/** The C library's words for the error of a file operation. */
-export function strerror(e: unknown): string {
-  const code = (e as { code?: string }).code;
-  const words: Record<string, string> = {
-    ENOENT: "No such file or directory",
-    EACCES: "Permission denied",
-    EPERM: "Operation not permitted",
-    EISDIR: "Is a directory",
-    ENOTDIR: "Not a directory",
-    EEXIST: "File exists",
-    EROFS: "Read-only file system",
-    ENXIO: "No such device or address",
-    ENODEV: "No such device",
-    EBUSY: "Device or resource busy",
-    ENOSPC: "No space left on device",
-    EMFILE: "Too many open files",
-    ENAMETOOLONG: "File name too long",
-    ELOOP: "Too many levels of symbolic links",
-    ECONNREFUSED: "Connection refused",
-    EADDRINUSE: "Address already in use",
-    EADDRNOTAVAIL: "Cannot assign requested address",
-    ENETUNREACH: "Network is unreachable",
-    EHOSTUNREACH: "No route to host",
-    ETIMEDOUT: "Connection timed out",
-    ENOTSOCK: "Socket operation on non-socket",
-    EINVAL: "Invalid argument",
-    ENOTTY: "Inappropriate ioctl for device",
-    EIO: "Input/output error",
-    ETXTBSY: "Text file busy",
-    EAGAIN: "Resource temporarily unavailable",
-  };
-  if (code !== undefined && words[code]) return words[code];
-  if (e instanceof Deno.errors.NotFound) return words.ENOENT;
-  if (e instanceof Deno.errors.PermissionDenied) return words.EACCES;
-  if (e instanceof Deno.errors.ConnectionRefused) return words.ECONNREFUSED;
-  if (e instanceof Deno.errors.AddrInUse) return words.EADDRINUSE;
-  const m = /^(.*?) \(os error \d+\)/.exec((e as Error)?.message ?? "");
-  return m ? m[1] : String((e as Error)?.message ?? e);
 }

@@ -21,6 +21,17 @@ export interface DiskBus {
   path(unit: number): string;
 }
 
+/** The host bridge's side that both boards have: PAM and SMRAM. */
+export interface HostBridge {
+  /** A vCPU enters (or leaves) system management mode. */
+  setSmm(active: boolean): void;
+  /** PAM segments with their attributes (bit 0 reads, bit 1 writes go to RAM). */
+  segments(): { base: number; size: number; attribute: number }[];
+  readonly smramOpen: boolean;
+  /** System management mode has SMRAM (G_SMRAME). */
+  readonly smramEnabled: boolean;
+}
+
 /** Made after the firmware configuration device, with the root bus and the ISA bus in it. */
 export interface Chipset {
   readonly bus: PciBus;
@@ -45,13 +56,8 @@ export interface Chipset {
   powerButton(): void;
   /** Ends ACPI S3: shows the cause. */
   wake(cause: "power-button" | "rtc" | "other"): void;
-  /** A vCPU enters (or leaves) system management mode. */
-  setSmm(active: boolean): void;
-  /** PAM segments with their attributes (bit 0 reads, bit 1 writes go to RAM). */
-  segments(): { base: number; size: number; attribute: number }[];
-  readonly smramOpen: boolean;
-  /** System management mode has SMRAM (G_SMRAME). */
-  readonly smramEnabled: boolean;
+  /** Decodes what the processor sees below 1 MiB and in system management mode. */
+  readonly bridge: HostBridge;
   /** Base of the memory-mapped PCI configuration space, on a chip set that has one. */
   pciexbar?(): number | undefined;
   /** Containers of the port space in `info mtree` and what they cover. */

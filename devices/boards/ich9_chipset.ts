@@ -62,7 +62,7 @@ export class Ich9Chipset implements Chipset {
       lowRoms: board.lowRoms(),
       extTsegMbytes: mchNode.number("extended-tseg-mbytes"),
     });
-    const { bridge } = this.host;
+    const { bridge } = this;
     hostNode.set("below-4g-mem-size", board.lowRamSize)
       .set("above-4g-mem-size", c.ramSize - board.lowRamSize)
       .set("MCFG", () => bridge.pciexbar?.base ?? 0xffffffffffffffffn);
@@ -112,6 +112,10 @@ export class Ich9Chipset implements Chipset {
     return this.host.bus;
   }
 
+  get bridge() {
+    return this.host.bridge;
+  }
+
   get hostConfig() {
     return this.host.config;
   }
@@ -139,22 +143,6 @@ export class Ich9Chipset implements Chipset {
 
   wake(cause: "power-button" | "rtc" | "other"): void {
     this.lpc.pm.pm.wake(cause);
-  }
-
-  setSmm(active: boolean): void {
-    this.host.bridge.setSmm(active);
-  }
-
-  segments() {
-    return this.host.bridge.segments();
-  }
-
-  get smramOpen(): boolean {
-    return this.host.bridge.smramOpen;
-  }
-
-  get smramEnabled(): boolean {
-    return this.host.bridge.smramEnabled;
   }
 
   pciexbar(): number | undefined {

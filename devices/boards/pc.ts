@@ -458,7 +458,7 @@ export class PcBoard {
 
   /** A vCPU enters (or leaves) system management mode. */
   setSmm(active: boolean): void {
-    this.chipset.setSmm(active);
+    this.chipset.bridge.setSmm(active);
   }
 
   /** `boot_set`, until the next change. Throws UserError with QEMU's words. */

@@ -133,9 +133,9 @@ function systemNode(b: PcBoard): MtreeNode {
   for (const m of b.env.mem.mappings) {
     if (m.enabled && !isPci(m)) children.push(mappingNode(m));
   }
-  if (!b.chipset.smramOpen) children.push(pciAlias("smram-region", 0xa0000, 0x20000));
+  if (!b.chipset.bridge.smramOpen) children.push(pciAlias("smram-region", 0xa0000, 0x20000));
   children.push(
-    ...b.chipset.segments().map(({ base, size, attribute }): MtreeNode => {
+    ...b.chipset.bridge.segments().map(({ base, size, attribute }): MtreeNode => {
       if ((attribute & 1) === 0) return pciAlias("pam-pci", base, size);
       return {
         start: base,
@@ -170,7 +170,7 @@ function pciAlias(name: string, base: number, size: number): MtreeNode {
 
 /** The i440FX disables the container until SMRAM is enabled, the MCH what is in it. */
 function smramLines(b: PcBoard): string[] {
-  const { smramEnabled, pciexbar } = b.chipset;
+  const { bridge: { smramEnabled }, pciexbar } = b.chipset;
   const low: MtreeNode = {
     start: 0xa0000,
     end: 0xbffff,

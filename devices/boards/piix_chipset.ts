@@ -52,6 +52,10 @@ export class PiixChipset implements Chipset {
     return this.host.bus;
   }
 
+  get bridge() {
+    return this.host.bridge;
+  }
+
   get hostConfig() {
     return this.host.config;
   }
@@ -107,22 +111,6 @@ export class PiixChipset implements Chipset {
 
   wake(cause: "power-button" | "rtc" | "other"): void {
     this.pm?.pm.wake(cause);
-  }
-
-  setSmm(active: boolean): void {
-    this.host.bridge.setSmm(active);
-  }
-
-  segments() {
-    return this.host.bridge.segments();
-  }
-
-  get smramOpen(): boolean {
-    return this.host.bridge.smramOpen;
-  }
-
-  get smramEnabled(): boolean {
-    return this.host.bridge.smramEnabled;
   }
 
   portContainers() {

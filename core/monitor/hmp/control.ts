@@ -4,7 +4,7 @@ import { encodeImage, type ImageFormat } from "../../display/image.ts";
 import { KEYS, parseKeys, UNMAPPED } from "../../display/keys.ts";
 import { UserError } from "../../errors.ts";
 import { parseLogItems, setLogMask, setLogSink } from "../../log.ts";
-import { strerror } from "../../options/host.ts";
+import { strerror } from "../../errno.ts";
 import { logHelp } from "../../options/resolve.ts";
 import type { RunState } from "../../machine.ts";
 import type { Args } from "./args.ts";

@@ -2,7 +2,7 @@
 import { UserError } from "../../errors.ts";
 import { hostAddress } from "../host_memory.ts";
 import type { AccessSize } from "../../memory/region.ts";
-import { strerror } from "../../options/host.ts";
+import { strerror } from "../../errno.ts";
 import { disassembleAt, listingLines } from "../../x86/disasm.ts";
 import type { Args, Format } from "./args.ts";
 import type { Command, Handler, Hmp } from "./command.ts";
