@@ -9,6 +9,8 @@
 const PAGE = 65536;
 /** Bytes that a memory with 32-bit addresses can give to {@link GuestMemory}'s users. */
 const MAX_WASM32 = 2 ** 32 - PAGE;
+/** Bytes that the largest memory can give: V8 allows 16 GiB. */
+export const MAX_MEMORY = 2 ** 34 - PAGE;
 
 /** The descriptor of a shared memory of `pages` that does not grow. Source: WebAssembly JS Interface. */
 function memoryType(pages: number, address: "i32" | "i64"): WebAssembly.MemoryDescriptor {

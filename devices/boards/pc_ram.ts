@@ -1,6 +1,6 @@
 /** Where a PC's RAM goes: below the hole that PCI needs under 4 GiB, and the rest from 4 GiB on. */
 import { UserError } from "../../core/errors.ts";
-import { GuestMemory } from "../../core/memory/guest_memory.ts";
+import { GuestMemory, MAX_MEMORY } from "../../core/memory/guest_memory.ts";
 import type { PcConfig } from "./pc_config.ts";
 
 const GIB = 2 ** 30, MIB = 2 ** 20;
@@ -53,10 +53,10 @@ function q35Low({ ramSize, maxRamBelow4g, warn }: SplitConfig): number {
 
 /**
  * The shared memory of a machine that needs `bytes` of it, `ramSize` of them for RAM. Throws
- * UserError where 32-bit wasm addresses, or the host's memory, do not suffice.
+ * UserError where the engine's memories or the host do not suffice.
  */
 export function guestMemory(bytes: number, ramSize: number): GuestMemory {
-  const over = bytes + 2 * 65536 - 4 * GIB;
+  const over = bytes - MAX_MEMORY;
   const refuse = (hint?: string) =>
     new UserError("cannot set up guest memory 'pc.ram': Cannot allocate memory", 1, hint);
   if (over > 0) {

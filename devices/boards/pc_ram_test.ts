@@ -1,5 +1,5 @@
 /** The split of RAM around 4 GiB: what `info mtree` of QEMU 7.2 shows for the same `-m` and `-M`. */
-import { assertEquals, assertThrows } from "@std/assert";
+import { assert, assertEquals, assertThrows } from "@std/assert";
 import { UserError } from "../../core/errors.ts";
 import { guestMemory, splitRam } from "./pc_ram.ts";
 
@@ -29,8 +29,15 @@ Deno.test("q35: room for PCIEXBAR, 2 GiB of machines that reach it", () => {
   assertEquals(split(3 * GIB, "q35", 1000 * MIB), [1000 * MIB, 2072 * MIB, 1]);
 });
 
-Deno.test("what wasm32 cannot address is refused, with the most that would do", () => {
-  const e = assertThrows(() => guestMemory(4100 * MIB, 4 * GIB), UserError);
+Deno.test("a memory is as wide as it has to be", () => {
+  assertEquals(guestMemory(64 * MIB, 32 * MIB).address, "i32");
+  const { address, buffer } = guestMemory(6 * GIB, 6 * GIB);
+  assertEquals(address, "i64");
+  assert(buffer.byteLength > 6 * GIB);
+});
+
+Deno.test("what the engine cannot address is refused, with the most that would do", () => {
+  const e = assertThrows(() => guestMemory(16 * GIB + 4 * MIB, 16 * GIB), UserError);
   assertEquals(e.message, "cannot set up guest memory 'pc.ram': Cannot allocate memory");
-  assertEquals(e.hint, "This machine can have at most 4091 MiB of RAM.");
+  assertEquals(e.hint, "This machine can have at most 16379 MiB of RAM.");
 });
