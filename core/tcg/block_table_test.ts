@@ -1,5 +1,5 @@
 import { assert, assertEquals } from "../std/assert.ts";
-import { bareVcpu } from "./testbed.ts";
+import { bareVcpu, flatSregs } from "./testbed.ts";
 
 const CODE = 0x1000, PD = 0x10000, PT = 0x11000, STACK = 0x8000;
 
@@ -10,27 +10,7 @@ function run(parts: Record<number, readonly number[]>) {
   for (const [at, bytes] of Object.entries(parts)) ram.u8.set(bytes, Number(at));
   ram.view.setUint32(PD, PT | 3, true);
   for (let n = 0; n < 32; n++) ram.view.setUint32(PT + 4 * n, (n << 12) | 3, true);
-  const flat = {
-    base: 0n,
-    limit: 0xffffffff,
-    s: 1,
-    dpl: 0,
-    present: 1,
-    avl: 0,
-    l: 0,
-    db: 1,
-    g: 1,
-    unusable: 0,
-  };
-  const data = { ...flat, selector: 16, type: 3 };
-  cpu.setSregs({
-    cr0: 0x80000011n,
-    cr3: BigInt(PD),
-    cs: { ...flat, selector: 8, type: 11 },
-    ds: data,
-    es: data,
-    ss: data,
-  });
+  cpu.setSregs({ ...flatSregs(), cr0: 0x80000011n, cr3: BigInt(PD) });
   cpu.setRegs({ rip: BigInt(CODE), rsp: BigInt(STACK), rflags: 2n, rdx: 0n, rcx: 100n });
   let entered = 0;
   const enter = vm.enter;

@@ -2,19 +2,20 @@
  * Tier 1: a hot piece of code within one page becomes one WebAssembly function, derived from the same
  * semantics as tier 0's handlers. It stands in for the first record of the tier-0 block it begins at, and
  * whatever it does not cover goes on in tier 0. It takes 64-bit code, and 32-bit code with a flat code
- * segment outside long mode.
+ * segment outside long mode. The code is made from a {@link RegionJob} and nothing else, here or in
+ * another thread; `region_compiler.ts` asks for it and puts it into place.
  */
 import { I64 } from "../wasm/expr.ts";
 import { FunctionBuilder, type Stmt } from "../wasm/func.ts";
-import type { Cpu } from "../x86/cpu.ts";
-import { Mode } from "../x86/state.ts";
+import { type MemoryLimits, ModuleBuilder } from "../wasm/module.ts";
+import { decode, type DecodedInsn, withoutFeature } from "../x86/decoder.ts";
+import { Mode, Rec } from "../x86/state.ts";
 import { HANDLER } from "./lower.ts";
 import { type CfgNode, type Edge, structure } from "./region_cfg.ts";
-import { storagePage } from "./physmap.ts";
 import { RegionLowering } from "./region_lower.ts";
 import { type RegionInsn, type RegUse, scanInsn } from "./region_scan.ts";
-import type { Shapes } from "./shapes.ts";
-import type { Block, TranslationCache } from "./translate.ts";
+import { isAllowed, isThere } from "./permitted.ts";
+import { RUNTIME, type RuntimeImports } from "./runtime.ts";
 
 /** Most instructions in a region. */
 const MAX_INSNS = 100;
@@ -28,6 +29,36 @@ const MAX_VERSIONS = 3;
 /** A loop whose body is one basic block is copied up to so many times, or instructions. */
 const MAX_COPIES = 8;
 const MAX_COPIED_INSNS = 64;
+
+/** Records that a region may need: one for each instruction, and one for each way out. */
+export const REGION_RECORDS = MAX_INSNS + 64;
+
+/** What a region is made from. */
+export interface RegionJob {
+  /** The page of storage that holds the code. */
+  readonly page: Uint8Array;
+  /** Where in it the region begins, and the IP there. */
+  readonly at: number;
+  readonly ip: bigint;
+  readonly mode: number;
+  /** Offsets in the page where translations of the same mode begin: they have been jumped to. */
+  readonly entered: Uint16Array;
+  /** The first of {@link REGION_RECORDS} records to be used. */
+  readonly records: number;
+  /** Handler number of records whose code has changed. */
+  readonly stale: number;
+}
+
+/** A region that is to be put into place. */
+export interface RegionCode {
+  readonly bytes: Uint8Array<ArrayBuffer>;
+  /** Offset in the page and length of each instruction. */
+  readonly insns: readonly (readonly [at: number, length: number])[];
+  /** Records for reporting exceptions of an instruction; the first is the guard. */
+  readonly records: readonly (readonly [rec: number, at: number])[];
+  /** Records that go on at an IP of the page. */
+  readonly links: readonly (readonly [rec: number, ip: bigint])[];
+}
 
 /** A basic block for flags that arrive in the form `key`. */
 interface Node extends CfgNode {
@@ -49,32 +80,38 @@ class RegionBuilder {
   readonly #work: Node[] = [];
   readonly #records = new Map<bigint, number>();
   readonly #links = new Map<bigint, number>();
-  #full = false;
+  readonly #entered: ReadonlySet<number>;
+  readonly #runtime: RuntimeImports;
+  #next: number;
 
+  /** @param has whether the CPU has a feature */
   constructor(
-    readonly cache: TranslationCache,
-    readonly shapes: Shapes,
-    readonly cpu: Cpu,
-    readonly block: Block,
-  ) {}
+    readonly job: RegionJob,
+    readonly has: (feature: string) => boolean,
+    readonly limits: MemoryLimits,
+  ) {
+    this.#runtime = RUNTIME[limits.address ?? "i32"];
+    this.#entered = new Set(job.entered);
+    this.#next = job.records;
+  }
 
-  /** Compiles and installs the region; false when it is not worth one. */
-  build(): boolean {
+  /** The region's code; undefined when it is not worth one. */
+  build(): RegionCode | undefined {
+    const { job } = this;
     this.#discover();
-    if (!this.#insns.has(this.block.ip)) return false;
-    const guard = this.cache.looseRecord(this.block.ip, this.#insns.get(this.block.ip)!.insn);
-    if (guard === 0) return false;
+    if (!this.#insns.has(job.ip)) return undefined;
+    const guard = this.#take();
     const f = this.#f;
-    const low = new RegionLowering(f, this.shapes.runtime, {
+    const low = new RegionLowering(f, this.#runtime, {
       ...this.#use,
       guard,
       long: this.#long,
-      stale: this.cache.handlers.stale,
+      stale: job.stale,
       pages: this.#isTightLoop() ? MAX_PAGES : 0,
       record: (i) => this.#record(i),
     });
     low.prologue();
-    const entry = this.#node(this.block.ip, "");
+    const entry = this.#node(this.job.ip, "");
     for (let n = this.#work.pop(); n !== undefined; n = this.#work.pop()) this.#emit(low, n);
     const leave = (to: CfgNode, due: boolean) => {
       const n = to as Node;
@@ -88,20 +125,26 @@ class RegionBuilder {
       backEdge: (to) => leave(to, true),
     });
     // Without a loop the way in and out can cost more than it saves.
-    if ((loops === 0 && this.#insns.size < MIN_STRAIGHT) || this.#full) return false;
-    const index = this.shapes.install(f, (m) => low.exits.add(m));
-    const ranges = [...this.#insns.values()].map((i) => {
-      const at = this.#host(i.ip);
-      return [at, at + i.insn.length] as const;
-    });
-    this.cache.installRegion(
-      this.block,
-      guard,
-      ranges,
-      index,
-      () => this.shapes.release(index),
-    );
-    return true;
+    if (loops === 0 && this.#insns.size < MIN_STRAIGHT) return undefined;
+    if (this.#next > job.records + REGION_RECORDS * Rec.SIZE) return undefined;
+    const m = new ModuleBuilder(this.limits);
+    m.add(f, undefined, "region");
+    low.exits.add(m);
+    return {
+      bytes: m.encode(),
+      insns: [...this.#insns.values()].map((i) => [this.#at(i.ip), i.insn.length]),
+      records: [
+        [guard, job.at],
+        ...[...this.#records].map(([ip, r]) => [r, this.#at(ip)] as const),
+      ],
+      links: [...this.#links].map(([ip, r]) => [r, ip]),
+    };
+  }
+
+  #take(): number {
+    const rec = this.#next;
+    this.#next += Rec.SIZE;
+    return rec;
   }
 
   /** Whether the region is a small loop, which goes to the same few pages again and again. */
@@ -115,35 +158,37 @@ class RegionBuilder {
   }
 
   get #long(): boolean {
-    return (this.block.mode & Mode.CODE_MASK) === 2;
+    return (this.job.mode & Mode.CODE_MASK) === 2;
   }
 
-  #host(ip: bigint): number {
-    return this.block.host + Number(ip - this.block.ip);
+  /** Offset in the page. */
+  #at(ip: bigint): number {
+    return this.job.at + Number(ip - this.job.ip);
   }
 
   #taken(target: bigint): boolean {
-    return this.#inPage(target) && this.cache.entered(this.block, this.#host(target));
+    return this.#inPage(target) && this.#entered.has(this.#at(target));
   }
 
   #inPage(ip: bigint): boolean {
-    return storagePage(this.#host(ip)) === storagePage(this.block.host);
+    const at = this.#at(ip);
+    return at >= 0 && at < 4096;
   }
 
   #record(i: RegionInsn): number {
     let rec = this.#records.get(i.ip);
-    if (rec === undefined) {
-      rec = this.cache.looseRecord(i.ip, i.insn);
-      if (rec === 0) this.#full = true;
-      this.#records.set(i.ip, rec);
-    }
+    if (rec === undefined) this.#records.set(i.ip, rec = this.#take());
     return rec;
+  }
+
+  #decode(ip: bigint): DecodedInsn | undefined {
+    return decodeInPage(this.job.page, this.#at(ip), this.job.mode, this.has);
   }
 
   /** Decodes from the entry along direct branches. */
   #discover(): void {
-    const work = [this.block.ip];
-    this.#leaders.add(this.block.ip);
+    const work = [this.job.ip];
+    this.#leaders.add(this.job.ip);
     const lead = (ip: bigint) => {
       if (this.#leaders.has(ip)) return;
       this.#leaders.add(ip);
@@ -152,10 +197,9 @@ class RegionBuilder {
     for (let start = work.shift(); start !== undefined; start = work.shift()) {
       let ip: bigint = start;
       while (!this.#insns.has(ip) && this.#insns.size < MAX_INSNS && this.#inPage(ip)) {
-        const insn = this.cache.decodeAt(this.cpu, this.block, this.#host(ip));
+        const insn = this.#decode(ip);
         if (insn === undefined) break;
-        const { host } = this.shapes.runtime;
-        const i = scanInsn(this.#f, insn, this.block.mode, ip, this.#use, host);
+        const i = scanInsn(this.#f, insn, this.job.mode, ip, this.#use, this.#runtime.host);
         if (i === undefined) break;
         this.#insns.set(ip, i);
         if (i.end !== undefined) {
@@ -229,11 +273,7 @@ class RegionBuilder {
   #leave(low: RegionLowering, ip: bigint): void {
     if (!this.#inPage(ip)) return low.leave(I64.of(ip));
     let rec = this.#links.get(ip);
-    if (rec === undefined) {
-      rec = this.cache.linkRecord(ip);
-      if (rec === 0) this.#full = true;
-      this.#links.set(ip, rec);
-    }
+    if (rec === undefined) this.#links.set(ip, rec = this.#take());
     low.jump(rec);
   }
 
@@ -259,18 +299,34 @@ class RegionBuilder {
   }
 }
 
-/** Compiles the region that begins at `block` and installs it; false when it stays with tier 0. */
-export function compileRegion(
-  cache: TranslationCache,
-  shapes: Shapes,
-  cpu: Cpu,
-  block: Block,
-): boolean {
-  const m = block.mode;
-  const code = m & Mode.CODE_MASK;
-  if (code !== 2 && (code !== 1 || !(m & Mode.CS_FLAT) || m & Mode.LONG) || m & Mode.SINGLE) {
-    return false;
-  }
-  if (block.ranges.length > 1 || !block.valid) return false;
-  return new RegionBuilder(cache, shapes, cpu, block).build();
+/**
+ * Decodes the instruction at offset `at` of a page as a translation of `mode` would; undefined when it
+ * is not a whole, permitted instruction of that page.
+ */
+export function decodeInPage(
+  page: Uint8Array,
+  at: number,
+  mode: number,
+  has: (feature: string) => boolean,
+): DecodedInsn | undefined {
+  const insn = decode(page, at, 4096 - at, { bits: (16 << (mode & 3)) as 16 | 32 | 64 });
+  if (typeof insn === "string") return undefined;
+  const real = isThere(insn, has) ? insn : withoutFeature(insn) ?? insn;
+  return isAllowed(real, mode, has) ? real : undefined;
+}
+
+/** Whether regions can be made of code of a translation mode. */
+export function regionMode(mode: number): boolean {
+  const code = mode & Mode.CODE_MASK;
+  const flat = code === 1 && (mode & Mode.CS_FLAT) !== 0 && !(mode & Mode.LONG);
+  return (code === 2 || flat) && !(mode & Mode.SINGLE);
+}
+
+/** Makes the code of a region; undefined when the place is better left to tier 0. */
+export function buildRegion(
+  job: RegionJob,
+  has: (feature: string) => boolean,
+  limits: MemoryLimits,
+): RegionCode | undefined {
+  return new RegionBuilder(job, has, limits).build();
 }

@@ -1,7 +1,6 @@
 /** Finds the code that is worth a region: looks from time to time at where a vCPU is. */
 import { type Cpu, GuestFault } from "../x86/cpu.ts";
 import type { Mmu } from "./mmu.ts";
-import { compileRegion } from "./region.ts";
 import type { TcgVm } from "./vm.ts";
 
 /** Samples at the same address that make the code there worth a region. */
@@ -28,10 +27,9 @@ export class Sampler {
       if (block.tried) return;
       block.samples = (block.samples ?? 0) + 1;
       if (block.samples < HOT) return;
-      block.tried = true;
+      block.tried = vm.compiler.request(cpu, block);
       this.#period = vm.samplePeriod;
       this.due = instructions + this.#period;
-      compileRegion(vm.cache, vm.shapes, cpu, block);
     } catch (e) {
       // The fault happens when the code is executed, if it is.
       if (!(e instanceof GuestFault)) throw e;

@@ -249,17 +249,13 @@ export class Shapes {
     return { index, ends: made.ends };
   }
 
-  /** Compiles a function at once, with others that `more` adds, and puts it into the table. */
-  install(f: FunctionBuilder, more: (m: ModuleBuilder) => void): number {
-    const m = new ModuleBuilder(this.limits);
-    m.add(f, undefined, "region");
-    more(m);
-    const module = new WebAssembly.Module(m.encode());
+  /** Puts the handler that a module exports as `name` into the table. */
+  install(module: WebAssembly.Module, name: string): number {
     this.#provide(module);
     const instance = new WebAssembly.Instance(module, { env: this.imports });
     const index = this.#free.pop() ?? this.#next++;
     if (index >= this.table.length) this.table.grow(1024);
-    this.table.set(index, instance.exports.region as CallableFunction);
+    this.table.set(index, instance.exports[name] as CallableFunction);
     return index;
   }
 

@@ -21,6 +21,7 @@ import { Mode, Rec, Vec } from "../x86/state.ts";
 import { type BlockTable, MODE_ANY } from "./block_table.ts";
 import { type Template, Templates } from "./templates.ts";
 import type { CodeWatcher, Mmu } from "./mmu.ts";
+import { isAllowed, isThere } from "./permitted.ts";
 import { type PhysMap, storagePage } from "./physmap.ts";
 import type { Shape, Shapes } from "./shapes.ts";
 
@@ -156,6 +157,7 @@ export class TranslationCache implements CodeWatcher {
     const ipMask = long ? 0xffffffffffffffffn : 0xffffffffn;
     const asm = (logMask & LogItem.in_asm) !== 0;
     if (asm) logRaw("----------------\nIN: \n");
+    const has = (feature: string) => cpu.env.model.has(feature);
     const quick = !once && !asm && limit === Infinity && startLo < 0xfffff000 &&
       this.#breakpoints.size === 0;
     if (this.#model !== cpu.env.model) {
@@ -209,11 +211,11 @@ export class TranslationCache implements CodeWatcher {
         length = 1;
       } else {
         length = insn.length;
-        if (!hasFeature(insn, cpu)) insn = withoutFeature(insn) ?? insn;
+        if (!isThere(insn, has)) insn = withoutFeature(insn) ?? insn;
         if (Number(ip & 0xffffffffn) + length - 1 > limit) {
           if (count > 0) break;
           shape = this.shapes.raising(Vec.GP, 0);
-        } else if (!allowed(insn, mode, cpu)) shape = this.shapes.raising(Vec.UD, -1);
+        } else if (!isAllowed(insn, mode, has)) shape = this.shapes.raising(Vec.UD, -1);
         else plain = quick && pageEnd - at > MAX_INSN_LENGTH;
       }
       const i = typeof insn === "string" ? undefined : insn;
@@ -434,37 +436,35 @@ export class TranslationCache implements CodeWatcher {
     for (const text of listingLines(line, this.#u8, at)) logRaw(`${text}\n`);
   }
 
-  /**
-   * Decodes the instruction of `block`'s page at storage address `at` as a translation of the block's
-   * mode would; undefined when it is not a whole, permitted instruction of that page.
-   */
-  decodeAt(cpu: Cpu, block: Block, at: number): DecodedInsn | undefined {
-    const bits = (16 << (block.mode & 3)) as 16 | 32 | 64;
-    const pageEnd = block.host - (block.host % 4096) + 4096;
-    let insn = decode(this.#u8, at, pageEnd - at, { bits });
-    if (typeof insn === "string") return undefined;
-    if (!hasFeature(insn, cpu)) insn = withoutFeature(insn) ?? insn;
-    return allowed(insn, block.mode, cpu) ? insn : undefined;
-  }
-
-  /** Whether code at storage address `at` has been translated as `block` was: it has been jumped to. */
-  entered(block: Block, at: number): boolean {
-    for (let b = this.#byHost.get(at); b !== undefined; b = b.next) {
-      if (b.mode === block.mode && b.cs === block.cs) return true;
+  /** Offsets in `block`'s page where code has been translated as it was: it has been jumped to. */
+  entered(block: Block): Uint16Array {
+    const offsets: number[] = [], page = storagePage(block.host);
+    for (const b of this.#pages.get(page) ?? []) {
+      const same = b.mode === block.mode && b.cs === block.cs && storagePage(b.host) === page;
+      if (same) offsets.push(b.host % 4096);
     }
-    return false;
+    return Uint16Array.from(offsets);
+  }
+
+  /** Takes the place of `count` records; 0 when the cache is full. */
+  reserve(count: number): number {
+    const rec = this.#at, bytes = count * Rec.SIZE;
+    if (rec + bytes > this.#end) return 0;
+    this.#at += bytes;
+    return rec;
+  }
+
+  /** Gives back what of the last {@link reserve} lies behind the first `used` records. */
+  giveBack(rec: number, count: number, used: number): void {
+    if (this.#at === rec + count * Rec.SIZE) this.#at = rec + used * Rec.SIZE;
   }
 
   /**
-   * A record outside any block, for reporting exceptions of an instruction of a region: it is the first
-   * of its block, so that nothing is taken off the budget. 0 when the cache is full.
+   * Makes `rec` a record outside any block, for reporting exceptions of an instruction of a region: it
+   * is the first of its block, so that nothing is taken off the budget.
    */
-  looseRecord(ip: bigint, i: Insn): number {
-    const rec = this.#at;
-    if (rec + Rec.SIZE > this.#end) return 0;
-    this.#at += Rec.SIZE;
+  looseRecord(rec: number, ip: bigint, i: Insn): void {
     this.#record(rec, { index: this.handlers.next, ends: false }, i, ip, i.length, 0, 0n, false);
-    return rec;
   }
 
   /**
@@ -543,15 +543,11 @@ export class TranslationCache implements CodeWatcher {
     (target.incoming ??= []).push(rec);
   }
 
-  /** A record outside any block from which a region jumps to `ip`, which is in its page. */
-  linkRecord(ip: bigint): number {
-    const rec = this.#at;
-    if (rec + Rec.SIZE > this.#end) return 0;
-    this.#at += Rec.SIZE;
+  /** Makes `rec` a record outside any block from which a region jumps to `ip`, in its page. */
+  linkRecord(rec: number, ip: bigint): void {
     this.#i32.fill(0, rec >> 2, (rec + Rec.SIZE) >> 2);
     this.#i32[rec >> 2] = this.handlers.next;
     this.#view.setBigUint64(rec + Rec.IP, ip, true);
-    return rec;
   }
 
   invalidate(host: number, length: number): void {
@@ -636,14 +632,4 @@ export class RecordInsns {
   clear(): void {
     this.#list.length = 0;
   }
-}
-
-/** Whether the instruction exists in this mode and on this CPU model. */
-function allowed(i: Insn, mode: number, cpu: Cpu): boolean {
-  if (i.row.protectedOnly && (!(mode & Mode.PE) || mode & Mode.VM86)) return false;
-  return hasFeature(i, cpu);
-}
-
-function hasFeature(i: Insn, cpu: Cpu): boolean {
-  return i.row.cpuid === undefined || cpu.env.model.has(i.row.cpuid);
 }

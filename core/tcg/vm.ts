@@ -8,6 +8,7 @@ import * as S from "../x86/state.ts";
 import { PhysMap, physMapBytes } from "./physmap.ts";
 import { BlockTable } from "./block_table.ts";
 import { buildRuntime, type RuntimeExports, type RuntimeHost } from "./runtime.ts";
+import { RegionCompiler } from "./region_compiler.ts";
 import { Shapes } from "./shapes.ts";
 import { TranslationCache } from "./translate.ts";
 import { TcgVcpu } from "./vcpu.ts";
@@ -43,6 +44,7 @@ export class TcgVm implements Vm {
   }
   /** Instructions between two looks at where a vCPU is, while they find new hot code. */
   samplePeriod = 8191;
+  readonly compiler: RegionCompiler;
   /** As `-smp` gives it, for CPUID. */
   topology: Topology = { sockets: 1, cores: 1, threads: 1 };
   #a20 = true;
@@ -97,6 +99,7 @@ export class TcgVm implements Vm {
       { stale: 1, next: 2, nextPage: 3, nextSingle: 4, breakpoint: 5 },
       ARENA_BYTES,
     );
+    this.compiler = new RegionCompiler(this.cache, this.shapes, limits);
     this.mem.onMapChange(() => {
       this.phys.rebuild();
       for (const v of this.vcpus) v.mmu.flush();
@@ -161,7 +164,9 @@ export class TcgVm implements Vm {
     for (const v of this.vcpus) v.mmu.flush();
   }
 
-  close(): void {}
+  close(): void {
+    this.compiler.close();
+  }
 }
 
 /**
@@ -170,6 +175,8 @@ export class TcgVm implements Vm {
  */
 function tuneEngine(): void {
   setFlagsFromString("--wasm-tiering-budget=200000");
+  // Emitted code calls a few levels deep from TypeScript, which looks at the stack's limit.
+  setFlagsFromString("--no-wasm-stack-checks");
 }
 
 /** Sockets, dies of a socket, cores of a die, threads of a core. */
@@ -183,13 +190,17 @@ export interface Topology {
 /** The highest tier to run code on: 0 for threaded code alone, 1 for regions as well. */
 export type Tier = 0 | 1;
 
-/** The software accelerator with `-accel tcg,tier=`; without it {@link TcgVm.regions} decides. */
-export function tcgAccelerator(tier?: Tier, topology?: Topology): Accelerator {
+/**
+ * The software accelerator with `-accel tcg,tier=`; without it {@link TcgVm.regions} decides.
+ * @param threaded regions are made in a thread of their own
+ */
+export function tcgAccelerator(tier?: Tier, topology?: Topology, threaded = false): Accelerator {
   return {
     name: "tcg",
     createVm: (opts) => {
       const vm = new TcgVm(opts);
       if (tier !== undefined) vm.regions = tier === 1;
+      vm.compiler.threaded = threaded;
       if (topology !== undefined) vm.topology = topology;
       return vm;
     },

@@ -273,7 +273,8 @@ function openAccelerator(
   const portable = config.enableKvm && irqchip === "off";
   let kvm: KvmAccelerator | undefined;
   const tier = config.accels.find((a) => a.name === "tcg")?.props.get("tier");
-  const tcg = tcgAccelerator(tier === undefined ? undefined : Number(tier) as Tier, config.smp);
+  const chosenTier = tier === undefined ? undefined : Number(tier) as Tier;
+  const tcg = tcgAccelerator(chosenTier, config.smp, true);
   const chosen = chooseAccelerator(
     config,
     (request) => {
