@@ -91,11 +91,11 @@ const LEAVE = [
   "c3", // ret
 ];
 
-const PROT_RWX = 7, MAP_FIXED_NOREPLACE = 0x100022;
+const PROT_RWX = 7, MAP_FIXED_NOREPLACE = 0x100022, MAP_ANYWHERE = 0x22;
 const SA_SIGINFO = 4, SA_ONSTACK = 0x08000000, SA_NODEFER = 0x40000000;
 /** SIGILL, SIGTRAP, SIGBUS, SIGFPE, SIGSEGV. */
 const SIGNALS = [4, 5, 7, 8, 11];
-const ALT_STACK = 0x10000;
+const ALT_STACK = 0x10000n;
 
 function bytes(lines: readonly string[]): number[] {
   return lines.join(" ").split(" ").map((b) => parseInt(b, 16));
@@ -156,7 +156,7 @@ export class Native {
   readonly data: Uint8Array<ArrayBuffer>;
 
   constructor() {
-    const stub = this.#map(Number(STUB), 0x2000 + ALT_STACK);
+    const stub = this.#map(Number(STUB), 0x2000);
     this.code = this.#map(CODE, CODE_BYTES);
     this.data = this.#map(DATA, DATA_BYTES);
     this.code.fill(HLT);
@@ -169,8 +169,11 @@ export class Native {
     const pointer = Deno.UnsafePointer.create(STUB) as Deno.PointerObject<never>;
     this.#call = new Deno.UnsafeFnPointer(pointer, { parameters: [], result: "void" });
     const stack = new DataView(new ArrayBuffer(24));
-    stack.setBigUint64(0, STUB + 0x2000n, true);
-    stack.setBigUint64(16, BigInt(ALT_STACK), true);
+    // Where no instruction's RSP points: a stack that seems to be in use already would overflow.
+    const alternate = this.#libc.symbols.mmap(0n, ALT_STACK, PROT_RWX, MAP_ANYWHERE, -1, 0n);
+    this.#maps.push([Deno.UnsafePointer.value(alternate), ALT_STACK]);
+    stack.setBigUint64(0, Deno.UnsafePointer.value(alternate), true);
+    stack.setBigUint64(16, ALT_STACK, true);
     this.#libc.symbols.sigaltstack(new Uint8Array(stack.buffer), this.#oldStack);
     const act = new DataView(new ArrayBuffer(152));
     act.setBigUint64(0, STUB + 0x100n, true);

@@ -3,7 +3,11 @@
  * and 64-bit mode: random and edge operands, all general registers, all arithmetic flags including
  * those the manual leaves undefined, memory, the next IP, the vector and its error code.
  *
- *     deno task oracle [NAME_REGEXP [ROUNDS [SEED [ENCODINGS]]]]
+ *     deno task oracle [NAME_REGEXP [ROUNDS [SEED [ENCODINGS]]]] [--bits=32|64]
+ *         [--only=integer,vectors,vex] [--coverage]
+ *
+ * Without a name the x87, MMX, SSE and AVX comparisons and that of VEX decoding follow. `--coverage`
+ * names every user-mode row of the opcode table that is not compared, and why.
  */
 import type { TableRow } from "../../core/x86/table/row.ts";
 import { type Random, random } from "../../core/x86/table/sample.ts";
@@ -33,7 +37,8 @@ import {
 } from "./user_cases.ts";
 import { likeHost, undefinedMask, undefinedResult } from "./undefined.ts";
 import { UserBed } from "./user_bed.ts";
-import { compareVectors, leftOut } from "./vectors.ts";
+import { compareVectors } from "./vectors.ts";
+import { describe } from "./coverage.ts";
 import { compareVex } from "./vex_decode.ts";
 
 /** Distance between instructions: room for jumps to land on HLT. */
@@ -190,6 +195,7 @@ export function compareAll(
   o: OracleOptions,
   match = /^/,
   each: (r: RowResult) => void = () => {},
+  modes: readonly (32 | 64)[] = [32, 64],
 ): RowResult[] {
   const oracle = new Oracle(), results: RowResult[] = [];
   if (!oracle.strict) {
@@ -198,7 +204,7 @@ export function compareAll(
     );
   }
   try {
-    for (const bits of [32, 64] as const) {
+    for (const bits of modes) {
       for (const row of opcodeTable) {
         if (!isIntegerRow(row) || !match.test(row.name)) continue;
         if (bits === 32 ? !row.valid.bits32 : !row.valid.bits64) continue;
@@ -213,59 +219,88 @@ export function compareAll(
   return results;
 }
 
+/** Options of the command line. */
+interface Asked {
+  readonly pattern: string;
+  readonly options: OracleOptions;
+  readonly modes: readonly (32 | 64)[];
+  readonly parts: ReadonlySet<string>;
+  readonly coverage: boolean;
+}
+
+function asked(): Asked {
+  const words = Deno.args.filter((a) => a !== "--");
+  const value = (name: string) =>
+    words.find((w) => w.startsWith(`--${name}=`))?.slice(name.length + 3);
+  const coverage = words.includes("--coverage");
+  const plain = words.filter((w) => !w.startsWith("--"));
+  const [pattern = ".*", rounds = coverage ? "4" : "60", seed = "1", encodings] = plain;
+  const bits = value("bits");
+  const everything = pattern === ".*" ? "integer,vectors,vex" : "integer";
+  return {
+    pattern,
+    options: {
+      rounds: Number(rounds),
+      seed: Number(seed),
+      encodings: Number(encodings ?? (coverage ? 1 : 6)),
+    },
+    modes: bits === undefined ? [32, 64] : [bits === "32" ? 32 : 64],
+    parts: new Set((value("only") ?? (coverage ? "integer,vectors" : everything)).split(",")),
+    coverage,
+  };
+}
+
 function main(): void {
   const why = whyNoNative();
   if (why !== undefined) {
     console.log(`oracle: ${why}`);
     Deno.exit(1);
   }
-  const [pattern = ".*", rounds = "60", seed = "1", encodings = "6"] = Deno.args;
-  const o = { rounds: Number(rounds), seed: Number(seed), encodings: Number(encodings) };
-  const results = compareAll(o, new RegExp(`^(${pattern})$`), (r) => {
-    for (const e of r.examples) console.log(e);
-  });
-  const sum = (f: (r: RowResult) => number) => results.reduce((n, r) => n + f(r), 0);
-  const skipped = new Map<TableRow, string>();
-  for (const r of results) if (r.skipped !== undefined) skipped.set(r.row, r.skipped);
-  for (const r of results) {
-    if (r.skipped === undefined && r.encodings === 0) {
-      skipped.set(r.row, "nothing could be encoded");
-    }
-  }
-  const byReason = new Map<string, string[]>();
-  for (const [row, reason] of skipped) {
-    byReason.set(reason, [...byReason.get(reason) ?? [], `${row.name} (${row.opcode})`]);
-  }
-  console.log("\nNot compared:");
-  for (const [reason, names] of byReason) console.log(`  ${reason}: ${names.join(", ")}`);
-  const rows = new Set(results.filter((r) => r.encodings > 0).map((r) => r.row));
-  const all = new Set(results.map((r) => r.row));
-  console.log(
-    `\n${rows.size} of ${all.size} rows, ${sum((r) => r.coveredForms)} of ${
-      sum((r) => r.forms)
-    } forms, ${sum((r) => r.encodings)} encodings, ${sum((r) => r.cases)} cases ` +
-      `(${sum((r) => r.faults)} with an exception), ${sum((r) => r.differences)} differences`,
-  );
-  let bad = sum((r) => r.differences);
-  if (pattern === ".*") {
-    const t = compareVectors(o.rounds, o.seed, console.log);
-    bad += t.differences;
-    console.log(`\nx87, MMX, SSE and AVX, not compared:`);
-    for (const [reason, left] of leftOut(t.rows)) {
-      console.log(`  ${reason}: ${[...new Set(left.map((r) => r.name))].join(" ")}`);
-    }
-    console.log(
-      `\nx87, MMX, SSE and AVX: ${t.rows.size} rows, ${t.forms} forms, ${t.cases} cases, ` +
-        `${t.differences} differences`,
+  const { pattern, options: o, modes, parts, coverage } = asked();
+  const done = new Set<TableRow>();
+  let bad = 0;
+  if (parts.has("integer")) {
+    const results = compareAll(
+      o,
+      new RegExp(`^(${pattern})$`),
+      (r) => r.examples.forEach((e) => console.log(e)),
+      modes,
     );
+    for (const bits of modes) {
+      const some = results.filter((r) => r.bits === bits);
+      const sum = (f: (r: RowResult) => number) => some.reduce((n, r) => n + f(r), 0);
+      console.log(
+        `general registers, ${bits}-bit mode: ${
+          some.filter((r) => r.encodings > 0).length
+        } of ${some.length} rows, ${sum((r) => r.coveredForms)} of ${sum((r) => r.forms)} forms, ${
+          sum((r) => r.encodings)
+        } encodings, ${sum((r) => r.cases)} cases (${sum((r) => r.faults)} with an exception), ${
+          sum((r) => r.differences)
+        } differences`,
+      );
+      bad += sum((r) => r.differences);
+    }
+    for (const r of results) if (r.encodings > 0) done.add(r.row);
+  }
+  if (parts.has("vectors")) {
+    const t = compareVectors(o.rounds, o.seed, console.log, modes);
+    bad += t.differences;
+    console.log(
+      `x87, MMX, SSE and AVX: ${t.rows.size} rows, ${t.forms} forms, ${t.cases} cases of MMX, SSE ` +
+        `and AVX, ${t.x87} of x87, ${t.differences} differences`,
+    );
+    for (const row of t.rows) done.add(row);
+  }
+  if (parts.has("vex")) {
     const vex = compareVex({ every: 1, seed: o.seed });
     for (const d of vex.differences.slice(0, 20)) console.log(d);
     bad += vex.differences.length;
     console.log(
-      `\nVEX decoding: ${vex.cases} encodings, ${vex.valid} of them exist, ` +
+      `VEX decoding: ${vex.cases} encodings, ${vex.valid} of them exist, ` +
         `${vex.differences.length} differences`,
     );
   }
+  if (coverage) { for (const bits of modes) for (const l of describe(bits, done)) console.log(l); }
   if (bad > 0) Deno.exit(1);
 }
 

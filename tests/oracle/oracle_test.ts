@@ -1,6 +1,7 @@
 /** A sample of `deno task oracle`. */
 import { assert, assertEquals } from "@std/assert";
 import { opcodeTable } from "../../core/x86/table/table.ts";
+import { describe, reasonOf, userRows } from "./coverage.ts";
 import { compareAll, Oracle } from "./oracle.ts";
 import { CODE, HLT, Native, newState, whyNoNative } from "./native.ts";
 import { isIntegerRow, whyNot } from "./user_cases.ts";
@@ -81,6 +82,19 @@ Deno.test("rows are left out for a reason only", () => {
   const plain = left.filter((r) => r.family === "integer").map((r) => r.name);
   assertEquals(
     [...new Set(plain)].sort(),
-    "CPUID FWAIT INT INT1 INT3 INTO LFS PAUSE POP_SREG RDRAND RDSEED XABORT XBEGIN".split(" "),
+    "CPUID FWAIT INT INT1 INT3 INTO LFS POP_SREG RDRAND RDSEED XABORT XBEGIN".split(" "),
   );
+});
+
+Deno.test("the report names every user-mode row that is not compared, with a reason", () => {
+  const rows = userRows(64), add = rows.find((r) => r.syntax === "ADD r/mv, rv")!;
+  const lines = describe(64, new Set(rows.filter((r) => r !== add)));
+  assertEquals(lines, [
+    `64-bit mode: ${rows.length} user-mode rows; ${rows.length - 1} compared, 0 more within one ` +
+    "unit in the last place, 1 not compared:",
+    "  NOT COMPARED WITHOUT A REASON: ADD (01 /r)",
+  ]);
+  const have = new Set<string>();
+  assertEquals(reasonOf(rows.find((r) => r.name === "SHA1MSG1")!, have), "the host lacks sha-ni");
+  assert(rows.every((r) => r.privilege !== "cpl0"));
 });

@@ -1,26 +1,25 @@
 /** The x87, MMX and SSE part of `deno task oracle`: their own comparisons, and what they leave out. */
 import { decode } from "../../core/x86/decoder.ts";
-import { semanticsOf } from "../../core/x86/semantics/emit.ts";
-import { allSemantics } from "../../core/x86/semantics/all.ts";
 import { rowForms } from "../../core/x86/table/encode.ts";
 import type { TableRow } from "../../core/x86/table/row.ts";
-import { opcodeTable } from "../../core/x86/table/table.ts";
 import { SimdFuzz, simdRows } from "./simd_fuzz.ts";
-import { isIntegerRow } from "./user_cases.ts";
 import { X87Bed } from "./x87_bed.ts";
 import { Random } from "./x87_cases.ts";
-import { forms, transcendental } from "./x87_forms.ts";
+import { forms } from "./x87_forms.ts";
 import { BATCH, fuzz, kinds } from "./x87_fuzz.ts";
 import { NativeX87 } from "./x87_native.ts";
 
 export interface VectorTotals {
   readonly rows: ReadonlySet<TableRow>;
   forms: number;
+  /** Of MMX, SSE and AVX, and of x87. */
   cases: number;
+  x87: number;
   differences: number;
 }
 
-function rowOf(bytes: readonly number[]): TableRow | undefined {
+/** The table's row of an x87 encoding. */
+export function rowOf(bytes: readonly number[]): TableRow | undefined {
   const u8 = Uint8Array.from([...bytes, ...new Array(16).fill(0)]);
   const i = decode(u8, 0, u8.length, { bits: 32 });
   return typeof i === "object" ? i.row as TableRow : undefined;
@@ -31,10 +30,11 @@ export function compareVectors(
   rounds: number,
   seed: number,
   print: (line: string) => void,
+  modes: readonly (32 | 64)[] = [32, 64],
 ): VectorTotals {
   const rows = new Set<TableRow>();
-  const t: VectorTotals = { rows, forms: 0, cases: 0, differences: 0 };
-  for (const bits of [32, 64] as const) {
+  const t: VectorTotals = { rows, forms: 0, cases: 0, x87: 0, differences: 0 };
+  for (const bits of modes) {
     const simd = new SimdFuzz(bits);
     for (const row of simdRows()) {
       if (!(bits === 32 ? row.valid.bits32 : row.valid.bits64)) continue;
@@ -51,7 +51,7 @@ export function compareVectors(
   for (const form of forms) {
     for (const kind of kinds) {
       t.differences += fuzz(native, bed, form, rounds, random, kind, print);
-      t.cases += rounds;
+      t.x87 += rounds;
     }
     t.forms++;
     const row = rowOf(form.bytes);
@@ -59,21 +59,4 @@ export function compareVectors(
   }
   native.close();
   return t;
-}
-
-/** Rows of the vector and x87 families that were not compared, by reason. */
-export function leftOut(done: ReadonlySet<TableRow>): Map<string, TableRow[]> {
-  allSemantics();
-  const ulp = new Set(transcendental.map((f) => rowOf(f.bytes)));
-  const out = new Map<string, TableRow[]>();
-  for (const row of opcodeTable) {
-    if (isIntegerRow(row) || done.has(row)) continue;
-    const why = ulp.has(row)
-      ? "compared within one unit in the last place (x87_host_test)"
-      : semanticsOf(row.name) === undefined
-      ? "the software CPU does not have it"
-      : "state control, unit tests, or a feature that the host lacks";
-    out.set(why, [...out.get(why) ?? [], row]);
-  }
-  return out;
 }

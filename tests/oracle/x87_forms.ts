@@ -41,6 +41,14 @@ for (const i of [0, 1, 3]) {
   add(`FXCH st${i}`, 0xd9, 0xc8 + i);
   add(`FST st${i}`, 0xdd, 0xd0 + i);
   add(`FSTP st${i}`, 0xdd, 0xd8 + i);
+  // Encodings that manuals keep to themselves.
+  add(`FCOM2 st${i}`, 0xdc, 0xd0 + i);
+  add(`FCOMP3 st${i}`, 0xdc, 0xd8 + i);
+  add(`FXCH4 st${i}`, 0xdd, 0xc8 + i);
+  add(`FCOMP5 st${i}`, 0xde, 0xd0 + i);
+  add(`FXCH7 st${i}`, 0xdf, 0xc8 + i);
+  add(`FSTP8 st${i}`, 0xdf, 0xd0 + i);
+  add(`FSTP9 st${i}`, 0xdf, 0xd8 + i);
   add(`FSTPNCE st${i}`, 0xd9, 0xd8 + i);
   add(`FFREE st${i}`, 0xdd, 0xc0 + i);
   add(`FFREEP st${i}`, 0xdf, 0xc0 + i);
