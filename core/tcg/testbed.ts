@@ -27,13 +27,13 @@ export function flatSregs(): Partial<Sregs> {
 
 /** One vCPU that has every feature, with `bytes` of RAM from address 0. */
 export function bareVcpu(bytes: number) {
-  const memory = new GuestMemory(bytes + tcgMemory(1) + (1 << 20));
+  const memory = new GuestMemory(bytes + tcgMemory(1, bytes) + (1 << 20));
   const mem = new AddressSpace("memory", 2 ** 40, 0xff), io = new AddressSpace("I/O", 65536, 0xff);
-  const ram = memory.allocBlock("ram", bytes);
-  mem.map(ramRegion("ram", ram), 0);
   const vm = new TcgVm({ memory, mem, io, clock: new ManualClock() });
   const zero = { eax: 0, ebx: 0, ecx: 0, edx: 0 };
   const model = { name: "test", cpuid: () => zero, has: () => true };
   const cpu = vm.createVcpu({ index: 0, apicId: 0, bsp: true, model }) as TcgVcpu;
+  const ram = memory.allocBlock("ram", bytes);
+  mem.map(ramRegion("ram", ram), 0);
   return { vm, ram, cpu };
 }
