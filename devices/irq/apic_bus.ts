@@ -12,11 +12,10 @@ import {
   type ApicCpu,
   type ApicFeatures,
   type ApicWires,
-  Delivery,
   Lapic,
   LAPIC_STATE_SIZE,
-  Reg,
 } from "./lapic.ts";
+import { Delivery, Reg } from "./lapic_registers.ts";
 
 /** Priority of the APIC windows over what lies below, as QEMU's. */
 const WINDOW_PRIORITY = 4096;

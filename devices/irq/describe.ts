@@ -5,7 +5,7 @@
 import type { GsiRouter } from "./gsi.ts";
 import type { ChipState, I8259 } from "./i8259.ts";
 import { type IoApic, IOAPIC_PINS, Redirection } from "./ioapic.ts";
-import { Delivery, LVT_LEVEL, LVT_MASKED, LVT_PERIODIC, Reg } from "./lapic.ts";
+import { Delivery, LVT_LEVEL, LVT_MASKED, LVT_PERIODIC, Reg } from "./lapic_registers.ts";
 
 const hex = (v: number, digits: number) => v.toString(16).padStart(digits, "0");
 const binary = (v: number, digits: number) => v.toString(2).padStart(digits, "0");

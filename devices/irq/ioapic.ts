@@ -5,7 +5,7 @@
 import { type IrqLine, StatefulDevice } from "../../core/device.ts";
 import { log } from "../../core/log.ts";
 import { type IoRegion, ioRegion } from "../../core/memory/region.ts";
-import { Delivery } from "./lapic.ts";
+import { Delivery } from "./lapic_registers.ts";
 
 export const IOAPIC_PINS = 24;
 

@@ -5,7 +5,7 @@ import { ApicBus } from "./apic_bus.ts";
 import { GsiRouter } from "./gsi.ts";
 import { I8259 } from "./i8259.ts";
 import { IoApic } from "./ioapic.ts";
-import { Reg } from "./lapic.ts";
+import { Reg } from "./lapic_registers.ts";
 
 function machine(n = 1) {
   const events: string[] = [];

@@ -8,7 +8,7 @@ import { NO_IRQ } from "../../core/device.ts";
 import { type AccessSize, type IoRegion, ioRegion } from "../../core/memory/region.ts";
 import { type ChipState, I8259 } from "./i8259.ts";
 import { IoApic, IOAPIC_PINS } from "./ioapic.ts";
-import { Reg } from "./lapic.ts";
+import { Reg } from "./lapic_registers.ts";
 import type { LapicView } from "./describe.ts";
 
 /** Chip numbers of {@link KernelIrqchip.chip}. */

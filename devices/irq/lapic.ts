@@ -8,38 +8,22 @@
  * dword of 16 bytes, then the words that no register shows.
  */
 import type { EoiFlag, InterruptSource, Vcpu } from "../../core/accel.ts";
-import type { Clock, Timer } from "../../core/clock.ts";
+import type { Clock } from "../../core/clock.ts";
 import type { Device, DeviceState } from "../../core/device.ts";
 import { log } from "../../core/log.ts";
-import { Reg } from "./lapic_registers.ts";
+import {
+  ApicError,
+  Delivery,
+  LVT_LEVEL,
+  LVT_MASKED,
+  LVT_REMOTE_IRR,
+  LVT_TSC_DEADLINE,
+  LVT_WRITABLE,
+  Reg,
+  SVR_ENABLE,
+} from "./lapic_registers.ts";
+import { LapicTimer } from "./lapic_timer.ts";
 import { readX2apic, writeX2apic, type X2apicRegisters } from "./x2apic.ts";
-
-export { Reg };
-
-/** Delivery modes, as ICR, LVT entries, I/O APIC entries and MSI data encode them. */
-export const Delivery = {
-  fixed: 0,
-  lowestPriority: 1,
-  smi: 2,
-  nmi: 4,
-  init: 5,
-  startup: 6,
-  extInt: 7,
-} as const;
-
-/** ESR bits. */
-export const ApicError = {
-  sendIllegalVector: 0x20,
-  receiveIllegalVector: 0x40,
-  illegalRegister: 0x80,
-} as const;
-
-export const LVT_MASKED = 0x10000;
-export const LVT_PERIODIC = 0x20000;
-export const LVT_TSC_DEADLINE = 0x40000;
-export const LVT_LEVEL = 0x8000;
-export const LVT_REMOTE_IRR = 0x4000;
-export const SVR_ENABLE = 0x100;
 
 export const APIC_BASE_DEFAULT = 0xfee00000;
 const APIC_BASE_ENABLE = 0x800;
@@ -57,29 +41,10 @@ const Word = {
   extInt: 260,
   arb: 261,
 } as const;
-/** Index of the Float64 with the virtual time (ns) at which the timer's current period began. */
-const TIMER_START = 132;
-/** Index of the 64-bit word with IA32_TSC_DEADLINE, 0 while disarmed. */
-const DEADLINE = 133;
-
 const VERSION = 0x00050014;
-/** Shorter periods are honoured in the count but interrupt no more often than this. */
-const MIN_PERIOD_NS = 10_000;
-/** A TSC deadline farther away than this (ns) is looked at again on the way. */
-const FAR_NS = 1e12;
 const IA32_TSC_DEADLINE = 0x6e0;
 /** A destination that is every processor, in x2APIC's width. */
 export const BROADCAST = 0xffffffff;
-
-/** LVT bits a guest can write; TSC-deadline mode adds bit 18 to the timer's. */
-const LVT_WRITABLE: ReadonlyMap<number, number> = new Map([
-  [Reg.LVT_TIMER, 0x300ff],
-  [Reg.LVT_THERMAL, 0x107ff],
-  [Reg.LVT_PERF, 0x107ff],
-  [Reg.LVT_LINT0, 0x1a7ff],
-  [Reg.LVT_LINT1, 0x1a7ff],
-  [Reg.LVT_ERROR, 0x100ff],
-]);
 
 /** What a local APIC drives: its processor's pins. */
 export type ApicCpu =
@@ -123,10 +88,7 @@ export class Lapic implements Device, InterruptSource, X2apicRegisters {
   readonly bsp: boolean;
   readonly #bytes: Uint8Array;
   readonly #r: Uint32Array;
-  readonly #f: Float64Array;
-  readonly #q: BigUint64Array;
-  readonly #clock: Clock;
-  readonly #timer: Timer;
+  readonly #timer: LapicTimer;
   readonly #wires: ApicWires;
   readonly #baseReserved: bigint;
   readonly #tscDeadline: boolean;
@@ -140,10 +102,15 @@ export class Lapic implements Device, InterruptSource, X2apicRegisters {
     this.bsp = o.bsp;
     this.#bytes = new Uint8Array(o.buffer, o.offset, LAPIC_STATE_SIZE);
     this.#r = new Uint32Array(o.buffer, o.offset, LAPIC_STATE_SIZE / 4);
-    this.#f = new Float64Array(o.buffer, o.offset, LAPIC_STATE_SIZE / 8);
-    this.#q = new BigUint64Array(o.buffer, o.offset, LAPIC_STATE_SIZE / 8);
-    this.#clock = o.clock;
-    this.#timer = o.clock.timer(() => this.#expire());
+    this.#timer = new LapicTimer({
+      buffer: o.buffer,
+      offset: o.offset,
+      clock: o.clock,
+      tsc: o.cpu.guestTsc,
+      fire: (vector) => {
+        if (this.softwareEnabled) this.#request(vector, false);
+      },
+    });
     this.#wires = o.wires;
     this.#baseReserved = BigInt.asUintN(64, -1n << BigInt(o.physBits ?? 40)) |
       (o.x2apic ? 0x2ffn : 0x6ffn);
@@ -225,23 +192,20 @@ export class Lapic implements Device, InterruptSource, X2apicRegisters {
     r[Word.errors] = 0;
     r[Word.extInt] = 0;
     r[Word.arb] = 0;
-    this.#f[TIMER_START] = 0;
-    this.#q[DEADLINE] = 0n;
-    this.#timer.cancel();
+    this.#timer.reset();
     this.#update();
   }
 
   save(): DeviceState {
     this.settleEoi();
-    this.#settleTimer();
+    this.#timer.settle();
     return this.#bytes.slice();
   }
 
   load(state: DeviceState): void {
     this.#bytes.set((state as Uint8Array).subarray(0, LAPIC_STATE_SIZE));
     this.#eoiArmed = false;
-    this.#timer.cancel();
-    this.#armTimer();
+    this.#timer.arm();
     this.#update();
     this.cpu.setIntr(this.#intr);
     this.#wires.baseChanged();
@@ -300,20 +264,14 @@ export class Lapic implements Device, InterruptSource, X2apicRegisters {
   }
 
   readMsr(index: number): bigint | undefined {
-    if (index === IA32_TSC_DEADLINE) {
-      this.#settleTimer();
-      return this.#tscDeadline ? this.#q[DEADLINE] : undefined;
-    }
+    if (index === IA32_TSC_DEADLINE) return this.#tscDeadline ? this.#timer.deadline : undefined;
     return this.x2apic ? readX2apic(this, index) : undefined;
   }
 
   writeMsr(index: number, value: bigint): boolean {
     if (index !== IA32_TSC_DEADLINE) return this.x2apic && writeX2apic(this, index, value);
     if (!this.#tscDeadline) return false;
-    if (!this.#byDeadline) return true;
-    this.#settleTimer();
-    this.#q[DEADLINE] = value;
-    this.#armTimer();
+    this.#timer.setDeadline(value);
     return true;
   }
 
@@ -397,19 +355,11 @@ export class Lapic implements Device, InterruptSource, X2apicRegisters {
         r[at] = value & 0xff000000;
         break;
       case Reg.TIMER_INITIAL:
-        if (this.#byDeadline) break;
-        this.#settleTimer();
-        r[at] = value;
-        this.#armTimer(this.#f[TIMER_START] = this.#clock.now());
+        this.#timer.setInitial(value);
         break;
-      case Reg.TIMER_DIVIDE: {
-        const now = this.#settleTimer();
-        const done = r[Reg.TIMER_INITIAL >> 2] - this.#countAt(now);
-        r[at] = value & 0x0b;
-        this.#f[TIMER_START] = now - done * this.divisor;
-        this.#armTimer(now);
+      case Reg.TIMER_DIVIDE:
+        this.#timer.setDivide(value);
         break;
-      }
       default:
         this.#writeOther(offset, value);
     }
@@ -427,15 +377,8 @@ export class Lapic implements Device, InterruptSource, X2apicRegisters {
     }
     value &= writable;
     if (!this.softwareEnabled) value |= LVT_MASKED;
-    const isTimer = offset === Reg.LVT_TIMER;
-    const now = isTimer ? this.#settleTimer() : 0;
-    if (isTimer && (value ^ this.#r[offset >> 2]) & LVT_TSC_DEADLINE) {
-      // A way into or out of TSC-deadline mode disarms the timer. SDM volume 3A, 11.5.4.1.
-      this.#r[Reg.TIMER_INITIAL >> 2] = 0;
-      this.#q[DEADLINE] = 0n;
-    }
-    this.#r[offset >> 2] = value | (this.#r[offset >> 2] & LVT_REMOTE_IRR);
-    if (isTimer) this.#armTimer(now);
+    if (offset === Reg.LVT_TIMER) this.#timer.setEntry(value);
+    else this.#r[offset >> 2] = value | (this.#r[offset >> 2] & LVT_REMOTE_IRR);
     this.#update();
   }
 
@@ -654,98 +597,23 @@ export class Lapic implements Device, InterruptSource, X2apicRegisters {
 
   #maskAllLvts(): void {
     for (const at of LVT_WRITABLE.keys()) this.#r[at >> 2] |= LVT_MASKED;
-    if (!this.#byDeadline) this.#timer.cancel();
+    this.#timer.masked();
   }
 
   // --- timer
 
   /** Timer bus ticks (ns) per count: 1, 2, 4 … 128. */
   get divisor(): number {
-    const d = this.#r[Reg.TIMER_DIVIDE >> 2], code = (d & 3) | ((d >> 1) & 4);
-    return code === 7 ? 1 : 2 << code;
+    return this.#timer.divisor;
   }
 
   /** TIMER_CURRENT. */
   get currentCount(): number {
-    return this.#countAt(this.#clock.now());
-  }
-
-  #countAt(now: number): number {
-    if (this.#byDeadline) return 0;
-    const initial = this.#r[Reg.TIMER_INITIAL >> 2];
-    if (initial === 0) return 0;
-    const done = Math.floor((now - this.#f[TIMER_START]) / this.divisor);
-    return this.#periodic ? initial - done % initial : Math.max(0, initial - done);
-  }
-
-  get #periodic(): boolean {
-    return (this.#r[Reg.LVT_TIMER >> 2] & (LVT_PERIODIC | LVT_TSC_DEADLINE)) === LVT_PERIODIC;
-  }
-
-  /** TSC-deadline mode; the other timer mode with bit 18 is reserved and taken as this one. */
-  get #byDeadline(): boolean {
-    return (this.#r[Reg.LVT_TIMER >> 2] & LVT_TSC_DEADLINE) !== 0;
-  }
-
-  /** Nanoseconds from now to the deadline by the guest's TSC, 0 or less when it is over. */
-  #untilDeadline(): number {
-    const { read, khz } = this.cpu.guestTsc!, ticks = this.#q[DEADLINE] - read();
-    return ticks <= 0n ? 0 : Math.max(1, Number(ticks) * 1e6 / khz);
+    return this.#timer.currentCount;
   }
 
   /** The guest has moved its TSC: a deadline comes sooner or later than it was to. */
   tscChanged(): void {
-    if (this.#byDeadline) this.#armTimer();
-  }
-
-  /**
-   * Before the timer is reprogrammed: an expiry that is due but has not run yet happens now, and the
-   * start moves to that of the current period, so that a change of mode keeps the count.
-   */
-  #settleTimer(): number {
-    const now = this.#clock.now(), due = this.#timer.deadline;
-    if (due !== undefined && due <= now) this.#expire();
-    const period = this.#r[Reg.TIMER_INITIAL >> 2] * this.divisor;
-    if (period === 0 || !this.#periodic) return now;
-    const start = this.#f[TIMER_START];
-    this.#f[TIMER_START] = start + Math.floor((now - start) / period) * period;
-    return now;
-  }
-
-  /**
-   * @param now the time that decides whether a one-shot count is over: that of the settling before,
-   * since one that ends between the two must still expire
-   */
-  #armTimer(now = this.#clock.now()): void {
-    this.#timer.cancel();
-    if (this.#byDeadline) {
-      if (this.#q[DEADLINE] === 0n) return;
-      const wait = this.#untilDeadline();
-      if (wait > 0) this.#timer.arm(now + Math.min(wait, FAR_NS));
-      else this.#expire();
-      return;
-    }
-    const period = this.#r[Reg.TIMER_INITIAL >> 2] * this.divisor;
-    if (period === 0 || this.#r[Reg.LVT_TIMER >> 2] & LVT_MASKED) return;
-    const start = this.#f[TIMER_START];
-    if (!this.#periodic) {
-      if (start + period > now) this.#timer.arm(start + period);
-      return;
-    }
-    const past = Math.floor((now - start) / period);
-    this.#timer.arm(Math.max(start + (past + 1) * period, past > 0 ? now + MIN_PERIOD_NS : 0));
-  }
-
-  #expire(): void {
-    this.#timer.cancel();
-    const lvt = this.#r[Reg.LVT_TIMER >> 2];
-    if (this.#byDeadline) {
-      if (this.#q[DEADLINE] === 0n) return;
-      if (this.#untilDeadline() > 0) return this.#armTimer();
-      this.#q[DEADLINE] = 0n;
-    }
-    if (lvt & LVT_MASKED) return;
-    if (this.softwareEnabled) this.#request(lvt & 0xff, false);
-    if (this.#periodic) this.#armTimer();
+    this.#timer.tscChanged();
   }
 }

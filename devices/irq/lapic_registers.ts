@@ -1,4 +1,4 @@
-/** The local APIC's register page. Intel SDM volume 3A, table 11-1. */
+/** The local APIC's register page and the fields in it. Intel SDM volume 3A, table 11-1. */
 
 /** Offsets of the registers in the page. */
 export const Reg = {
@@ -28,3 +28,38 @@ export const Reg = {
   TIMER_CURRENT: 0x390,
   TIMER_DIVIDE: 0x3e0,
 } as const;
+
+/** Delivery modes, as ICR, LVT entries, I/O APIC entries and MSI data encode them. */
+export const Delivery = {
+  fixed: 0,
+  lowestPriority: 1,
+  smi: 2,
+  nmi: 4,
+  init: 5,
+  startup: 6,
+  extInt: 7,
+} as const;
+
+/** ESR bits. */
+export const ApicError = {
+  sendIllegalVector: 0x20,
+  receiveIllegalVector: 0x40,
+  illegalRegister: 0x80,
+} as const;
+
+export const LVT_MASKED = 0x10000;
+export const LVT_PERIODIC = 0x20000;
+export const LVT_TSC_DEADLINE = 0x40000;
+export const LVT_LEVEL = 0x8000;
+export const LVT_REMOTE_IRR = 0x4000;
+export const SVR_ENABLE = 0x100;
+
+/** LVT bits a guest can write; TSC-deadline mode adds bit 18 to the timer's. */
+export const LVT_WRITABLE: ReadonlyMap<number, number> = new Map([
+  [Reg.LVT_TIMER, 0x300ff],
+  [Reg.LVT_THERMAL, 0x107ff],
+  [Reg.LVT_PERF, 0x107ff],
+  [Reg.LVT_LINT0, 0x1a7ff],
+  [Reg.LVT_LINT1, 0x1a7ff],
+  [Reg.LVT_ERROR, 0x100ff],
+]);

@@ -3,7 +3,8 @@ import { ManualClock } from "../../core/clock.ts";
 import { AddressSpace } from "../../core/memory/address_space.ts";
 import type { AccessSize } from "../../core/memory/region.ts";
 import { ApicBus } from "./apic_bus.ts";
-import { LAPIC_STATE_SIZE, Reg } from "./lapic.ts";
+import { LAPIC_STATE_SIZE } from "./lapic.ts";
+import { Reg } from "./lapic_registers.ts";
 
 /** A machine of `n` processors whose pins are written to `events`. */
 function machine(n = 1, enable = true) {

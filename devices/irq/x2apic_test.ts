@@ -3,7 +3,8 @@ import { assert, assertEquals } from "@std/assert";
 import { ManualClock } from "../../core/clock.ts";
 import { AddressSpace } from "../../core/memory/address_space.ts";
 import { ApicBus } from "./apic_bus.ts";
-import { type ApicFeatures, Reg } from "./lapic.ts";
+import type { ApicFeatures } from "./lapic.ts";
+import { Reg } from "./lapic_registers.ts";
 
 const EN = 0xfee00800n, EXTD = 0xfee00c00n, BSP = 0x100n;
 const DEADLINE = 0x6e0;
