@@ -205,10 +205,10 @@ export class Mmu implements LinearMemory {
   }
 
   flushPage(lin: Lin): void {
-    const lo = low(lin), cpu = this.cpu, current = cpu.bank;
-    const mask = this.#flushPageOf(current, lo, false);
+    const [lo, hi] = split(lin), cpu = this.cpu, current = cpu.bank;
+    const mask = this.#flushPageOf(current, lo, hi, false);
     for (let b = S.BANK; b < S.STATE_BYTES; b += Bank.BYTES) {
-      if (b !== current && cpu.i32[(b + Bank.PCID) >> 2] >= 0) this.#flushPageOf(b, lo, true);
+      if (b !== current && cpu.i32[(b + Bank.PCID) >> 2] >= 0) this.#flushPageOf(b, lo, hi, true);
     }
     const ip = cpu.i32[S.RIP >> 2] + (cpu.long ? 0 : cpu.segBase32(Seg.CS));
     if (((ip ^ lo) & mask & ~0xfff) === 0 || ((ip - 15 ^ lo) & mask & ~0xfff) === 0) {
@@ -219,26 +219,26 @@ export class Mmu implements LinearMemory {
   flushContextPage(pcid: number, lin: Lin): void {
     const bank = this.#bankOf(pcid);
     if (bank === this.cpu.bank) this.flushPage(lin);
-    else if (bank >= 0) this.#flushPageOf(bank, low(lin), false);
+    else if (bank >= 0) this.#flushPageOf(bank, ...split(lin), false);
   }
 
   /**
    * Drops a bank's translations of a page; gives the mask of the linear addresses that are concerned.
    * @param globals only those of global pages, as far as that can be told
    */
-  #flushPageOf(bank: number, lo: number, globals: boolean): number {
+  #flushPageOf(bank: number, lo: number, hi: number, globals: boolean): number {
     const cpu = this.cpu, i32 = cpu.i32, n = (lo >>> 12) & (S.TLB_ENTRIES - 1);
     this.#drop(bank, n, globals);
     this.#drop(bank, n + S.TLB_ENTRIES, globals);
     let mask = ~0xfff;
-    const chunk = (lo >>> 27) << 2, bit = (lo >>> 22) & 31;
-    const large = i32[(bank + Bank.GLOBAL_CHUNKS + chunk) >> 2] |
-      (globals ? 0 : i32[(bank + Bank.CHUNKS + chunk) >> 2]);
+    const chunk = chunkOf(lo, hi), word = (chunk >>> 5) << 2;
+    const large = i32[(bank + Bank.GLOBAL_CHUNKS + word) >> 2] |
+      (globals ? 0 : i32[(bank + Bank.CHUNKS + word) >> 2]);
     if (i32[(bank + Bank.HUGE_USED) >> 2] !== 0) {
       // Which 1 GiB page an entry is of is not kept: all of them go.
       this.#dropLarge(bank, 0, 0);
       mask = 0;
-    } else if ((large >>> bit) & 1) this.#dropLarge(bank, lo, mask = ~0x3fffff);
+    } else if ((large >>> (chunk & 31)) & 1) this.#dropLarge(bank, lo, mask = ~0x3fffff);
     cpu.flushJumps(bank, lo, mask);
     return mask;
   }
@@ -282,7 +282,7 @@ export class Mmu implements LinearMemory {
   }
 
   /** Notes that entry `n` of the bank in use has got the translation of a page of this kind. */
-  #list(bank: number, n: number, lo: number, flags: number): void {
+  #list(bank: number, n: number, lo: number, hi: number, flags: number): void {
     const { i32, u16, u8 } = this.cpu, at = bank + Bank.TLB_LISTED + n;
     const global = (flags & S.TLB_FLAGS.GLOBAL) !== 0, bit = global ? 2 : 1;
     if (!(u8[at] & bit)) {
@@ -292,7 +292,8 @@ export class Mmu implements LinearMemory {
     }
     if (!(flags & (S.TLB_FLAGS.LARGE | S.TLB_FLAGS.HUGE))) return;
     const chunks = bank + (global ? Bank.GLOBAL_CHUNKS : Bank.CHUNKS);
-    i32[(chunks >> 2) + (lo >>> 27)] |= 1 << ((lo >>> 22) & 31);
+    const chunk = chunkOf(lo, hi);
+    i32[(chunks >> 2) + (chunk >>> 5)] |= 1 << (chunk & 31);
     if (flags & S.TLB_FLAGS.HUGE) i32[(bank + Bank.HUGE_USED) >> 2] = 1;
   }
 
@@ -309,7 +310,7 @@ export class Mmu implements LinearMemory {
     const n = ((lo >>> 12) & (S.TLB_ENTRIES - 1)) + (user ? S.TLB_ENTRIES : 0);
     const bank = cpu.bank, e = (bank + n * S.TLB_ENTRY) >> 2;
     const i32 = cpu.i32, tag = lo & ~0xfff;
-    this.#list(bank, n, lo, w.flags);
+    this.#list(bank, n, lo, hi, w.flags);
     const watched = i32[S.WATCHED >> 2] !== 0 && this.watches!.covers(lo, hi);
     const slowExec = word === 0 ? S.TLB_SLOW : 0, slow = watched ? S.TLB_SLOW : slowExec;
     const slowWrite = word & Page.READONLY ? S.TLB_SLOW : word & Page.CODE ? S.TLB_CODE : slow;
@@ -760,9 +761,9 @@ function isCanonical(hi: number, cr4: number): boolean {
   return hi >> shift === hi >> 31;
 }
 
-/** Low half of a linear address, signed. */
-function low(lin: Lin): number {
-  return typeof lin === "number" ? lin | 0 : Number(BigInt.asIntN(32, lin));
+/** Which bit of {@link Bank.CHUNKS} is an address's. */
+function chunkOf(lo: number, hi: number): number {
+  return ((lo >>> 22) ^ hi) & 1023;
 }
 
 /** Low and high half of a linear address, signed. */

@@ -47,7 +47,7 @@ function modeMask(row: OpcodeRow): number {
   if (mask === undefined) {
     mask = MODE_KEY;
     if (row.cpuid !== undefined || /^(F|WAIT|CLTS)/.test(row.name)) mask |= FPU_KEY;
-    if (/^(J|CALL|RET|LOOP|STI)|^(MOVS|STOS)$/.test(row.name)) mask |= Mode.SINGLE;
+    if (/^(J|CALL|RET|LOOP|STI)|^(MOVS|STOS|MOV_CR)$/.test(row.name)) mask |= Mode.SINGLE;
     modeMasks.set(row, mask);
   }
   return mask;

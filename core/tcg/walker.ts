@@ -446,8 +446,9 @@ class FillEmitter {
     });
     f.if(this.#flags.get().and(S.TLB_FLAGS.LARGE | S.TLB_FLAGS.HUGE).ne(0), () => {
       const chunks = bank.add(global.mul(Bank.GLOBAL_CHUNKS - Bank.CHUNKS));
-      const at = f.let(chunks.add(this.#lo.shr_u(27).shl(2)));
-      const bits = load("i32.load", at, Bank.CHUNKS).or(I32.of(1).shl(this.#lo.shr_u(22)));
+      const chunk = f.let(this.#lo.shr_u(22).xor(this.#hi).and(1023));
+      const at = f.let(chunks.add(chunk.shr_u(5).shl(2)));
+      const bits = load("i32.load", at, Bank.CHUNKS).or(I32.of(1).shl(chunk));
       f.store("i32.store", at, bits, Bank.CHUNKS);
       f.if(this.#flags.get().and(S.TLB_FLAGS.HUGE).ne(0), () => {
         f.store("i32.store", bank, I32.of(1), Bank.HUGE_USED);

@@ -12,6 +12,8 @@ export function resetCpu(cpu: Cpu, init = false): void {
   cpu.u8.fill(0, 0, S.LIB);
   if (keep) cpu.u8.set(keep, S.FPR);
   cpu.set32(S.A20_MASK, a20);
+  const { model } = cpu.env, compacted = model.has("xsavec") || model.has("xsaves");
+  cpu.set32(S.COMPACTED_AREAS, compacted ? 1 : 0);
   cpu.setFlags(2);
   cpu.set64(S.CR0, 0x60000010n);
   cpu.set64(S.XCR0, init ? xcr0 : 1n);

@@ -84,6 +84,8 @@ export const PKRU = 0x364;
 export const XCR0 = 0x368;
 /** Entries of the supervisor's TLB that hold user pages, present while AC overrides SMAP. */
 export const SMAP_PAGES = 0x370;
+/** Non-zero when the CPU model knows compacted XSAVE areas. */
+export const COMPACTED_AREAS = 0x374;
 /** Bytes of a guest access that cannot be made in place (device registers, page crossing). */
 export const BOUNCE = 0x380;
 /** 64-bit results and operands exchanged with helper functions. */
@@ -195,7 +197,9 @@ export const Bank = (() => {
     JC_GLOBALS: next(4 * JC_ENTRIES),
     /** A byte per TLB entry: bit 0 it stands in TLB_LIST, bit 1 in TLB_GLOBALS. */
     TLB_LISTED: next(2 * TLB_ENTRIES),
-    /** A bit for each 4 MiB of the low 32 bits of linear addresses: TLB entries from large pages. */
+    /**
+     * A bit for each 4 MiB of linear addresses, by bits 31:22 XOR 41:32: TLB entries from large pages.
+     */
     CHUNKS: next(128),
     GLOBAL_CHUNKS: next(128),
     /** A byte for each linear page modulo 1024 that jump cache entries lead to. */

@@ -2,16 +2,18 @@
  * System instructions: most run in TypeScript helpers; those that kernels use all the time are emitted.
  * Those that may change what the following bytes mean, or let events in, end their block.
  */
-import { I32, type I64 } from "../../wasm/expr.ts";
+import { I32, I64 } from "../../wasm/expr.ts";
 import { controlHelpers } from "../helpers/control.ts";
 import { farHelpers } from "../helpers/far.ts";
 import { ioHelpers } from "../helpers/io.ts";
 import { segmentHelpers } from "../helpers/segments.ts";
 import { smmHelpers } from "../smm.ts";
+import { type MemOperand, Seg } from "../insn.ts";
 import { G, type HelperCall } from "../ir.ts";
 import * as S from "../state.ts";
 import { Fl, Mode } from "../state.ts";
 import { define, type Emit } from "./emit.ts";
+import { invlpg, setCr3, wide } from "./lib_context.ts";
 import { segmentLoadSemantics } from "./segment_load.ts";
 import { system64Semantics } from "./system64.ts";
 
@@ -74,6 +76,36 @@ function popf(e: Emit): void {
   e.f.if(e.let(v.and(Fl.IF).ne(0).and(e.field32(S.PENDING).ne(0))), () => e.exitBranch());
 }
 
+function movCr(e: Emit): void {
+  const target = e.operands[0];
+  if (target.kind !== "creg") {
+    const n = (e.operands[1] as { reg: number }).reg, at = READABLE[n];
+    if (at === undefined) return e.helperWhole("MOV_CR");
+    const v = e.field64(at);
+    return e.wr(0, e.size(0) === 64 ? v : v.wrap());
+  }
+  if (target.reg !== 3 || e.mode & Mode.SINGLE) return e.helperWhole("MOV_CR");
+  const v = e.rd(1) as I32 | I64;
+  e.f.if(e.call(setCr3, "i32", e.cpu(), wide(v)).eqz(), () => e.helperBranch("MOV_CR"));
+  // The bytes behind may be others now.
+  e.ended = true;
+  e.jumpTo(e.nextIp());
+}
+
+/** Where the control registers lie that can be read without more. */
+const READABLE: Readonly<Record<number, number>> = { 0: S.CR0, 2: S.CR2, 3: S.CR3, 4: S.CR4 };
+
+function invlpgPage(e: Emit): void {
+  const m = e.operands[0] as MemOperand, segment = m.seg === Seg.FS || m.seg === Seg.GS;
+  const flat = e.long ? !segment : e.isFlat(m.seg) && (e.mode & Mode.CS_FLAT) !== 0;
+  if (!flat) return e.helperWhole("INVLPG");
+  const lin = e.let(wide(e.ea(0) as I32 | I64));
+  // The page that is executing, or the one before it.
+  const distance = e.let(lin.sub(e.ip()).add(I64.of(8192)));
+  e.f.if(e.let(distance.lt_u(I64.of(16384))), () => e.helperBranch("INVLPG"));
+  e.f.if(e.call(invlpg, "i32", e.cpu(), lin).eqz(), () => e.helperBranch("INVLPG"));
+}
+
 export function systemSemantics(): void {
   system64Semantics();
   segmentHelpers();
@@ -95,9 +127,9 @@ export function systemSemantics(): void {
   helper("WBINVD", false, "FLUSH");
   helper("INVD", false, "FLUSH");
   for (const n of ["HLT", "INS", "OUTS", "MWAIT"]) helper(n, true);
-  for (const n of ["LMSW", "CLTS", "INVLPG", "WRMSR", "OUT", "MOV_CR"]) {
-    define(n, (e) => e.helperWhole(n));
-  }
+  for (const n of ["LMSW", "CLTS", "WRMSR", "OUT"]) define(n, (e) => e.helperWhole(n));
+  define("MOV_CR", movCr);
+  define("INVLPG", invlpgPage);
   for (const n of ["CALL_FAR_PTR", "CALL_FAR_MEM"]) helper(n, true, "CALL_FAR");
   for (const n of ["JMP_FAR_PTR", "JMP_FAR_MEM"]) helper(n, true, "JMP_FAR");
   for (const n of ["RET_FAR", "INT", "INT3", "INT1", "INTO"]) helper(n, true);

@@ -13,6 +13,7 @@ import { Msr } from "../msr.ts";
 import * as S from "../state.ts";
 import { Fl, Vec } from "../state.ts";
 import { define, type Emit } from "./emit.ts";
+import { xsaveSemantics } from "./xsave.ts";
 
 const CR4_FSGSBASE = 0x10000, CR4_PCIDE = 0x20000;
 
@@ -100,14 +101,11 @@ export function system64Semantics(): void {
     e.setField(8, at, e.field64(S.IA32_KERNEL_GS_BASE));
     e.setField(8, S.IA32_KERNEL_GS_BASE, base);
   });
-  for (const n of ["XSETBV", "INVPCID", "WRPKRU", "XRSTOR", "XRSTORS"]) {
+  for (const n of ["XSETBV", "INVPCID", "WRPKRU"]) {
     define(n, (e) => e.helper(n, true));
   }
-  for (const n of ["XGETBV", "RDPKRU", "RDPID", "XSAVE", "XSAVEOPT", "XSAVEC"]) {
-    define(n, (e) => e.helper(n));
-  }
-  // No supervisor state is managed: XSAVES saves what XSAVEC does.
-  define("XSAVES", (e) => e.helper("XSAVEC"));
+  for (const n of ["XGETBV", "RDPKRU", "RDPID"]) define(n, (e) => e.helper(n));
+  xsaveSemantics();
   define(["RDRAND", "RDSEED"], (e) => e.helper("RDRAND"));
   define(["CLFLUSH", "CLFLUSHOPT", "CLWB"], (e) => e.helper("CLFLUSH"));
   define("RDFSBASE", segmentBase(Seg.FS, false));

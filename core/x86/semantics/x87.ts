@@ -374,7 +374,7 @@ function control(): void {
       if (fpuBegin(e)) e.helper(name);
     });
   }
-  for (const name of ["FNSTENV", "FNSAVE", "FXSAVE", "FXRSTOR"]) {
+  for (const name of ["FNSTENV", "FNSAVE"]) {
     define(name, (e) => {
       if (fpuBegin(e, false)) e.helper(name);
     });
