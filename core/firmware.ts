@@ -28,6 +28,18 @@ export interface FirmwareBoard {
   readonly apicIds: readonly number[];
   /** Memory-mapped PCI configuration space on a board that has one: where it is now. */
   readonly pciexbar?: () => number | undefined;
+  /** What a microvm board has instead of a chip set. */
+  readonly microvm?: {
+    /** Virtio-mmio windows with a device in them, the last first. */
+    readonly windows: readonly { index: number; address: number; gsi: number }[];
+    /** Address of the I/O APIC of interrupts 24 to 47. */
+    readonly ioapic2: number | undefined;
+    readonly rtc: boolean;
+    readonly serials: number;
+    readonly ged: { gsi: number; events: number; registers: number };
+    /** Kernels are started by option ROMs. */
+    readonly optionRoms: boolean;
+  };
   readonly fwCfg: {
     /** A function is asked when firmware reads the file. */
     addFile(name: string, data: Uint8Array | (() => Uint8Array)): void;

@@ -35,6 +35,11 @@ function tables(board: FirmwareBoard, config: MachineConfig): void {
       chipset: board.pciexbar === undefined ? "piix" as const : "ich9" as const,
       pciexbar,
       numa: config.numa && { ...config.numa, apicIds: board.apicIds, below4g: board.ramSize },
+      ...board.microvm && {
+        microvm: board.microvm,
+        serials: SERIALS.slice(0, board.microvm.serials),
+        numa: undefined,
+      },
       s3: !board.sleep?.disableS3,
       s4Type: board.sleep?.disableS4 ? undefined : board.sleep?.s4Value ?? 2,
       oemId: config.machine.oemId,
@@ -51,6 +56,7 @@ function tables(board: FirmwareBoard, config: MachineConfig): void {
     board.fwCfg.addFile(ACPI_RSDP, () => current().rsdp);
     board.fwCfg.addFile(TABLE_LOADER, () => current().loader);
   }
+  if (board.microvm !== undefined) return; // it has no SMBIOS
   const id = board.cpuid(1);
   const { cpus, sockets, cores, dies, threads } = config.smp;
   const smbios = buildSmbios({
@@ -77,6 +83,7 @@ export const firmware: FirmwareProvider = {
   loadKernel(board: FirmwareBoard, files: DirectKernel): void {
     const { items, rom } = loadKernel(files, board.ramSize, board.warn);
     for (const [key, data] of items) board.fwCfg.add(key, data);
+    if (board.microvm?.optionRoms === false) return;
     board.fwCfg.addFile(`genroms/${rom.name}`, rom.data);
     board.addBootEntry(`/rom@genroms/${rom.name}`, 0);
   },

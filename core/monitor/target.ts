@@ -31,6 +31,17 @@ export interface MonitorBoard {
   defaultBus(type: string): string | undefined;
   readonly input: InputRouter;
   readonly display: DisplaySource | undefined;
+  /** The memory balloon, if there is one. */
+  readonly balloon?: MonitorBalloon;
+  /** `info virtio`; empty without such devices. */
+  infoVirtio?(): string;
+}
+
+export interface MonitorBalloon {
+  /** Bytes that the guest has now. */
+  readonly actual: number;
+  /** Asks the guest to keep so many bytes. */
+  setTarget(bytes: number): void;
 }
 
 export interface MonitorTarget {

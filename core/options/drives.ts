@@ -343,7 +343,7 @@ function hasPlace(d: DriveOptions, places: DrivePlaces): boolean {
       return d.bus < places.ideBuses && d.unit < places.ideUnits;
     case "floppy":
     case "pflash":
-      return d.bus === 0 && d.unit < 2;
+      return d.bus === 0 && d.unit < 2 && places.ideBuses > 0;
     default:
       return false;
   }

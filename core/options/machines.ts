@@ -39,7 +39,7 @@ export const MACHINE_TYPES: readonly MachineType[] = [
     name: "microvm",
     description: "microvm (i386)",
     family: "microvm",
-    implemented: false,
+    implemented: true,
     maxCpus: 288,
     defaultRam: 128 * MIB,
   },

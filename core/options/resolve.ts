@@ -239,7 +239,7 @@ const DISABLES: Record<string, "serial" | "parallel" | "floppy" | "cdrom" | "vga
 };
 
 /** Which default devices are left; adds the default ports and monitor. Returns the VGA to make. */
-function defaultDevices(c: CommandLine, _machine: MachineType): MachineConfig["vga"] {
+function defaultDevices(c: CommandLine, machine: MachineType): MachineConfig["vga"] {
   const off = new Set<string>();
   for (const o of [...c.groups.all(lists.DEVICE_OPTS), ...c.groups.all(lists.GLOBAL_OPTS)]) {
     const what = DISABLES[o.get("driver") ?? ""];
@@ -274,8 +274,12 @@ function defaultDevices(c: CommandLine, _machine: MachineType): MachineConfig["v
       c.host.stdout(settings.vgaHelp());
       throw new EarlyExit(0);
     }
-    return settings.resolveVga(c.vga);
+    const vga = settings.resolveVga(c.vga);
+    if (machine.family !== "microvm" || vga === "none") return vga;
+    const unused = "A -vga option was passed but this machine type does not use that option; ";
+    warn(c.host, "", unused + "No VGA device has been created");
   }
+  if (machine.family === "microvm") return "none";
   if (off.has("vga")) return "device";
   return c.hasDefaults ? "std" : "none";
 }

@@ -95,7 +95,7 @@ export const OPTIONS: readonly OptionRow[] = [
                 ('-machine name,help' for list)`,
       does.machine,
       differs(
-        "every version of pc-i440fx, and of pc-q35, is the same board; isapc, microvm to come",
+        "every version of pc-i440fx, and of pc-q35, is the same board; microvm without pcie; isapc to come",
       ),
     ),
     arg("M", "", does.machine, differs("as -machine")),

@@ -25,6 +25,7 @@ import { resolveCpu, type ResolvedModel, tcgFeatures } from "../../core/x86/cpui
 import { dumpCpu } from "../../core/x86/dump.ts";
 import { openRng } from "../virtio/rng_backend.ts";
 import { findFlash } from "./firmware_rom.ts";
+import { MicrovmBoard, type MicrovmConfig, microvmMemoryBytes } from "./microvm.ts";
 import { createPc, type PcBoard, pcMemoryBytes } from "./pc.ts";
 import type { PcConfig, PcDrive } from "./pc_config.ts";
 import { guestMemory } from "./pc_ram.ts";
@@ -47,7 +48,7 @@ export async function launch(
   parts: LaunchParts,
 ): Promise<number> {
   const { family } = config.machine;
-  if (family !== "pc" && family !== "q35") {
+  if (family !== "pc" && family !== "q35" && family !== "microvm") {
     throw new UserError(`machine type '${config.machine.type}' is not available in this build`);
   }
   const warn = (text: string) => report(hooks.host, "", text);
@@ -133,7 +134,7 @@ function build(
   blocks: BlockGraph,
   drives: PcDrive[],
   warn: (text: string) => void,
-): { machine: Machine; board: PcBoard } {
+): { machine: Machine; board: PcBoard | MicrovmBoard } {
   const { accelerator, usesTcg, irqchip, resolve } = openAccelerator(config, hooks, warn);
   const { model, warnings } = resolve(config.cpu);
   for (const w of warnings) warn(w);
@@ -182,7 +183,10 @@ function build(
     fdBootchk: config.machine.fdBootchk,
     smm: hasSmm(config, accelerator),
   };
-  const storage = pcMemoryBytes(pc);
+  const microvm = config.machine.family === "microvm"
+    ? microvmConfig(pc, config, accelerator, foreign !== undefined)
+    : undefined;
+  const storage = microvm ? microvmMemoryBytes(microvm) : pcMemoryBytes(pc);
   const memory = guestMemory(
     storage + (usesTcg ? tcgMemory(pc.cpus, storage) : 1 << 20) + (2 << 20),
     pc.ramSize,
@@ -206,7 +210,7 @@ function build(
     },
   });
   machine.useAccelerator(accelerator, irqchip);
-  const board = createPc(pc, machine);
+  const board = microvm ? new MicrovmBoard(microvm, machine) : createPc(pc, machine);
   machine.onReset = () => board.reset();
   machine.onSuspend = () => board.suspended();
   machine.onWakeup = (cause) => board.wake(cause);
@@ -222,25 +226,49 @@ function build(
     io: machine.io,
     ramSize: board.lowRamSize,
     highRamSize: board.ramSplit.above4g,
-    sleep: board.chipset.sleepStates,
     apicIds: board.vcpus.map((v) => v.apicId),
     fwCfg: board.fwCfg,
     addBootEntry: (path, index) => board.addBootEntry(path, index),
-    pciexbar: board.chipset.pciexbar && (() => board.chipset.pciexbar!()),
     warn,
     cpuid: (leaf) => board.vcpus[0].cpuid(leaf, 0),
+    ...board instanceof MicrovmBoard ? { microvm: board.firmwareView() } : {
+      sleep: board.chipset.sleepStates,
+      pciexbar: board.chipset.pciexbar && (() => board.chipset.pciexbar!()),
+    },
   };
   parts.firmware.tables(view, config);
   parts.firmware.attach(view);
   if (config.kernel !== undefined) {
+    // Without ACPI a kernel knows of the windows by its command line.
+    const tell = config.machine.acpi === "off" && config.machine.autoKernelCmdline;
+    const windows = tell && board instanceof MicrovmBoard ? board.kernelParameters() : "";
     parts.firmware.loadKernel(view, {
       kernel: config.kernel,
       initrd: config.initrd,
       dtb: config.dtb,
-      append: config.append ?? "",
+      append: (config.append ?? "") + windows,
     });
   }
   return { machine, board };
+}
+
+function microvmConfig(
+  pc: PcConfig,
+  { machine }: MachineConfig,
+  accelerator: Accelerator,
+  foreign: boolean,
+): MicrovmConfig {
+  return {
+    ...pc,
+    pit: machine.pit !== "off",
+    pic: machine.pic !== "off",
+    // KVM's guests have its clock.
+    rtc: machine.rtc === "on" || (machine.rtc === "auto" && accelerator.name !== "kvm"),
+    isaSerial: machine.isaSerial,
+    ioapic2: machine.ioapic2 !== "off",
+    // The built-in firmware has no other way to start a kernel.
+    loadsOptionRoms: machine.optionRoms || !foreign,
+  };
 }
 
 interface Chosen {
@@ -294,7 +322,9 @@ function openAccelerator(
       usesTcg: true,
       irqchip: "off",
       resolve: (cpu) => {
-        const { model, warnings } = resolveCpu(cpu, tcgFeatures, warn, config.enableKvm);
+        // A microvm kernel has no other clock that it could measure its counter against.
+        const paravirtual = config.enableKvm || config.machine.family === "microvm";
+        const { model, warnings } = resolveCpu(cpu, tcgFeatures, warn, paravirtual);
         return { model, warnings: Array.from({ length: config.smp.cpus }, () => warnings).flat() };
       },
     };

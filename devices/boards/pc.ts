@@ -9,6 +9,7 @@ import { InputRouter } from "../../core/display/input.ts";
 import { UserError } from "../../core/errors.ts";
 import type { DeviceOptions } from "../../core/options/config.ts";
 import type { RamBlock } from "../../core/memory/guest_memory.ts";
+import type { MonitorBalloon } from "../../core/monitor/target.ts";
 import { ioRegion, ramRegion } from "../../core/memory/region.ts";
 import { BusNode, type DeviceNode, deviceTypeList, infoQtree } from "../../core/qdev.ts";
 import type { LowRom } from "../chipset/pam.ts";
@@ -493,6 +494,12 @@ export class PcBoard {
   }
   infoPci(): string {
     return infoPci(this.chipset.bus);
+  }
+  infoVirtio(): string {
+    return this.slots.virtio.infoVirtio();
+  }
+  get balloon(): MonitorBalloon | undefined {
+    return this.slots.virtio.balloon;
   }
   infoMtree(flat = false): string {
     return flat ? infoFlatViews(this) : infoMtree(this);

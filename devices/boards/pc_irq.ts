@@ -98,7 +98,7 @@ function ownInterrupts(env: MachineEnv): PcInterrupts {
 }
 
 /** Of the local APIC, as CPUID tells. */
-function apicFeatures(cpu: Vcpu): ApicFeatures {
+export function apicFeatures(cpu: Vcpu): ApicFeatures {
   const { ecx } = cpu.cpuid(1, 0), sizes = 0x80000008;
   const physBits = cpu.cpuid(0x80000000, 0).eax >>> 0 >= sizes
     ? cpu.cpuid(sizes, 0).eax & 0xff

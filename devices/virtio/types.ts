@@ -154,6 +154,22 @@ export function virtioSpecs(
     });
   }
   list.push({
+    name: "acpi-ged-x86",
+    bus: "System",
+    category: "Uncategorized",
+    user: false,
+    wires: ['gpio-out "sysbus-irq" 1'],
+    props: [int("ged-event", 2)],
+  });
+  list.push({
+    name: "isabus-bridge",
+    bus: "System",
+    category: "Controller/Bridge/Hub",
+    user: false,
+    wires: [],
+    props: [],
+  });
+  list.push({
     name: "virtio-mmio",
     bus: "System",
     category: "Misc",

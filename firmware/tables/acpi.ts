@@ -6,6 +6,7 @@ import type { Aml } from "./aml.ts";
 import { buildDsdt } from "./dsdt.ts";
 import { buildQ35Dsdt } from "./dsdt_q35.ts";
 import { LinkerScript } from "./linker_script.ts";
+import { buildMicrovmDsdt, microvmFadt, microvmMadt, type MicrovmTables } from "./microvm.ts";
 import { type NumaTables, slitBody, sratBody } from "./numa.ts";
 
 /** A plain description of the machine. */
@@ -26,6 +27,8 @@ export interface AcpiMachine {
   /** ICH9: base of the memory-mapped configuration space of buses 0–255. */
   readonly pciexbar?: number;
   readonly numa?: NumaTables;
+  /** A machine of this kind has neither chip set nor PCI. */
+  readonly microvm?: MicrovmTables;
   readonly s3: boolean;
   /** SLP_TYP of S4, undefined when there is no S4. */
   readonly s4Type: number | undefined;
@@ -153,6 +156,7 @@ export function buildAcpi(m: AcpiMachine): AcpiFiles {
   const t = new TableSet(m);
   t.script.allocate(ACPI_RSDP, 16, "fseg");
   t.script.allocate(ACPI_TABLES, 64, "high");
+  if (m.microvm !== undefined) return finish(m, t, microvmTables(m, t, m.microvm));
   const facs = t.raw(new Writer().text("FACS", 4).u32(64).zeros(56).bytes, 64);
   const ich9 = m.chipset === "ich9";
   const dsdt = t.add("DSDT", 1, ich9 ? buildQ35Dsdt(m) : buildDsdt(m));
@@ -172,7 +176,23 @@ export function buildAcpi(m: AcpiMachine): AcpiFiles {
   if (m.pciexbar !== undefined) rest.push(t.add("MCFG", 1, mcfgBody(m.pciexbar)));
   rest.push(t.add("WAET", 1, new Writer().u32(2))); // the ACPI timer can be trusted
   for (const at of rest) t.checksum(at);
-  const list = [fadt, ...rest];
+  return finish(m, t, [fadt, ...rest]);
+}
+
+/** Adds the tables of a hardware-reduced machine and gives their offsets. */
+function microvmTables(m: AcpiMachine, t: TableSet, machine: MicrovmTables): number[] {
+  const dsdt = t.add("DSDT", 2, buildMicrovmDsdt(m, machine));
+  t.checksum(dsdt);
+  const fadt = t.add("FACP", 5, microvmFadt(machine));
+  t.pointer(fadt + 40, 4, dsdt);
+  t.pointer(fadt + 140, 8, dsdt);
+  const madt = t.add("APIC", m.cpus.some((c) => c.apicId >= 255) ? 3 : 1, microvmMadt(m, machine));
+  for (const at of [fadt, madt]) t.checksum(at);
+  return [fadt, madt];
+}
+
+/** Adds what lists the other tables. */
+function finish(m: AcpiMachine, t: TableSet, list: readonly number[]): AcpiFiles {
   const rsdt = t.add("RSDT", 1, new Writer().zeros(4 * list.length));
   list.forEach((at, n) => t.pointer(rsdt + 36 + 4 * n, 4, at));
   t.checksum(rsdt);

@@ -1,6 +1,6 @@
 /**
  * HMP commands about devices that come and go: PCI functions can be added to a running machine and
- * are taken away at its next reset; there are no network, USB or virtio devices to act on, and QEMU
+ * are taken away at its next reset; there are no network or USB devices to act on, and QEMU
  * 7.2's words for a machine without them are given.
  */
 import { UserError } from "../../errors.ts";
@@ -15,6 +15,7 @@ import { isHelp, type Opts, OptsGroups, type OptsList } from "../../options/qemu
 import { nothing, refuse, say } from "./absent.ts";
 import { type Args, ArgumentError } from "./args.ts";
 import { type Command, type Hmp, monitorHost } from "./command.ts";
+import type { MonitorBalloon } from "../target.ts";
 
 /** An option group's text; a malformed one is an error of the command's arguments. */
 function parseOpts(h: Hmp, list: OptsList, text: string): Opts {
@@ -233,7 +234,11 @@ export const DEVICE_COMMANDS: readonly Command[] = [
     args: "value:M",
     params: "target",
     help: "request VM to change its memory allocation (in MB)",
-    run: refuse("No balloon device has been activated"),
+    run: (h, args) => {
+      const target = Number(args.number("value")), device = balloon(h);
+      if (target <= 0) throw new UserError("Parameter 'target' expects a size");
+      device.setTarget(target);
+    },
   },
   {
     name: "watchdog_action",
@@ -245,6 +250,12 @@ export const DEVICE_COMMANDS: readonly Command[] = [
   },
 ];
 
+function balloon(h: Hmp): MonitorBalloon {
+  const device = h.target.board.balloon;
+  if (device === undefined) throw new UserError("No balloon device has been activated");
+  return device;
+}
+
 /** What `info` tells about them. */
 export const DEVICE_INFO: readonly Command[] = [
   {
@@ -252,7 +263,7 @@ export const DEVICE_INFO: readonly Command[] = [
     args: "",
     params: "",
     help: "show balloon information",
-    run: refuse("No balloon device has been activated"),
+    run: (h) => h.print(`balloon: actual=${Math.floor(balloon(h).actual / 2 ** 20)}\n`),
   },
   {
     name: "hotpluggable-cpus",
@@ -344,7 +355,7 @@ export const DEVICE_INFO: readonly Command[] = [
     args: "",
     params: "",
     help: "List all available virtio devices",
-    run: say("No VirtIO devices\n"),
+    run: (h) => h.print(h.target.board.infoVirtio?.() || "No VirtIO devices\n"),
   },
   {
     name: "virtio-queue-element",
