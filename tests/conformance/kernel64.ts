@@ -41,7 +41,14 @@ export const At = {
 } as const;
 const LAB_PAGES = 16;
 const INDEX = At.VARS, ENTRY = At.VARS + 8, AT = At.VARS + 16, RECOVER = At.VARS + 24;
-const EOI = At.VARS + 32, NOTE_COUNT = At.VARS + 40;
+/** Bit 0: end interrupts at the local APIC; bit 1: by its MSR; bit 2: count them for each CPU. */
+export const EOI = At.VARS + 32;
+export const NOTE_COUNT = At.VARS + 40;
+/** What the vector {@link JOB_VECTOR} calls, where CPUs count. */
+export const JOB = At.VARS + 48;
+export const JOB_VECTOR = 0xf1;
+/** Interrupts by CPU. */
+export const SEEN = At.VARS + 0x80;
 const NOTES = At.VARS + 0x100;
 export const MAX_NOTES = 64;
 
@@ -189,7 +196,7 @@ export class Kernel64 extends Kernel {
     i.mov(qword(AT), rcx);
     i.cld();
     i.xor(eax, eax);
-    for (const at of [RECOVER, EOI, NOTE_COUNT]) i.mov(qword(at), rax);
+    for (const at of [RECOVER, EOI, NOTE_COUNT, SEEN, SEEN + 8]) i.mov(qword(at), rax);
     // Without PGE first, so that no global translation is left.
     i.mov(eax, this.cr4 & ~(1 << Cr4.PGE));
     i.mov(cr4, rax);
@@ -240,10 +247,14 @@ export class Kernel64 extends Kernel {
     i.xor(eax, eax);
     i.mov(cr2, rax);
     this.cr8(rax);
+    // IRET lets NMIs in again.
+    i.push(Sel.DATA);
+    i.push(At.STACK);
     i.push(2);
-    i.popfq();
+    i.push(Sel.CODE);
+    i.push(qword(ENTRY));
     for (const r of Object.values(registers)) i.mov(r, 0);
-    i.jmp(qword(ENTRY));
+    i.iretq();
 
     a.label("finish");
     i.mov(al, 0);
@@ -267,6 +278,11 @@ export class Kernel64 extends Kernel {
     i.mov(eax, dword(rsp, VECTOR));
     i.cmp(eax, IRQ);
     i.jae("irq");
+    i.cmp(eax, 2);
+    i.jne("exception");
+    i.test(o.byte(EOI), 4);
+    i.jnz("irq");
+    a.label("exception");
     i.cmp(eax, 0x30);
     i.je("report");
     i.cmp(eax, 0x31);
@@ -288,6 +304,20 @@ export class Kernel64 extends Kernel {
     i.mov(qword(RECOVER), rax);
     i.jmp("return");
     a.label("irq");
+    i.test(o.byte(EOI), 4);
+    i.jz("irq.1");
+    // Each CPU counts its own.
+    i.mov(edx, At.APIC);
+    i.mov(ecx, dword(rdx, 0x20));
+    i.shr(ecx, 24);
+    i.lock();
+    i.inc(dword([rcx, 4], SEEN));
+    i.mov(dword(rdx, 0xb0), 0);
+    i.cmp(eax, JOB_VECTOR);
+    i.jne("return");
+    i.call(qword(JOB));
+    i.jmp("return");
+    a.label("irq.1");
     i.test(o.byte(EOI), 1);
     i.je("irq.2");
     i.mov(edx, At.APIC);

@@ -78,6 +78,17 @@ export const known: readonly (readonly [RegExp, string])[] = [
   ],
   [/^SS: null with RPL 1$|^L(LDT|TR): (upper|base)|^LTR: (null|16-bit)$/, "takes it"],
   [/^LAR, .*: a 16-bit TSS$/, "takes 16-bit system descriptors in long mode"],
+  [/^APIC: APIC_BASE with reserved/, "takes any value of APIC_BASE"],
+  [
+    /^APIC: (LVT (error:|LINT|thermal|perf)|ICR high has)/,
+    "keeps bits that are read-only or reserved",
+  ],
+  [/^APIC: SVR off masks/, "lets LVT entries be unmasked while the APIC is off"],
+  [
+    /^APIC: (a vector below 16|ESR shows an error once|an error raises)/,
+    "sends vectors below 16, and knows no errors",
+  ],
+  [/^APIC: STI while IF is 1/, "gives every STI a shadow"],
 ];
 
 /**

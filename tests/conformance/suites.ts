@@ -1,6 +1,7 @@
 /** The kernels of the conformance set. */
 import type { Kernel, LeaveOut } from "./kernel.ts";
 import { Kernel64 } from "./kernel64.ts";
+import { ioApic, localApic, x2apic } from "./apic64.ts";
 import { control, instructionFaults } from "./control64.ts";
 import { gates } from "./gates64.ts";
 import { accessRights } from "./paging64.ts";
@@ -18,4 +19,5 @@ export const suites: Readonly<Record<string, (leaveOut?: LeaveOut) => Kernel>> =
   paging5: (w) => kernel(new Kernel64(w, 5), accessRights, translation, implicitAccess),
   system: (w) => kernel(new Kernel64(w), control, instructionFaults),
   gates: (w) => kernel(new Kernel64(w), gates),
+  apic: (w) => kernel(new Kernel64(w, 4, ["-device", "pc-testdev"]), localApic, x2apic, ioApic),
 };
