@@ -2,8 +2,8 @@
  * The one shared `WebAssembly.Memory` of a machine: guest RAM, ROMs, video RAM, CPU states, TLBs and
  * translated records all live in it, so that emulated code, device models, vCPU Workers and KVM
  * work on the same bytes. It is created at its full size and therefore never moves. What does not fit
- * in 4 GiB is a memory64; whatever emitted code reaches with 32-bit addresses (all but guest storage)
- * must then be allocated first.
+ * in 4 GiB is a memory64. Guest storage is taken from its end, all else from its beginning, where
+ * 32-bit addresses reach it even if an accelerator comes after the RAM.
  */
 
 const PAGE = 65536;
@@ -42,6 +42,8 @@ export class GuestMemory {
   readonly view: DataView<SharedArrayBuffer>;
   readonly blocks: RamBlock[] = [];
   #next = 4096; // offset 0 stays unused: a host address of 0 means "none"
+  /** Where guest storage begins. */
+  #end: number;
 
   /** How wide its addresses are in emitted code: `i64` when they do not fit in 32 bits. */
   readonly address: "i32" | "i64";
@@ -58,18 +60,13 @@ export class GuestMemory {
     this.buffer = this.memory.buffer as unknown as SharedArrayBuffer;
     this.u8 = new Uint8Array(this.buffer);
     this.view = new DataView(this.buffer);
+    this.#end = this.buffer.byteLength;
   }
 
   /** Reserves `size` zeroed bytes below 4 GiB for internal use and returns their offset. */
   alloc(size: number, align = 64): number {
-    return this.#take(size, align, 2 ** 32);
-  }
-
-  #take(size: number, align: number, end: number): number {
     const at = Math.ceil(this.#next / align) * align;
-    if (at + size > Math.min(end, this.buffer.byteLength)) {
-      throw new RangeError("guest memory exhausted");
-    }
+    if (at + size > Math.min(2 ** 32, this.#end)) throw new RangeError("guest memory exhausted");
     this.#next = at + size;
     return at;
   }
@@ -77,7 +74,9 @@ export class GuestMemory {
   /** Makes a zeroed block of guest-visible storage, rounded up to whole 4 KiB pages. */
   allocBlock(name: string, size: number): RamBlock {
     const rounded = Math.ceil(size / 4096) * 4096;
-    const offset = this.#take(rounded, 4096, Infinity);
+    const offset = this.#end - rounded;
+    if (offset < this.#next) throw new RangeError("guest memory exhausted");
+    this.#end = offset;
     const block: RamBlock = {
       name,
       offset,

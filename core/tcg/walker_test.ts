@@ -38,8 +38,7 @@ class Bed {
     this.map = new PhysMap(memory, space);
     this.cpu = new Cpu(memory, memory.alloc(S.STATE_BYTES, 4096));
     if (far) {
-      const { offset } = memory.allocBlock("here", 4096);
-      memory.allocBlock("before", 2 ** 32 - 0x9000 - offset);
+      memory.allocBlock("behind", memory.buffer.byteLength - (2 ** 32 - 0x8000 + RAM));
     }
     this.ram = memory.allocBlock("ram", RAM);
     if (far) space.map(ramRegion("alias", this.ram), 2 ** 32);
