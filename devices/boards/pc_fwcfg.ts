@@ -1,4 +1,5 @@
 /** What a PC's firmware finds in fw_cfg, as QEMU's pc board fills it. */
+import type { CpuModel } from "../../core/accel.ts";
 import type { PcConfig } from "./pc_config.ts";
 import type { RamSplit } from "./pc_ram.ts";
 import { UserError } from "../../core/errors.ts";
@@ -46,6 +47,17 @@ export interface SleepStates {
   readonly s4Value: number;
 }
 
+/** Addresses that AMD's HyperTransport keeps for itself below 1 TiB. */
+const HT: [number, number, number] = [0xfd_0000_0000, 0x3_0000_0000, E820_RESERVED];
+
+/** Whether the processor is AMD's with so wide physical addresses, of 40 bits or more. */
+function reachesHyperTransport(model: CpuModel): boolean {
+  const one = { apicId: 0, cores: 1, threads: 1, sockets: 1, osxsave: false, apicEnabled: true };
+  const leaf = (n: number) => model.cpuid(n, 0, one);
+  // CPUID leaf 0: "Auth", the first letters of AMD's name.
+  return leaf(0).ebx === 0x68747541 && (leaf(0x80000008).eax & 0xff) >= 40;
+}
+
 /** Everything that is known before devices are added. */
 export function fillFwCfg(
   fw: FwCfg,
@@ -65,7 +77,8 @@ export function fillFwCfg(
   fw.add32(FwCfgKey.IRQ0_OVERRIDE, 1);
   fw.add(FwCfgKey.NUMA, numaConfig(c, apicIds));
   fw.add(FwCfgKey.HPET, hpetConfig(c.hpet ?? true));
-  const map: [number, number, number][] = [[0, ram.below4g, E820_RAM]];
+  const map: [number, number, number][] = reachesHyperTransport(c.cpuModel) ? [HT] : [];
+  map.push([0, ram.below4g, E820_RAM]);
   if (ram.above4g > 0) map.push([2 ** 32, ram.above4g, E820_RAM]);
   fw.addFile("etc/e820", e820(map));
   fw.addFile(

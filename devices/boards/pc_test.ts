@@ -5,7 +5,7 @@ import { UserError } from "../../core/errors.ts";
 import type { DeviceOptions } from "../../core/options/config.ts";
 import { apicIdOf } from "./pc.ts";
 import type { Lapic } from "../irq/lapic.ts";
-import { pcRig } from "./pc_rig.ts";
+import { pcRig, TEST_CPU } from "./pc_rig.ts";
 
 function chardev(label: string): Chardev & { out: number[] } {
   const out: number[] = [];
@@ -140,6 +140,21 @@ Deno.test("pc: fw_cfg has QEMU's items", () => {
   assertEquals(read(3, 8), [0, 0, 0, 2, 0, 0, 0, 0]);
   assertEquals([read(5, 2), read(0xf, 2), read(0xc, 2)], [[2, 0], [4, 0], [0x63, 0]]);
   assertEquals(read(0x8004, 13), [1, 1, 0xa2, 0x86, 0x80, 0, 0, 0xd0, 0xfe, 0, 0, 0, 0]);
+});
+
+Deno.test("pc: etc/e820 begins with AMD's HyperTransport, as QEMU's, where addresses reach it", () => {
+  const zero = { eax: 0, ebx: 0, ecx: 0, edx: 0 };
+  const map = (vendor: number, bits: number) => {
+    const cpuid = (leaf: number) =>
+      leaf === 0 ? { ...zero, ebx: vendor } : leaf === 0x80000008 ? { ...zero, eax: bits } : zero;
+    const { board } = pcRig({ cpuModel: { ...TEST_CPU, cpuid } });
+    return [...board.fwCfg.fileContents("etc/e820")!].map((b) => b.toString(16).padStart(2, "0"))
+      .join("");
+  };
+  const ram = "0000000000000000000000020000000001000000";
+  assertEquals(map(0x68747541, 48), "00000000fd000000000000000300000002000000" + ram);
+  assertEquals(map(0x68747541, 39), ram);
+  assertEquals(map(0x756e6547, 48), ram);
 });
 
 Deno.test("pc: the PIT interrupts through the PIC; INTA gives the vector", () => {
