@@ -85,6 +85,8 @@ export interface RuntimeHost {
   commitSlow(cpu: number, rec: number): void;
   helper(cpu: number, rec: number, id: number): number;
   helperEnd(cpu: number, rec: number, id: number): void;
+  /** {@link TcgVm.tsc} for the instructions that read it. */
+  hostTsc(cpu: number): number;
 }
 
 /** What the library gives to TypeScript. */

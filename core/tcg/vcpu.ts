@@ -59,6 +59,12 @@ export class TcgVcpu implements Vcpu {
   /** What of the slice's budget is kept back until the next sample. */
   #reserve = 0;
   #interrupted = false;
+  /** What CPUID has answered so far, and the state that the answers depend on. */
+  readonly #cpuid = {
+    known: new Map<number, ReturnType<Vcpu["cpuid"]>>(),
+    osxsave: false,
+    apicEnabled: false,
+  };
   readonly #debug: DebugUnit;
   readonly #events: VcpuEvents;
   readonly #sampler: Sampler;
@@ -423,14 +429,22 @@ export class TcgVcpu implements Vcpu {
   }
 
   cpuid(leaf: number, subleaf: number) {
-    const env: CpuidEnv = {
-      apicId: this.apicId,
-      ...this.vm.topology,
-      osxsave: (this.cpu.cr4 & 0x40000) !== 0,
-      apicEnabled: this.interruptSource !== undefined &&
-        (this.interruptSource.apicBase & 0x800n) !== 0n,
-    };
-    return this.options.model.cpuid(leaf, subleaf, env);
+    const osxsave = (this.cpu.cr4 & 0x40000) !== 0;
+    const apicEnabled = this.interruptSource !== undefined &&
+      (this.interruptSource.apicBase & 0x800n) !== 0n;
+    const answers = this.#cpuid, key = (leaf >>> 0) * 256 + (subleaf & 0xff);
+    if (osxsave !== answers.osxsave || apicEnabled !== answers.apicEnabled) {
+      answers.known.clear();
+      answers.osxsave = osxsave;
+      answers.apicEnabled = apicEnabled;
+    }
+    let r = answers.known.get(key);
+    if (r === undefined || subleaf >>> 0 > 0xff) {
+      const env: CpuidEnv = { apicId: this.apicId, ...this.vm.topology, osxsave, apicEnabled };
+      r = this.options.model.cpuid(leaf, subleaf, env);
+      if (subleaf >>> 0 <= 0xff && answers.known.size < 256) answers.known.set(key, r);
+    }
+    return r;
   }
 
   setGuestDebug(d: { step: boolean; breakpoints: bigint[] }): void {

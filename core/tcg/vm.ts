@@ -64,6 +64,7 @@ export class TcgVm implements Vm {
       commitSlow: (cpu, rec) => this.#of(cpu).calls.commit(rec),
       helper: (cpu, rec, id) => this.#of(cpu).calls.helper(rec, id),
       helperEnd: (cpu, rec, id) => this.#of(cpu).calls.helperEnd(rec, id),
+      hostTsc: () => this.tsc(),
     };
     this.phys = new PhysMap(this.memory, this.mem);
     const blocks = new BlockTable(this.memory);

@@ -3,6 +3,13 @@ import * as S from "./state.ts";
 
 /** State offsets of the registers that emitted code reads, by index. Intel SDM volume 4, 2.1. */
 const MIRRORED: ReadonlyMap<number, number> = new Map([
+  // As an offset: the counter itself is the machine's.
+  [0x10, S.TSC_OFFSET],
+  [0x174, S.IA32_SYSENTER_CS],
+  [0x175, S.IA32_SYSENTER_ESP],
+  [0x176, S.IA32_SYSENTER_EIP],
+  [0xc0000083, S.IA32_CSTAR],
+  [0xc0000103, S.IA32_TSC_AUX],
   [0xc0000081, S.IA32_STAR],
   [0xc0000082, S.IA32_LSTAR],
   [0xc0000084, S.IA32_FMASK],

@@ -140,6 +140,13 @@ export const IA32_STAR = SMAP_LIST + 2 * SMAP_LIST_ENTRIES;
 export const IA32_LSTAR = IA32_STAR + 8;
 export const IA32_FMASK = IA32_STAR + 16;
 export const IA32_KERNEL_GS_BASE = IA32_STAR + 24;
+export const IA32_CSTAR = IA32_STAR + 32;
+export const IA32_SYSENTER_CS = IA32_STAR + 40;
+export const IA32_SYSENTER_ESP = IA32_STAR + 48;
+export const IA32_SYSENTER_EIP = IA32_STAR + 56;
+export const IA32_TSC_AUX = IA32_STAR + 64;
+/** What the guest has added to its time-stamp counter. */
+export const TSC_OFFSET = IA32_STAR + 72;
 
 /** A TLB: that of the supervisor, or that of user code. */
 export const TLB_ENTRIES = 1024;

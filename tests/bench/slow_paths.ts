@@ -134,6 +134,52 @@ const cases: readonly Case[] = [
     body: (a) => a.i.wrmsr(),
   },
   { name: "clts", body: (a) => a.i.clts() },
+  {
+    name: "fxsave + fxrstor",
+    body: (a) => {
+      a.i.fxsave(at(esi));
+      a.i.fxrstor(at(esi));
+    },
+  },
+  {
+    name: "64-bit: xsavec + xrstor, SSE and AVX",
+    long: true,
+    setup: (a) => {
+      a.i.mov(eax, 7);
+      a.i.xor(edx, edx);
+      // vpcmpeqd ymm0, ymm0, ymm0
+      a.db(0xc5, 0xfd, 0x76, 0xc0);
+    },
+    body: (a) => {
+      a.db(0x48, 0x0f, 0xc7, 0x26); // xsavec64 [rsi]
+      a.db(0x48, 0x0f, 0xae, 0x2e); // xrstor64 [rsi]
+    },
+  },
+  { name: "64-bit: rdtscp", long: true, body: (a) => a.i.rdtscp() },
+  {
+    name: "64-bit: wrmsr, GS base",
+    long: true,
+    setup: (a) => {
+      a.i.mov(ecx, 0xc0000102);
+      a.i.xor(eax, eax);
+      a.i.xor(edx, edx);
+    },
+    body: (a) => a.i.wrmsr(),
+  },
+  {
+    name: "64-bit: mov cr3 between PCIDs + 32 pages",
+    long: true,
+    setup: (a) => {
+      a.i.mov(rbx, cr3);
+      // bts rbx, 63
+      a.db(0x48, 0x0f, 0xba, 0xeb, 63);
+    },
+    body: (a) => {
+      a.db(0x48, 0x83, 0xf3, 0x01); // xor rbx, 1
+      a.i.mov(cr3, rbx);
+      for (let n = 0; n < 32; n++) a.i.mov(eax, at(rsi, 4096 * n));
+    },
+  },
   { name: "64-bit: load, TLB miss", long: true, body: stride(4096, (a) => a.i.mov(eax, at(rsi))) },
   { name: "64-bit: int + iretq", long: true, body: (a) => a.i.int(0x40) },
   { name: "64-bit: int + iretq from user", long: true, cpl: 3, body: (a) => a.i.int(0x40) },
@@ -250,7 +296,7 @@ function measure(c: Case, base: number): number {
   cpu.setSregs({
     cr0: 0x80010011n,
     cr3: BigInt(c.long ? PML4 : PD),
-    cr4: c.long ? 0xa0n : 0x80n,
+    cr4: c.long ? 0x602a0n : 0x280n,
     efer: c.long ? 0x501n : 0n,
     gdt: { base: BigInt(GDT), limit: 47 },
     idt: { base: BigInt(IDT), limit: 0x41 * step - 1 },
@@ -268,6 +314,7 @@ function measure(c: Case, base: number): number {
     fs: data,
     gs: data,
   });
+  cpu.setFpu({ xcr0: 7n });
   cpu.setMsr(0xc0000081, (0x18n << 48n) | (8n << 32n));
   cpu.setMsr(0xc0000082, BigInt(HANDLER + 32));
   cpu.setRegs({

@@ -14,6 +14,7 @@ import * as S from "../state.ts";
 import { Fl, Mode } from "../state.ts";
 import { define, type Emit } from "./emit.ts";
 import { invlpg, setCr3, wide } from "./lib_context.ts";
+import { registerSemantics } from "./registers.ts";
 import { segmentLoadSemantics } from "./segment_load.ts";
 import { system64Semantics } from "./system64.ts";
 
@@ -108,6 +109,7 @@ function invlpgPage(e: Emit): void {
 
 export function systemSemantics(): void {
   system64Semantics();
+  registerSemantics();
   segmentHelpers();
   farHelpers();
   controlHelpers();
@@ -120,14 +122,14 @@ export function systemSemantics(): void {
   for (const n of ["SGDT", "SIDT", "SLDT", "STR", "SMSW", "LAR", "LSL", "VERR", "VERW", "ARPL"]) {
     helper(n, false);
   }
-  for (const n of ["BOUND", "LGDT", "LIDT", "RDPMC", "RDTSC", "RDTSCP", "CPUID", "RDMSR"]) {
+  for (const n of ["BOUND", "LGDT", "LIDT", "RDPMC", "CPUID"]) {
     helper(n, false);
   }
   for (const n of ["MOV_DR", "IN", "ENTER", "MONITOR"]) helper(n, false);
   helper("WBINVD", false, "FLUSH");
   helper("INVD", false, "FLUSH");
   for (const n of ["HLT", "INS", "OUTS", "MWAIT"]) helper(n, true);
-  for (const n of ["LMSW", "CLTS", "WRMSR", "OUT"]) define(n, (e) => e.helperWhole(n));
+  for (const n of ["LMSW", "CLTS", "OUT"]) define(n, (e) => e.helperWhole(n));
   define("MOV_CR", movCr);
   define("INVLPG", invlpgPage);
   for (const n of ["CALL_FAR_PTR", "CALL_FAR_MEM"]) helper(n, true, "CALL_FAR");

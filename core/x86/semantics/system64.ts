@@ -9,7 +9,6 @@ import { syscallHelpers } from "../helpers/syscall.ts";
 import { xsaveHelpers } from "../helpers/xsave.ts";
 import { type Insn, type MemOperand, Seg } from "../insn.ts";
 import { G, type HelperCall } from "../ir.ts";
-import { Msr } from "../msr.ts";
 import * as S from "../state.ts";
 import { Fl, Vec } from "../state.ts";
 import { define, type Emit } from "./emit.ts";
@@ -87,9 +86,6 @@ export function system64Semantics(): void {
   defineHelper("INVPCID", invpcid);
   defineHelper("RDRAND", random);
   defineHelper("CLFLUSH", cacheLine);
-  defineHelper("RDPID", (cpu, i) => {
-    cpu.writeOperand(i, 0, cpu.msrs.get(Msr.IA32_TSC_AUX) ?? 0n);
-  });
   for (const n of ["SYSCALL", "SYSRET", "SYSENTER", "SYSEXIT"]) {
     define(n, (e) => {
       e.ended = true;
@@ -104,7 +100,7 @@ export function system64Semantics(): void {
   for (const n of ["XSETBV", "INVPCID", "WRPKRU"]) {
     define(n, (e) => e.helper(n, true));
   }
-  for (const n of ["XGETBV", "RDPKRU", "RDPID"]) define(n, (e) => e.helper(n));
+  define("RDPKRU", (e) => e.helper("RDPKRU"));
   xsaveSemantics();
   define(["RDRAND", "RDSEED"], (e) => e.helper("RDRAND"));
   define(["CLFLUSH", "CLFLUSHOPT", "CLWB"], (e) => e.helper("CLFLUSH"));
