@@ -27,7 +27,7 @@ export interface PcRig {
   configWrite(devfn: number, reg: number, value: number): void;
 }
 
-class TestVm {
+export class TestVm {
   readonly vcpus: Vcpu[] = [];
   constructor(readonly events: string[], readonly intr: boolean[]) {}
   createVcpu(o: VcpuOptions): Vcpu {
