@@ -33,6 +33,9 @@ export const IRET: Callee = {
 export const SYSCALL: Callee = { name: "syscall", type: { params: ["i32"], results: ["i32"] } };
 /** (cpu) → 1 when SYSRET to 64-bit mode was carried out. */
 export const SYSRET: Callee = { name: "sysret", type: { params: ["i32"], results: ["i32"] } };
+/** (cpu) → 1 when SYSENTER, or SYSEXIT, was carried out in flat 32-bit mode. */
+export const SYSENTER: Callee = { name: "sysenter", type: { params: ["i32"], results: ["i32"] } };
+export const SYSEXIT: Callee = { name: "sysexit", type: { params: ["i32"], results: ["i32"] } };
 /** (cpu, linear address, bytes, {@link WANT}) → storage address inside one page, or 0. */
 const within = (host: AddressType): Callee => ({
   name: "within",
@@ -65,18 +68,17 @@ export function addGates(m: ModuleBuilder, host: AddressType): void {
   const within = new FunctionBuilder(WITHIN[host].name, WITHIN[host].type);
   emitWithin(within, host);
   m.add(within, undefined, undefined, WITHIN[host]);
-  const deliver = new FunctionBuilder(DELIVER.name, DELIVER.type);
-  new Gates(deliver, host).deliver();
-  m.add(deliver, undefined, DELIVER.name, DELIVER);
-  const iret = new FunctionBuilder(IRET.name, IRET.type);
-  new Gates(iret, host).iret();
-  m.add(iret, undefined, IRET.name, IRET);
-  const syscall = new FunctionBuilder(SYSCALL.name, SYSCALL.type);
-  new Gates(syscall, host).syscall();
-  m.add(syscall, undefined, SYSCALL.name, SYSCALL);
-  const sysret = new FunctionBuilder(SYSRET.name, SYSRET.type);
-  new Gates(sysret, host).sysret();
-  m.add(sysret, undefined, SYSRET.name, SYSRET);
+  const add = (callee: Callee, body: (g: Gates) => void) => {
+    const f = new FunctionBuilder(callee.name, callee.type);
+    body(new Gates(f, host));
+    m.add(f, undefined, callee.name, callee);
+  };
+  add(DELIVER, (g) => g.deliver());
+  add(IRET, (g) => g.iret());
+  add(SYSCALL, (g) => g.syscall());
+  add(SYSRET, (g) => g.sysret());
+  add(SYSENTER, (g) => g.sysenter());
+  add(SYSEXIT, (g) => g.sysexit());
 }
 
 function emitWithin(f: FunctionBuilder, type: AddressType): void {
@@ -416,11 +418,40 @@ class Gates {
     this.#no(long.eqz().or(this.#get(S.EFER).and(1).eqz()).or(this.#get(S.SMAP_PAGES).ne(0)));
     return mode;
   }
-  /** The flat segments that they imply: `selector` of CS, the next one for SS. */
-  #flatSegments(cs: I32, ss: I32, dpl: number): void {
+  /** The flat segments that fast system calls imply. */
+  #flatSegments(cs: I32, ss: I32, dpl: number, size: number = D.L): void {
     const common = D.G | D.P | D.S | D.READ_WRITE | D.ACCESSED | (dpl << 13);
-    this.#loadCode(cs, I32.of(common | D.L | D.CODE));
+    this.#loadCode(cs, I32.of(common | size | D.CODE));
     this.#loadStack(ss, I32.of(common | D.DB));
+  }
+
+  /** What SYSENTER and SYSEXIT ask for: flat 32-bit protected mode. Gives the mode and IA32_SYSENTER_CS. */
+  #fast32(): { mode: I32; cs: I32 } {
+    const { mode, long } = this.#mode(), cs = this.#get(S.IA32_SYSENTER_CS);
+    this.#no(long.or(cs.and(0xfffc).eqz()).or(this.#get(S.SMAP_PAGES).ne(0)));
+    return { mode, cs: this.f.let(cs.and(0xfffc)) };
+  }
+  #go32(ip: I32, sp: I32): void {
+    this.#set64(S.GPR + 8 * Gpr.RSP, sp.extend_u());
+    this.#set64(S.RIP, ip.extend_u());
+    this.f.return(I32.of(1));
+  }
+
+  sysenter(): void {
+    const { mode, cs } = this.#fast32();
+    this.#set(S.FLAG_SYS, this.#get(S.FLAG_SYS).and(~(Fl.IF | Fl.RF)));
+    this.#flatSegments(cs, this.f.let(cs.add(8).and(0xffff)), 0, D.DB);
+    this.#setCpl(I32.of(0), mode);
+    this.#go32(this.#get(S.IA32_SYSENTER_EIP), this.#get(S.IA32_SYSENTER_ESP));
+  }
+
+  sysexit(): void {
+    const { mode, cs } = this.#fast32();
+    const selector = this.f.let(cs.add(16).and(0xfffc).or(3));
+    const ip = this.#get(S.GPR + 8 * Gpr.RDX), sp = this.#get(S.GPR + 8 * Gpr.RCX);
+    this.#flatSegments(selector, this.f.let(selector.add(8).and(0xffff)), 3, D.DB);
+    this.#setCpl(I32.of(3), mode);
+    this.#go32(ip, sp);
   }
 
   syscall(): void {

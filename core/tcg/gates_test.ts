@@ -262,6 +262,36 @@ Deno.test("emitted SYSCALL and SYSRET agree with TypeScript", () => {
   assert(quick > total / 2 && quick < total, `${quick} of ${total}`);
 });
 
+Deno.test("emitted SYSENTER and SYSEXIT agree with TypeScript", () => {
+  const rnd = random(9), a = machine(), b = machine();
+  const insn = { opSize: 32, operands: [] } as unknown as Insn;
+  let quick = 0, total = 0;
+  for (let n = 0; n < 200; n++) {
+    const back = rnd(2) === 1, long = rnd(8) === 0;
+    const flags = (rnd(65536) << 6 | rnd(64)) & 0x3c7fd5 & ~0x100;
+    const cs = BigInt(rnd(6) ? rnd(65536) : rnd(4)), word = () => BigInt(rnd(65536)) << 8n;
+    const [sp, ip, rcx, rdx] = [word(), word(), word(), word() | 1n << 40n];
+    for (const m of [a, b]) {
+      enter(m, long, back ? 0 : 3, 0x8000n, flags);
+      m.cpu.setMsr(0x174, cs);
+      m.cpu.setMsr(0x175, sp);
+      m.cpu.setMsr(0x176, ip);
+      m.cpu.setRegs({ rcx, rdx });
+    }
+    const before = state(a), what = `${n}: ${back} ${flags.toString(16)} ${cs.toString(16)}`;
+    const rt = a.vm.runtime, base = a.cpu.cpu.base;
+    total++;
+    if ((back ? rt.sysexit(base) : rt.sysenter(base)) === 0) {
+      assertEquals(state(a), before, what);
+      continue;
+    }
+    quick++;
+    assert(reference(() => helperOf(back ? "SYSEXIT" : "SYSENTER")(b.cpu.cpu, insn)), what);
+    assertEquals(state(a), state(b), what);
+  }
+  assert(quick > total / 2 && quick < total, `${quick} of ${total}`);
+});
+
 for (const long of [false, true]) {
   const mode = long ? "64-bit" : "32-bit";
   Deno.test(`emitted event delivery agrees with TypeScript: ${mode}`, () => {

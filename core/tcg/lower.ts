@@ -436,6 +436,9 @@ export class Tier0Lowering implements Lowering {
     if (d.name === "SYSCALL") {
       f.store("i64.store", cpu, this.#nextIp(), S.RIP);
       f.if(call(this.rt.syscall, "i32", cpu), go);
+    } else if (d.name === "SYSENTER" || d.name === "SYSEXIT") {
+      const way = d.name === "SYSENTER" ? this.rt.sysenter : this.rt.sysexit;
+      f.if(call(way, "i32", cpu), go);
     } else if (d.name === "IRET" || (d.name === "SYSRET" && d.bytes === 8)) {
       const done = d.name === "IRET"
         ? call(this.rt.iret, "i32", cpu, I32.of(d.bytes!))

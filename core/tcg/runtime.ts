@@ -9,7 +9,7 @@ import { Seg } from "../x86/insn.ts";
 import * as S from "../x86/state.ts";
 import { Rec } from "../x86/state.ts";
 import { addFind, FIND } from "./block_table.ts";
-import { addGates, DELIVER, IRET, SYSCALL, SYSRET } from "./gates.ts";
+import { addGates, DELIVER, IRET, SYSCALL, SYSENTER, SYSEXIT, SYSRET } from "./gates.ts";
 import { budgetAfter, followLink, HANDLER } from "./lower.ts";
 import { addWalker, emitCommit, emitProbe, type WalkerTables } from "./walker.ts";
 
@@ -32,6 +32,9 @@ export interface RuntimeImports {
   /** (cpu) → 1 when SYSCALL or 64-bit SYSRET was carried out. */
   readonly syscall: Callee;
   readonly sysret: Callee;
+  /** (cpu) → 1 when SYSENTER or SYSEXIT was carried out. */
+  readonly sysenter: Callee;
+  readonly sysexit: Callee;
   /** (cpu, rec): carries out the write that is in the bounce buffer. */
   readonly commit: Callee;
   /** (cpu, rec, helper) → non-zero when the instruction must be left. */
@@ -53,6 +56,8 @@ const RUNTIME32: RuntimeImports = {
   iret: IRET,
   syscall: SYSCALL,
   sysret: SYSRET,
+  sysenter: SYSENTER,
+  sysexit: SYSEXIT,
   commit: fn("commit", ["i32", "i32"], []),
   helper: fn("helper", ["i32", "i32", "i32"], ["i32"]),
   helperEnd: fn("helperEnd", ["i32", "i32", "i32"], []),
@@ -101,6 +106,8 @@ export interface RuntimeExports {
   iret(cpu: number, bytes: number): number;
   syscall(cpu: number): number;
   sysret(cpu: number): number;
+  sysenter(cpu: number): number;
+  sysexit(cpu: number): number;
   /** Fills a TLB entry: see `FILL` in `walker.ts`. */
   fill(cpu: number, lo: number, hi: number, want: number): number;
   /** Runs from a record until something needs the run loop. */

@@ -21,6 +21,7 @@ import {
   dword,
   dx,
   eax,
+  ebp,
   ebx,
   ecx,
   edi,
@@ -38,7 +39,7 @@ const STACK = 0x8000, USER_STACK = 0x9000;
 
 type Code = (a: Assembler) => void;
 
-/** `setup` once, then `body` in a loop; EDI counts, ESI starts at DATA. */
+/** `setup` once, then `body` in a loop; EBP counts, ESI starts at DATA. */
 interface Case {
   readonly name: string;
   /** Operations in one round of the body. */
@@ -56,6 +57,17 @@ const stride = (step: number, access: Code): Code => (a) => {
   a.i.and(esi, 0x0fffffff);
   a.i.or(esi, DATA);
 };
+
+/** A string instruction with REP over 1024 doublewords. */
+const runs = (opcode: number): { setup: Code; body: Code } => ({
+  setup: (a) => a.i.xor(eax, eax),
+  body: (a) => {
+    a.i.mov(esi, DATA);
+    a.i.mov(edi, DATA + 0x10000);
+    a.i.mov(ecx, 1024);
+    a.db(0xf3, opcode);
+  },
+});
 
 const cases: readonly Case[] = [
   { name: "empty loop", body: () => {} },
@@ -134,6 +146,17 @@ const cases: readonly Case[] = [
     body: (a) => a.i.wrmsr(),
   },
   { name: "clts", body: (a) => a.i.clts() },
+  {
+    name: "sysenter + sysexit",
+    cpl: 3,
+    body: (a) => {
+      a.db(0xe8, 0, 0, 0, 0, 0x5a); // call next; next: pop edx
+      a.db(0x83, 0xc2, 0x08); // add edx, 8: behind SYSENTER
+      a.db(0x89, 0xe1, 0x0f, 0x34); // mov ecx, esp; sysenter
+    },
+  },
+  { name: "rep stosd, 4 KiB", ...runs(0xab) },
+  { name: "rep movsd, 4 KiB", ...runs(0xa5) },
   {
     name: "fxsave + fxrstor",
     body: (a) => {
@@ -224,10 +247,10 @@ function measure(c: Case, base: number): number {
   const a = new Assembler(bits, CODE);
   a.i.mov(esi, DATA);
   c.setup?.(a);
-  a.i.mov(edi, 0x7fffffff);
+  a.i.mov(ebp, 0x7fffffff);
   a.label("again");
   c.body(a);
-  a.i.dec(edi);
+  a.i.dec(ebp);
   a.i.jnz("again");
   a.label("sub");
   a.i.ret();
@@ -249,6 +272,8 @@ function measure(c: Case, base: number): number {
   }
   handlers.align(32);
   handlers.db(0x48, 0x0f, 0x07); // sysretq
+  handlers.align(16);
+  handlers.db(0x0f, 0x35); // sysexit
   ram.u8.set(handlers.assemble().bytes, HANDLER);
   const descriptors = c.long
     ? [0x00af9b000000ffffn, 0x00cf93000000ffffn, 0x00affb000000ffffn, 0x00cff3000000ffffn]
@@ -315,6 +340,9 @@ function measure(c: Case, base: number): number {
     gs: data,
   });
   cpu.setFpu({ xcr0: 7n });
+  cpu.setMsr(0x174, 8n);
+  cpu.setMsr(0x175, BigInt(STACK));
+  cpu.setMsr(0x176, BigInt(HANDLER + 48));
   cpu.setMsr(0xc0000081, (0x18n << 48n) | (8n << 32n));
   cpu.setMsr(0xc0000082, BigInt(HANDLER + 32));
   cpu.setRegs({
@@ -325,7 +353,7 @@ function measure(c: Case, base: number): number {
   });
   let best = Infinity, slice = 20000;
   for (let n = 0; n < 12; n++) {
-    const counter = () => Number(cpu.getRegs().rdi);
+    const counter = () => Number(cpu.getRegs().rbp);
     const from = n === 0 ? 0x7fffffff : counter();
     const before = process.cpuUsage().user;
     cpu.run(slice);

@@ -29,7 +29,7 @@ export const tcgFeatures: ReadonlySet<string> = new Set(
   ("fpu vme de pse tsc msr pae mce cx8 apic sep mtrr pge mca cmov pat pse36 clflush acpi mmx fxsr " +
     "sse sse2 ss pni ssse3 movbe popcnt monitor hypervisor nx mmxext 3dnowprefetch abm arat " +
     "sse4.1 sse4.2 sse4a aes pclmulqdq sha-ni " +
-    "lm syscall lahf-lm cx16 fsgsbase pcid invpcid smep smap umip pku la57 rdtscp rdpid rdrand " +
+    "lm syscall lahf-lm cx16 fsgsbase erms pcid invpcid smep smap umip pku la57 rdtscp rdpid rdrand " +
     "rdseed xsave xsaveopt xsavec xgetbv1 pdpe1gb clflushopt clwb adx " +
     "x2apic tsc-deadline avx avx2 fma f16c bmi1 bmi2 vaes vpclmulqdq gfni 3dnow 3dnowext").split(
       " ",

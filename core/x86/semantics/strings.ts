@@ -200,12 +200,15 @@ function stos(e: Emit): void {
           const length = e.let(count.shl(Math.log2(bytes)));
           if (bytes === 1) e.f.fill(dh, v as unknown as I32, length);
           else {
-            const at = e.local(e.host), end = e.let(dh.add(e.hostBytes(length)));
-            at.set(dh as I32);
-            e.f.loop((more) => {
-              e.f.store(STORE[bytes], at.get(), v);
-              at.set(at.get().add(bytes));
-              e.f.brIf(more, (at.get() as AnyInt).lt_u(end));
+            // Zeros, which kernels clear pages with, are filled in at once.
+            e.f.if(e.let(v.eqz()), () => e.f.fill(dh, I32.of(0), length), () => {
+              const at = e.local(e.host), end = e.let(dh.add(e.hostBytes(length)));
+              at.set(dh as I32);
+              e.f.loop((more) => {
+                e.f.store(STORE[bytes], at.get(), v);
+                at.set(at.get().add(bytes));
+                e.f.brIf(more, (at.get() as AnyInt).lt_u(end));
+              });
             });
           }
           advance(e, Gpr.RDI, asAddr(e, length));
