@@ -52,6 +52,8 @@ export class BlockError extends Error {
 export interface Drive {
   readonly name: string;
   readonly kind: "disk" | "cdrom" | "floppy";
+  /** `if=` of `-drive`: what it was asked to be connected to. */
+  readonly interface?: string;
   /** The medium, or undefined when empty. */
   readonly medium: BlockBackend | undefined;
   /** The guest locked the door (CD): `eject` without force is refused. */

@@ -141,10 +141,24 @@ function kinds(shared: SharedProps): Kind[] {
   ];
 }
 
+/** Keyboard, mouse, tablet. */
+const INPUTS: readonly Kind[] = ["keyboard", "mouse", "tablet"].map((kind) => ({
+  name: `virtio-${kind}`,
+  category: "Input",
+  props: {
+    ...(kind === "keyboard" ? {} : { "wheel-axis": bool(true) }),
+    display: { type: "str" },
+    head: u32(0),
+    serial: { type: "str" },
+  },
+  functionProps: { vectors: u32(2) },
+  variants: false,
+}));
+
 /** In no particular order. */
 export function virtioTypes(shared: SharedProps): DeviceType[] {
   const list: DeviceType[] = [];
-  for (const k of kinds(shared)) {
+  for (const k of [...kinds(shared), ...INPUTS]) {
     const device = `${k.name}-device`;
     list.push({
       name: device,

@@ -138,6 +138,7 @@ function build(
   const { accelerator, usesTcg, irqchip, resolve } = openAccelerator(config, hooks, warn);
   const { model, warnings } = resolve(config.cpu);
   for (const w of warnings) warn(w);
+  const rngs = new Map(config.rngs.map((r) => [r.id, openRng(r)]));
   const pflash = findFlash(config, blocks), flashed = pflash?.some((d) => d) ?? false;
   const foreign = flashed ? undefined : loadFirmware(config);
   const pc: PcConfig = {
@@ -164,10 +165,7 @@ function build(
     globals: [...rtcGlobals(config), ...config.globals],
     chardev: (id) => chardevs.get(id),
     drive: (id) => blocks.find(id),
-    rng: (id) => {
-      const options = config.rngs.find((r) => r.id === id);
-      return options && openRng(options);
-    },
+    rng: (id) => rngs.get(id),
     emptyDrive: (kind) => blocks.addEmpty(kind),
     boot: config.boot,
     uuid: uuidBytes(config.uuid),

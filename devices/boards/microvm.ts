@@ -165,6 +165,7 @@ export class MicrovmBoard {
       clock,
       ramSize: c.ramSize,
       cpus: c.cpus,
+      input: this.input,
       drive: c.drive,
       chardev: c.chardev,
       rng: (id) => c.rng?.(id),
@@ -222,6 +223,11 @@ export class MicrovmBoard {
     const address = VIRTIO_MMIO_BASE + VIRTIO_MMIO_SIZE * index;
     const irq = this.irqs.line(this.#firstIrq + index);
     const window = new VirtioMmio(mem, irq, node.flag("force-legacy"), address);
+    const { vm } = this.env, doorbells = vm.setDoorbells !== undefined && node.flag("ioeventfd");
+    node.set("ioeventfd", doorbells);
+    if (doorbells) {
+      window.onNotifyRanges = () => vm.setDoorbells?.(window, window.notifyRanges());
+    }
     mem.map(window.region, address);
     this.#keep(`virtio-mmio/${index}`, window);
     node.details = () => [mmio(address, VIRTIO_MMIO_SIZE)];

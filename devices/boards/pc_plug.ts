@@ -70,6 +70,9 @@ export class PcSlots {
       clock: env.clock,
       ramSize: config.ramSize,
       cpus: config.cpus,
+      get input() {
+        return board.input;
+      },
       drive: config.drive,
       chardev: config.chardev,
       rng: (id) => config.rng?.(id),

@@ -2,6 +2,7 @@
 import type { Drive } from "../../core/block/block.ts";
 import type { Chardev } from "../../core/chardev/chardev.ts";
 import type { Clock } from "../../core/clock.ts";
+import type { InputRouter } from "../../core/display/input.ts";
 import { UserError } from "../../core/errors.ts";
 import type { DeviceOptions } from "../../core/options/config.ts";
 import { fail } from "../../core/options/host.ts";
@@ -13,6 +14,7 @@ import { MSIX_MAX } from "../chipset/msix.ts";
 import { builtinRng } from "./rng_backend.ts";
 import { VirtioBalloon } from "./virtio_balloon.ts";
 import { VirtioBlk } from "./virtio_blk.ts";
+import { type InputKind, VirtioInput } from "./virtio_input.ts";
 import type { CommonFeatures, VirtioDevice } from "./virtio_device.ts";
 import type { VirtioMmio } from "./virtio_mmio.ts";
 import { VirtioPci } from "./virtio_pci.ts";
@@ -37,6 +39,8 @@ export interface VirtioHost {
   /** Bytes. */
   readonly ramSize: number;
   readonly cpus: number;
+  /** Where keyboards, mice and tablets get their events. */
+  readonly input: InputRouter;
   drive(id: string): Drive | undefined;
   chardev(id: string): Chardev | undefined;
   rng(id: string): RngBackend | undefined;
@@ -66,7 +70,8 @@ export class VirtioSlots {
 
   /** Whether `type` is made here. */
   static handles(type: string): boolean {
-    return /^virt(io-(blk|serial|balloon|rng)-(pci|device)|console$|serialport$)/.test(type);
+    const kinds = "blk|serial|balloon|rng|keyboard|mouse|tablet";
+    return new RegExp(`^virt(io-(${kinds})-(pci|device)|console$|serialport$)`).test(type);
   }
 
   /** Makes what `o` asks for; `node` has its path and the user's values. Throws UserError. */
@@ -104,7 +109,7 @@ export class VirtioSlots {
     const inner = host.makeNode(node.spec.backend!);
     inner.path = `${node.path}/virtio-backend`;
     for (const [name, value] of o.props) setFromText(inner, name, value);
-    const [legacy, modern] = modes(node);
+    const [legacy, modern] = modes(node, inner.type);
     if (!legacy && !modern) {
       fail(
         o.loc,
@@ -168,6 +173,12 @@ export class VirtioSlots {
         return this.#makeSerial(node, o, serialBus);
       case "virtio-rng-device":
         return this.#makeRng(node, o);
+      case "virtio-keyboard-device":
+        return this.#makeInput(node, "keyboard");
+      case "virtio-mouse-device":
+        return this.#makeInput(node, "mouse");
+      case "virtio-tablet-device":
+        return this.#makeInput(node, "tablet");
       default:
         return this.#makeBalloon(node, o);
     }
@@ -178,7 +189,15 @@ export class VirtioSlots {
     const drive = id === undefined ? undefined : this.host.drive(id);
     if (drive === undefined) fail(loc, "drive property not set");
     if (drive.attachedTo !== undefined) {
-      fail(loc, `Drive '${id}' is already in use by another device`);
+      const automatic = drive.interface !== undefined && drive.interface !== "none";
+      fail(
+        loc,
+        `Drive '${id}' is already in use ` +
+          (automatic
+            ? "because it has been automatically connected to another device (did you need " +
+              "'if=none' in the drive options?)"
+            : "by another device"),
+      );
     }
     if (drive.medium === undefined) fail(loc, "Device needs media, but drive is empty");
     const wanted = node.number("num-queues"), queueSize = node.number("queue-size");
@@ -257,6 +276,17 @@ export class VirtioSlots {
       rng,
       period,
       maxBytes: most >= BigInt(Number.MAX_SAFE_INTEGER) ? undefined : Number(most),
+      common: commonFeatures(node),
+    });
+  }
+
+  #makeInput(node: DeviceNode, kind: InputKind): VirtioInput {
+    return new VirtioInput({
+      clock: this.host.clock,
+      kind,
+      input: this.host.input,
+      serial: node.text("serial"),
+      wheel: kind === "keyboard" ? undefined : node.flag("wheel-axis"),
       common: commonFeatures(node),
     });
   }
@@ -347,14 +377,20 @@ function has(node: DeviceNode, name: string): boolean {
 }
 
 /** Legacy and modern interface of a function. */
-function modes(node: DeviceNode): [legacy: boolean, modern: boolean] {
+function modes(node: DeviceNode, inside: string): [legacy: boolean, modern: boolean] {
   if (!has(node, "disable-legacy")) return [!node.type.endsWith("-non-transitional"), true];
+  // Input devices are younger than the legacy interface.
+  const young = /^virtio-(keyboard|mouse|tablet)-/.test(inside);
+  if (young) node.set("disable-legacy", "on").set("disable-modern", false);
   const legacy = node.text("disable-legacy") !== "on";
   node.set("disable-legacy", legacy ? "off" : "on");
   return [legacy, !node.flag("disable-modern")];
 }
 
+const INPUT_CLASSES = { keyboard: 0x090000, mouse: 0x090200, tablet: 0x098000 } as const;
+
 function classCode(device: VirtioDevice, node: DeviceNode): number {
+  if (device instanceof VirtioInput) return INPUT_CLASSES[device.kind];
   const standard = device instanceof VirtioBlk
     ? BLK_CLASS
     : device instanceof VirtioSerial

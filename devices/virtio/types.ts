@@ -112,13 +112,27 @@ function kinds(block: readonly PropSpec[]): Kind[] {
   ];
 }
 
+/** Keyboard, mouse, tablet: never with the legacy interface. */
+const INPUTS: readonly Kind[] = ["keyboard", "mouse", "tablet"].map((kind) => ({
+  name: `virtio-${kind}`,
+  category: "Input",
+  props: [
+    ...(kind === "keyboard" ? [] : [bool("wheel-axis", true)]),
+    str("display", ""),
+    int("head", 0),
+    str("serial", ""),
+  ],
+  functionProps: [int("vectors", 2)],
+  variants: false,
+}));
+
 /** @param shared properties of every PCI device, and of every disk */
 export function virtioSpecs(
   shared: { readonly pci: readonly PropSpec[]; readonly block: readonly PropSpec[] },
 ): DeviceTypeSpec[] {
   const list: DeviceTypeSpec[] = [];
   const modes = [str("disable-legacy", "auto"), bool("disable-modern", false)];
-  for (const k of kinds(shared.block)) {
+  for (const k of [...kinds(shared.block), ...INPUTS]) {
     const base = { category: k.category, user: true, wires: [] };
     const device: DeviceTypeSpec = {
       ...base,
@@ -178,7 +192,7 @@ export function virtioSpecs(
     props: [
       bool("format_transport_address", true),
       bool("force-legacy", true),
-      bool("ioeventfd", false),
+      bool("ioeventfd", true),
     ],
   });
   return list;
