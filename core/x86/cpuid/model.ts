@@ -31,7 +31,8 @@ export const tcgFeatures: ReadonlySet<string> = new Set(
     "sse4.1 sse4.2 sse4a aes pclmulqdq sha-ni " +
     "lm syscall lahf-lm cx16 fsgsbase erms pcid invpcid smep smap umip pku la57 rdtscp rdpid rdrand " +
     "rdseed xsave xsaveopt xsavec xgetbv1 pdpe1gb clflushopt clwb adx " +
-    "x2apic tsc-deadline avx avx2 fma f16c bmi1 bmi2 vaes vpclmulqdq gfni 3dnow 3dnowext").split(
+    "x2apic tsc-deadline invtsc avx avx2 fma f16c bmi1 bmi2 vaes vpclmulqdq gfni 3dnow 3dnowext")
+    .split(
       " ",
     ),
 );

@@ -23,6 +23,9 @@ export interface ResolvedModel {
 
 const DEFAULT = "qemu64";
 
+/** What `max` and `host` leave out unless told otherwise: another host may not have it. */
+const UNMIGRATABLE: readonly string[] = ["invtsc"];
+
 /** Words that mean nothing without a feature, which then takes them away. */
 const DEPENDENCIES: readonly (readonly [feature: string, words: readonly Word[]])[] = [
   ["arch-capabilities", ["IA32_ARCH_CAPABILITIES"]],
@@ -136,6 +139,9 @@ export function resolveCpu(
     return value === undefined ? normally : readBoolean(value) ?? normally;
   };
   const wanted = new Set(spec.features === "*" ? available : spec.set);
+  if (spec.features === "*" && flag("migratable", true)) {
+    for (const f of UNMIGRATABLE) wanted.delete(f);
+  }
   for (const f of p.on) wanted.add(f);
   for (const f of p.off) wanted.delete(f);
   if (!p.off.has("hypervisor") && name !== "base") wanted.add("hypervisor");

@@ -28,8 +28,8 @@ Deno.test("a line for each feature of a model that the accelerator has not, in Q
   assertEquals(resolveCpu("qemu64,+pmm,svm=off").warnings, [
     TCG + "CPUID.C0000001H:EDX.pmm [bit 12]",
   ]);
-  assertEquals(resolveCpu("qemu64,+invtsc,svm=off").warnings, [
-    TCG + "CPUID.80000007H:EDX.invtsc [bit 8]",
+  assertEquals(resolveCpu("qemu64,+ibpb,svm=off").warnings, [
+    TCG + "CPUID.80000008H:EBX.ibpb [bit 12]",
   ]);
   assertEquals(resolveCpu("kvm64,+pmm,check=off").warnings, []);
   assertEquals(resolveCpu(undefined).warnings, []);
@@ -38,6 +38,20 @@ Deno.test("a line for each feature of a model that the accelerator has not, in Q
     "warning: hv-vendor-id truncated to 12 characters",
     TCG + "CPUID.C0000001H:EDX.pmm [bit 12]",
   ]);
+});
+
+Deno.test("the invariant TSC is for those who ask", () => {
+  const has = (text: string) => resolveCpu(text).model.has("invtsc");
+  assertEquals(
+    ["max", "qemu64", "max,migratable=off", "qemu64,+invtsc", "max,invtsc=on"].map(has),
+    [
+      false,
+      false,
+      true,
+      true,
+      true,
+    ],
+  );
 });
 
 Deno.test("features that need others", () => {
