@@ -4,7 +4,7 @@ import type { Mmu } from "./mmu.ts";
 import type { TcgVm } from "./vm.ts";
 
 /** Samples at the same address that make the code there worth a region. */
-const HOT = 4;
+const HOT = 2;
 /** How many times rarer than at first samples are taken when they find nothing new. */
 const RAREST = 32;
 
@@ -22,7 +22,11 @@ export class Sampler {
     const { cpu, vm } = this;
     try {
       const block = vm.cache.lookup(cpu, this.mmu);
-      this.#period = Math.min(this.#period + (this.#period >> 3) + 1, RAREST * vm.samplePeriod);
+      // Code that stays in tier 0 is worth looking at more often.
+      const grown = this.#period + (this.#period >> 3) + 1, period = vm.samplePeriod;
+      this.#period = block.tried
+        ? Math.min(grown, RAREST * period)
+        : Math.max(this.#period - (this.#period >> 2), Math.min(grown, period));
       this.due = instructions + this.#period;
       if (block.tried) return;
       block.samples = (block.samples ?? 0) + 1;

@@ -1,5 +1,4 @@
 /** The software accelerator: one translation cache and function table for all vCPUs of a machine. */
-import { setFlagsFromString } from "node:v8";
 import type { Accelerator, FpuErrorLine, Vcpu, VcpuOptions, Vm, VmOptions } from "../accel.ts";
 import type { AddressSpace } from "../memory/address_space.ts";
 import type { GuestMemory } from "../memory/guest_memory.ts";
@@ -52,7 +51,6 @@ export class TcgVm implements Vm {
 
   constructor(readonly opts: VmOptions) {
     allSemantics();
-    tuneEngine();
     this.memory = opts.memory;
     this.mem = opts.mem;
     this.io = opts.io;
@@ -168,16 +166,6 @@ export class TcgVm implements Vm {
   close(): void {
     this.compiler.close();
   }
-}
-
-/**
- * Lets the engine optimise emitted functions after less use: a guest's start runs many handlers a
- * few thousand times each, which is below the engine's own threshold.
- */
-function tuneEngine(): void {
-  setFlagsFromString("--wasm-tiering-budget=200000");
-  // Emitted code calls a few levels deep from TypeScript, which looks at the stack's limit.
-  setFlagsFromString("--no-wasm-stack-checks");
 }
 
 /** Sockets, dies of a socket, cores of a die, threads of a core. */

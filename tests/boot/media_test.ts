@@ -61,7 +61,8 @@ const MEDIA: Medium[] = [
     option: "-cdrom",
     memory: 32,
     check: async (s) => {
-      const screen = await s.expect(/Press Ctrl-B for the iPXE command line/);
+      // The offer of a command line below it stands for two seconds only.
+      const screen = await s.expect(/^iPXE \S+ +-- Open Source Network Boot Firmware/m);
       assertStringIncludes(screen, "iPXE initialising devices...ok");
     },
   },
