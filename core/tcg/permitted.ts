@@ -4,7 +4,8 @@ import { Mode } from "../x86/state.ts";
 
 /** Whether the CPU model has the instruction. */
 export function isThere(i: Insn, has: (feature: string) => boolean): boolean {
-  return i.row.cpuid === undefined || has(i.row.cpuid);
+  const { cpuid, also } = i.row;
+  return cpuid === undefined || has(cpuid) && (also === undefined || has(also));
 }
 
 /** Whether the instruction exists in translation mode `mode` and on the CPU model. */

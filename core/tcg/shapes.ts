@@ -37,7 +37,8 @@ const PACK = 192;
 /** Mode bits that change what semantics emit; CPL and limits are looked at when running. */
 const MODE_KEY = Mode.CODE_MASK | Mode.SS32 | Mode.FLAT | Mode.CS_FLAT | Mode.PE | Mode.VM86 |
   Mode.LONG;
-const FPU_KEY = Mode.FPU_TRAP | Mode.SSE_UD | Mode.SSE_NM | Mode.WAIT_NM | Mode.AVX_UD;
+const FPU_KEY = Mode.FPU_TRAP | Mode.SSE_UD | Mode.SSE_NM | Mode.WAIT_NM | Mode.AVX_UD |
+  Mode.AVX512;
 
 const modeMasks = new Map<OpcodeRow, number>();
 
@@ -120,10 +121,19 @@ export function shapeKey(i: Insn, mode: number, samePage: boolean, special = fal
         break;
       case "xmm":
       case "mm":
+      case "k":
         key += ` ${o.kind}${o.size}`;
         break;
       default:
         key += ` ${o.kind}${o.size}.${o.reg}`;
+    }
+  }
+  if (i.evex !== undefined) {
+    const { mask, zeroing, broadcast, rounding, sae } = i.evex;
+    key += ` e${mask}${zeroing ? "z" : ""}${broadcast ? "b" : ""}${sae ? rounding : ""}`;
+    // A vector index has no slot.
+    if (/GATHER|SCATTER/.test(i.row.name)) {
+      for (const o of i.operands) if (o.kind === "mem") key += ` v${o.index}`;
     }
   }
   if (special) {

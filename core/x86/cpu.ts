@@ -307,6 +307,7 @@ export class Cpu {
     if (!(cr4 & 0x200) || cr0 & 4) m |= Mode.SSE_UD;
     if (cr0 & 8) m |= Mode.SSE_NM;
     if (!(cr4 & 0x40000) || (this.i32[S.XCR0 >> 2] & 6) !== 6) m |= Mode.AVX_UD;
+    else if ((this.i32[S.XCR0 >> 2] & 0xe6) === 0xe6) m |= Mode.AVX512;
     if ((cr0 & 0xa) === 0xa) m |= Mode.WAIT_NM;
     if (this.cpl === 3) m |= Mode.CPL3;
     if (fl & (Fl.TF | Fl.RF) || this.i32[S.SHADOW >> 2] !== 0 || this.alone) m |= Mode.SINGLE;

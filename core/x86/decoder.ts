@@ -8,6 +8,7 @@
  */
 import type {
   DecodeMode,
+  Evex,
   FarOperand,
   ImmOperand,
   Insn,
@@ -18,6 +19,7 @@ import type {
   RelOperand,
 } from "./insn.ts";
 import { Seg } from "./insn.ts";
+import { displacementUnit, evexOf } from "./decode_evex.ts";
 import { Mandatory, OP_MAPS, OpMap, type RegKind, Role, type TableRow } from "./table/row.ts";
 import { opcodeTable } from "./table/table.ts";
 
@@ -83,8 +85,10 @@ const CREG = [regs("creg", 32, 9), regs("creg", 64, 9)];
 const DREG = [regs("dreg", 32, 8), regs("dreg", 64, 8)];
 const ST = regs("st", 80, 8);
 const MM = regs("mm", 64, 8);
-const XMM = regs("xmm", 128, 16);
-const YMM = regs("xmm", 256, 16);
+const XMM = regs("xmm", 128, 32);
+const YMM = regs("xmm", 256, 32);
+const ZMM = regs("xmm", 512, 32);
+const K = regs("k", 64, 8);
 
 /** CR0, CR2, CR3, CR4, CR8 exist. */
 const CR_EXISTS = 0b1_0001_1101;
@@ -129,6 +133,8 @@ interface CompiledRow {
   readonly hasRm: boolean;
   readonly vsib: boolean;
   readonly vvvv: boolean;
+  /** What an 8-bit displacement of an EVEX encoding counts in, in bytes; and with broadcast. */
+  readonly disp8: number;
 }
 
 interface Cell {
@@ -190,6 +196,7 @@ function compile(row: TableRow): CompiledRow {
     hasRm: row.modrm && row.fixedModrm < 0 && !row.modIgnored,
     vsib: row.operandSpecs.some((s) => s.vsib !== 0),
     vvvv: row.operandSpecs.some((s) => s.role === Role.Vvvv),
+    disp8: row.evex === undefined ? 1 : displacementUnit(row, row.evex),
   };
 }
 
@@ -221,7 +228,7 @@ const CELLS: (Cell | undefined)[][] = [16, 32, 64].map((bits) => {
       candidates: list,
       modrm,
       only: plain ? list[0] : undefined,
-      lut: plain ? undefined : new Int8Array(modrm ? 4096 : 16).fill(-2),
+      lut: plain ? undefined : new Int8Array(r.evex ? 8192 : modrm ? 4096 : 16).fill(-2),
     };
   });
 });
@@ -236,10 +243,10 @@ const enum Key {
 
 /**
  * Selection key: bits 1:0 {@link Key}, bit 2 W, bit 3 L (or REX.B of an opcode without ModRM),
- * bits 11:4 ModRM.
+ * bits 11:4 ModRM, bit 12 the upper bit of EVEX.L'L.
  */
 function select(cell: Cell, key: number, bits: number): number {
-  const cls = key & 3, w = key >> 2 & 1, l = key >> 3 & 1, modrm = key >> 4;
+  const cls = key & 3, w = key >> 2 & 1, l = key >> 3 & 1 | key >> 11 & 2, modrm = key >> 4 & 255;
   for (let i = 0; i < cell.candidates.length; i++) {
     const r = cell.candidates[i].row;
     switch (r.prefix) {
@@ -384,7 +391,9 @@ function registerOperand(
       if (size === 16) return GPR16[reg];
       return anyRex || reg > 7 ? GPR8[reg] : GPR8_LEGACY[reg];
     case "xmm":
-      return size === 256 ? YMM[reg] : XMM[reg];
+      return size === 256 ? YMM[reg] : size === 512 ? ZMM[reg] : XMM[reg];
+    case "k":
+      return reg < 8 ? K[reg] : undefined;
     case "mm":
       return MM[reg & 7];
     case "st":
@@ -397,6 +406,8 @@ function registerOperand(
       return reg < 8 ? DREG[size === 64 ? 1 : 0][reg] : undefined;
   }
 }
+
+const VECTOR_BITS: readonly (128 | 256 | 512)[] = [128, 256, 512];
 
 /** What a decode that failed after `used` bytes reports. */
 function fault(used: number, avail: number, otherwise: DecodeFault): DecodeFault {
@@ -466,6 +477,8 @@ export function decode(
   let vex = false;
   let vvvv = 0, namesVvvv = false;
   let vexL = 0;
+  // EVEX: the third payload byte, with 100h for one that is there.
+  let evexBits = 0;
   if (b === 0x0f) {
     map = OpMap.M0F;
     b = bytes[pos++];
@@ -500,7 +513,24 @@ export function decode(
     cls = last & 3;
     b = bytes[pos++];
   } else if (b === 0x62 && (bits === 64 || (bytes[pos] & 0xc0) === 0xc0)) {
-    return fault(pos + 1 - at, avail, "invalid"); // EVEX
+    if (lock || rep !== 0 || opsize || rex !== 0) return fault(pos + 1 - at, avail, "invalid");
+    vex = true;
+    const p0 = bytes[pos], p1 = bytes[pos + 1], p2 = bytes[pos + 2];
+    pos += 3;
+    // R, X, B at their REX places, R' at bit 4.
+    rex = (p0 & 0x80 ? 0 : 4) | (p0 & 0x40 ? 0 : 2) | (p0 & 0x20 ? 0 : 1) | (p0 & 0x10 ? 0 : 16);
+    rex |= p1 >> 4 & 8;
+    if (bits !== 64) rex &= 8;
+    const m = p0 & 15;
+    if (m < 1 || m > 3 || (p1 & 4) === 0) return fault(pos - at, avail, "invalid");
+    map = OpMap.Evex0F + m - 1;
+    vvvv = ~(p1 >> 3) & 15 | (p2 & 8 ? 0 : 16);
+    if (bits !== 64) vvvv &= 23;
+    namesVvvv = (p1 & 0x78) !== 0x78;
+    vexL = p2 >> 5 & 3;
+    evexBits = p2 | 0x100;
+    cls = p1 & 3;
+    b = bytes[pos++];
   }
   if (pos - at > avail) return fault(pos - at, avail, "invalid");
 
@@ -537,7 +567,11 @@ export function decode(
   if (compiled === undefined) {
     const lut = cell.lut!;
     let key = cls | rex >> 1 & 4;
-    if (cell.modrm) key |= modrm << 4 | vexL << 3;
+    if (evexBits !== 0) {
+      // With a rounding control, L'L is not the length, which is the longest.
+      const l = (evexBits & 0x10) !== 0 && modrm >= 0xc0 ? 2 : vexL;
+      key |= modrm << 4 | (l & 1) << 3 | (l & 2) << 11;
+    } else if (cell.modrm) key |= modrm << 4 | vexL << 3;
     else key |= vex ? vexL << 3 : (rex & 1) << 3;
     let n = lut[key];
     if (n === -2) {
@@ -572,6 +606,18 @@ export function decode(
     pos = memPos;
   }
   if (namesVvvv && !compiled.vvvv) return fault(pos - at, avail, "invalid");
+  let evex: Evex | undefined, broadcast = false;
+  if (evexBits !== 0) {
+    evex = evexOf(row.evex!, evexBits, modrm);
+    if (evex === undefined || (vvvv & 16) !== 0 && !compiled.vvvv && !compiled.vsib) {
+      return fault(pos - at, avail, "invalid");
+    }
+    broadcast = evex.broadcast;
+    if (modrm >> 6 === 1) {
+      memDisp = Math.imul(memDisp, broadcast ? row.evex!.broadcast >> 3 : compiled.disp8);
+    }
+    if (compiled.vsib) memIndex |= vvvv & 16;
+  }
 
   // Operands.
   const specs = compiled.operands;
@@ -586,7 +632,7 @@ export function decode(
         case Op.Reg:
           operand = registerOperand(
             spec.kind!,
-            modrm >> 3 & 7 | (rex & 4) << 1,
+            modrm >> 3 & 7 | (rex & 4) << 1 | rex & 16,
             spec.sizes[sizeIndex],
             rex !== 0,
           );
@@ -595,13 +641,14 @@ export function decode(
           operand = modrm >= 0xc0 || row.modIgnored
             ? registerOperand(
               spec.kind!,
-              modrm & 7 | (rex & 1) << 3,
+              modrm & 7 | (rex & 1) << 3 |
+                (evexBits !== 0 && spec.kind === "xmm" ? (rex & 2) << 3 : 0),
               spec.sizes[sizeIndex],
               rex !== 0,
             )
             : {
               kind: "mem",
-              size: spec.memSizes[sizeIndex],
+              size: broadcast ? row.evex!.broadcast : spec.memSizes[sizeIndex],
               seg: segOverride >= 0 ? segOverride : memStack ? Seg.SS : Seg.DS,
               base: memBase,
               index: memIndex,
@@ -723,10 +770,15 @@ export function decode(
   const length = pos - at;
   if (length > avail || length > MAX_INSN_LENGTH) return fault(length, avail, "short");
   if (lock && (!row.lock || operands[0].kind !== "mem")) return "invalid";
+  if (evex !== undefined && evex.zeroing && operands[0].kind === "mem") return "invalid";
   // Gathers: destination, index and mask are three registers.
   if (compiled.vsib) {
-    const destination = modrm >> 3 & 7 | (rex & 4) << 1;
-    if (destination === memIndex || destination === vvvv || vvvv === memIndex) return "invalid";
+    const destination = modrm >> 3 & 7 | (rex & 4) << 1 | rex & 16;
+    if (evex !== undefined) {
+      if (operands[0].kind !== "mem" && destination === memIndex) return "invalid";
+    } else if (destination === memIndex || destination === vvvv || vvvv === memIndex) {
+      return "invalid";
+    }
   }
   // MOV CS, r/m16 does not exist.
   if (row.byte === 0x8e && row.map === OpMap.One && (modrm >> 3 & 7) === Seg.CS) return "invalid";
@@ -739,7 +791,8 @@ export function decode(
     lock,
     rep: compiled.eatsRep ? 0 : rep,
     segOverride,
-    vectorBits: vex ? (vexL ? 256 : 128) : 0,
+    vectorBits: !vex ? 0 : row.l < 0 ? (vexL ? 256 : 128) : VECTOR_BITS[row.l],
+    evex,
     cond: row.condition ? b & 15 : -1,
   };
 }

@@ -1,3 +1,4 @@
+import { disassemble } from "./disasm.ts";
 import { assert, assertEquals } from "@std/assert";
 import { decode, type DecodedInsn, type DecodeFault, withoutFeature } from "./decoder.ts";
 import { opcodeTable } from "./table/table.ts";
@@ -182,8 +183,30 @@ Deno.test("LES, LDS and BOUND against VEX and EVEX outside 64-bit mode", () => {
   assertEquals(what("c5 06", 16), "short"); // disp16 missing
   assertEquals(what("c5 06 00 00", 16), "LDS 16");
   assertEquals(what("62 01", 32), "BOUND 32");
-  assertEquals(what("62 f1 7c 48 58 c1", 32), "invalid");
+  assertEquals(what("62 f1 7c 48 58 c1", 32), "VADDPS 32");
   assertEquals(what("66 c5 f8 77", 32), "invalid"); // prefix before VEX
+});
+
+Deno.test("EVEX: registers, masks, rounding, broadcast and scaled displacements", () => {
+  const decoded = (bytes: string, bits: 32 | 64 = 64) => {
+    const u8 = Uint8Array.from(bytes.split(" ").map((b) => parseInt(b, 16)));
+    const i = decode(u8, 0, u8.length, { bits });
+    return typeof i === "string" ? i : disassemble(i, 0n, bits).replace(/ +/g, " ");
+  };
+  // As GNU as assembles them.
+  assertEquals(decoded("62 01 04 50 58 f9"), "vaddps {ru-sae}, %zmm25, %zmm31, %zmm31");
+  assertEquals(decoded("62 f1 6c c9 58 c3"), "vaddps %zmm3, %zmm2, %zmm0 {%k1} {z}");
+  assertEquals(decoded("62 f1 6c 58 58 40 02"), "vaddps 8(%rax){1to16}, %zmm2, %zmm0");
+  assertEquals(decoded("62 f1 6c 48 58 40 02"), "vaddps 0x80(%rax), %zmm2, %zmm0");
+  assertEquals(decoded("62 f2 7d 41 90 44 90 01"), "vpgatherdd 4(%rax, %zmm18, 4), %zmm0 {%k1}");
+  // Zeroing without a mask or to memory, a mask that must be there, broadcast where there is none.
+  assertEquals(decoded("62 f1 6c c8 58 c3"), "invalid");
+  assertEquals(decoded("62 f1 7c c9 11 00"), "invalid");
+  assertEquals(decoded("62 f2 7d 40 90 04 90"), "invalid");
+  assertEquals(decoded("62 f1 7c 58 10 00"), "invalid");
+  // Mask registers 8 to 15.
+  assertEquals(decoded("c5 ec 41 cb"), "kandw %k3, %k2, %k1");
+  assertEquals(decoded("c5 ac 41 cb"), "invalid");
 });
 
 Deno.test("undocumented encodings that processors decode", () => {

@@ -31,6 +31,8 @@ function gprName(reg: number, size: number, high = false): string {
   return size === 64 ? name : size === 32 ? `e${name.slice(1)}` : name.slice(1);
 }
 
+const vectorLetter = (size: number): string => size === 512 ? "z" : size === 256 ? "y" : "x";
+
 function registerText(o: RegOperand): string {
   switch (o.kind) {
     case "gpr":
@@ -46,7 +48,9 @@ function registerText(o: RegOperand): string {
     case "mm":
       return `%mm${o.reg}`;
     case "xmm":
-      return `%${o.size === 256 ? "y" : "x"}mm${o.reg}`;
+      return `%${vectorLetter(o.size)}mm${o.reg}`;
+    case "k":
+      return `%k${o.reg}`;
   }
 }
 
@@ -103,12 +107,29 @@ function memText(o: MemOperand, insn: DecodedInsn, bits: Bits, idle: IdlePrefixe
   if (o.base >= 0) text += `%${gprName(o.base, o.addrSize)}`;
   if (o.index >= 0) {
     const index = vector
-      ? `${vector.vsib === 256 ? "y" : "x"}mm${o.index}`
+      ? `${vectorLetter(vector.vsib)}mm${o.index}`
       : gprName(o.index, o.addrSize);
     text += `, %${index}`;
     if (o.scale > 0) text += `, ${1 << o.scale}`;
   }
   return text + ")";
+}
+
+/** What an EVEX prefix adds to the texts of operands, destination first. */
+function decorate(texts: string[], insn: DecodedInsn): string[] {
+  const { evex, operands, row } = insn;
+  if (evex === undefined) return texts;
+  if (evex.broadcast) {
+    const n = operands.findIndex((o) => o.kind === "mem");
+    const count = insn.vectorBits / 8 / Math.max(row.evex!.element, row.evex!.source);
+    texts[n] += `{1to${count}}`;
+  }
+  if (evex.mask !== 0) texts[0] += ` {%k${evex.mask}}${evex.zeroing ? " {z}" : ""}`;
+  if (!evex.sae) return texts;
+  // In AT&T order this stands first, or behind an immediate.
+  const mode = evex.rounding < 0 ? "{sae}" : `{${["rn", "rd", "ru", "rz"][evex.rounding]}-sae}`;
+  const at = operands.at(-1)?.kind === "imm" ? texts.length - 1 : texts.length;
+  return [...texts.slice(0, at), mode, ...texts.slice(at)];
 }
 
 const fixedString = new Set(["MOVS", "CMPS", "STOS", "SCAS", "INS"]);
@@ -327,7 +348,7 @@ function operandTexts(
   if (row.name === "NOP" && list.length === 2 && list[0].kind === "mem") list = [list[0]];
   const texts = list.map((o, i) => operandText(printedAs(o, i, insn), insn, address, bits, idle));
   if (row.name === "ENTER") return texts;
-  return texts.reverse();
+  return decorate(texts, insn).reverse();
 }
 
 const ST0: RegOperand = { kind: "st", size: 80, reg: 0, high: false };

@@ -57,6 +57,8 @@ Deno.test("listing lines as `x /i` lays them out", () => {
 
 /** Encodings for which Capstone prints something else than what a processor executes. */
 function capstoneDiffers(row: TableRow, form: RowForm, bits: Bits): boolean {
+  // Wrong names, vector indices, registers and lengths; LLVM's text is the measure there.
+  if (row.family === "avx512") return true;
   const names = "UD0 UD1 RDPID BSWAP LGS SLDT LAR ENDBR32".split(" ");
   if (names.includes(row.name) || row.mnemonic === "FSTPNCE") return true;
   if (row.name === "NOP" && row.operandSpecs.length > 0) return true;

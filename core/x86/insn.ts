@@ -44,8 +44,8 @@ export type OpSize =
   | 4096;
 
 export interface RegOperand {
-  /** gpr; segment; control; debug; x87 stack ST(i); MMX; XMM/YMM (by size). */
-  readonly kind: "gpr" | "sreg" | "creg" | "dreg" | "st" | "mm" | "xmm";
+  /** gpr; segment; control; debug; x87 stack ST(i); MMX; XMM/YMM/ZMM (by size); AVX-512 mask. */
+  readonly kind: "gpr" | "sreg" | "creg" | "dreg" | "st" | "mm" | "xmm" | "k";
   readonly size: OpSize;
   readonly reg: number;
   /** AH, CH, DH or BH: `reg` is then 0–3 and the operand is bits 15:8. */
@@ -112,6 +112,8 @@ export interface OpcodeRow {
   readonly opcode: string;
   /** CPUID feature by QEMU's name that must be present, or undefined for the base set. */
   readonly cpuid: string | undefined;
+  /** A second feature that must be present (`avx512vl` of shorter vectors). */
+  readonly also: string | undefined;
   /** LOCK prefix allowed with a memory destination. */
   readonly lock: boolean;
   /** Only at CPL 0 (`cpl0`), subject to IOPL (`iopl`), or unrestricted. */
@@ -126,6 +128,20 @@ export interface OpcodeRow {
   readonly vmx: string | undefined;
   /** Which REP prefixes mean something: `rep` (MOVS…), `repz` (CMPS, SCAS), or none. */
   readonly rep: "rep" | "repz" | undefined;
+}
+
+/** What an EVEX prefix says besides the operands. Intel SDM volume 2, chapter 2.7. */
+export interface Evex {
+  /** Number of the mask register, 0 for none. */
+  readonly mask: number;
+  /** Elements left out become 0 and do not stay. */
+  readonly zeroing: boolean;
+  /** The memory operand is one element, for all. */
+  readonly broadcast: boolean;
+  /** Rounding control of this instruction, or -1 for MXCSR's. */
+  readonly rounding: -1 | 0 | 1 | 2 | 3;
+  /** Exceptions are neither flagged nor raised. */
+  readonly sae: boolean;
 }
 
 export interface Insn {
@@ -143,6 +159,8 @@ export interface Insn {
   readonly segOverride: number;
   /** VEX/EVEX vector length in bits, 0 for legacy encodings. */
   readonly vectorBits: 0 | 128 | 256 | 512;
+  /** Undefined for other encodings. */
+  readonly evex?: Evex;
   /** Condition code 0–15 of Jcc, SETcc, CMOVcc; -1 otherwise. */
   readonly cond: number;
 }

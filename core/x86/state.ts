@@ -128,8 +128,13 @@ export const BOUNCE_BYTES = 0x4dc;
 /** Vector register n at `XMM + 64 * n`, 32 of them, wide enough for ZMM. */
 export const XMM = 0x500;
 export const XMM_SIZE = 64;
+/** AVX-512 mask registers k0–k7, 8 bytes each. */
+export const K = 0xd00;
 /** Scratch space of the run-time library. */
-export const LIB = 0xd00;
+export const LIB = 0xd40;
+/** Places of 64 bytes for vectors whose elements are taken one by one, {@link ELEMENTS_COUNT} of them. */
+export const ELEMENTS = LIB + 0x100;
+export const ELEMENTS_COUNT = 4;
 
 /** Numbers of the TLB entries counted by {@link SMAP_PAGES}, 2 bytes each. */
 export const SMAP_LIST = 0x1000;
@@ -284,6 +289,8 @@ export const Mode = {
   WAIT_NM: 1 << 13,
   /** AVX instructions raise #UD (CR4.OSXSAVE clear, or XCR0 without SSE and AVX state). */
   AVX_UD: 1 << 14,
+  /** AVX-512 instructions run (CR4.OSXSAVE, and XCR0 with their state): else #UD. */
+  AVX512: 1 << 15,
 } as const;
 
 /** RFLAGS bits. */

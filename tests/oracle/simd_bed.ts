@@ -8,7 +8,7 @@ import { tcgMemory, TcgVm } from "../../core/tcg/vm.ts";
 import type { Cpu } from "../../core/x86/cpu.ts";
 import * as S from "../../core/x86/state.ts";
 import { Exit } from "../../core/x86/state.ts";
-import { Ctx, DATA_BYTES, Fx, hostFlags } from "./simd_native.ts";
+import { Ctx, DATA_BYTES, Fx, hasAvx512, hostFlags, vectorAt } from "./simd_native.ts";
 
 const CODE = 0x10000, TABLES = 0x8000;
 /** Guest address of the data that memory operands point into. */
@@ -28,6 +28,8 @@ export class SimdBed {
   readonly ram: Uint8Array<SharedArrayBuffer>;
   /** The host has upper halves of vector registers to compare with. */
   readonly upper = hostFlags().has("avx");
+  /** All of the registers of AVX-512 are loaded and compared. */
+  wide = false;
   #next = CODE;
   #rec = 0;
 
@@ -47,7 +49,7 @@ export class SimdBed {
     ram.view.setUint32(TABLES + 0x1000, 0x83, true);
     const flat = { base: 0n, limit: 0xffffffff, s: 1, dpl: 0, present: 1, avl: 0, g: 1 };
     const data = { ...flat, l: 0, db: 1, unusable: 0, selector: 16, type: 3 };
-    this.cpu.set64(S.XCR0, 7n);
+    this.cpu.set64(S.XCR0, hasAvx512() ? 0xe7n : 7n);
     this.vcpu.setSregs({
       cr3: BigInt(TABLES),
       cr4: long ? 0x40620n : 0x40600n,
@@ -117,6 +119,17 @@ export class SimdBed {
       v.setBigUint64(to + 16, view.getBigUint64(upper, true), true);
       v.setBigUint64(to + 24, view.getBigUint64(upper + 8, true), true);
     }
+    if (this.wide) {
+      for (let n = 0; n < 32; n++) {
+        for (let q = n < 16 ? 4 : 0; q < 8; q++) {
+          const at = S.XMM + S.XMM_SIZE * n + 8 * q;
+          v.setBigUint64(at, view.getBigUint64(vectorAt(n, q), true), true);
+        }
+      }
+      for (let n = 0; n < 8; n++) {
+        v.setBigUint64(S.K + 8 * n, view.getBigUint64(Fx.K + 8 * n, true), true);
+      }
+    }
     for (let r = 0; r < 8; r++) {
       if (r === 4) continue;
       const p = pointers.get(r);
@@ -156,6 +169,19 @@ export class SimdBed {
       const upper = Ctx.OUT + Fx.YMM + 16 * i;
       note(`Y${i}.lo`, v.getBigUint64(at + 16, true), view.getBigUint64(upper, true));
       note(`Y${i}.hi`, v.getBigUint64(at + 24, true), view.getBigUint64(upper + 8, true));
+    }
+    if (this.wide) {
+      for (let n = 0; n < (this.bits === 64 ? 32 : 8); n++) {
+        for (let q = n < 16 ? 4 : 0; q < 8; q++) {
+          const ours = v.getBigUint64(S.XMM + S.XMM_SIZE * n + 8 * q, true);
+          const theirs = view.getBigUint64(Ctx.OUT + vectorAt(n, q), true);
+          if (ours !== theirs) note(`Z${n}.${q}`, ours, theirs);
+        }
+      }
+      for (let n = 0; n < 8; n++) {
+        const theirs = view.getBigUint64(Ctx.OUT + Fx.K + 8 * n, true);
+        note(`K${n}`, v.getBigUint64(S.K + 8 * n, true), theirs);
+      }
     }
     for (let r = 0; r < 8; r++) {
       if (r === 4 || pointers.has(r)) continue;

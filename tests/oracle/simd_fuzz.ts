@@ -14,17 +14,21 @@ import { opcodeTable } from "../../core/x86/table/table.ts";
 import { semanticsOf } from "../../core/x86/semantics/emit.ts";
 import { SimdBed } from "./simd_bed.ts";
 import { cancel, smallIndices } from "./simd_inputs.ts";
-import { Ctx, DATA_BYTES, Fx, hostFlags, NativeSimd } from "./simd_native.ts";
+import { Ctx, DATA_BYTES, Fx, hasAvx512, hostFlags, NativeSimd, vectorAt } from "./simd_native.ts";
 
 /** CPUID features whose rows are tested; a host without one would stop with SIGILL. */
 export const FEATURES =
   ("mmx sse sse2 pni ssse3 sse4.1 sse4.2 aes pclmulqdq sha-ni avx avx2 fma f16c " +
-    "vaes vpclmulqdq gfni").split(" ");
+    "vaes vpclmulqdq gfni avx512f avx512cd avx512bw avx512dq").split(" ");
 
 /** Features of {@link FEATURES} that the host has. */
 export function hostFeatures(): Set<string> {
   const flags = hostFlags();
-  return new Set(FEATURES.filter((f) => flags.has(f.replace(/[.-]/, "_"))));
+  return new Set(
+    [...FEATURES, "avx512vl"].filter((f) =>
+      flags.has(f.replace(/[.-]/, "_")) && (!f.startsWith("avx512") || hasAvx512())
+    ),
+  );
 }
 
 /** Instructions of the features that are not register or memory computation. */
@@ -35,7 +39,7 @@ export function simdRows(): TableRow[] {
   const have = hostFeatures();
   return opcodeTable.filter((r) =>
     r.cpuid !== undefined && have.has(r.cpuid) && !EXCLUDED.test(r.name) &&
-    (!r.vex || have.has("avx"))
+    (!r.vex || have.has("avx")) && (r.also === undefined || have.has(r.also))
   );
 }
 
@@ -147,6 +151,7 @@ export function randomWord(rnd: Random): bigint {
 
 /** VEX rows whose memory operand must be aligned. */
 const ALIGNED = /^VMOV(AP|DQA|NT)/;
+const SCATTERED = /GATHER|SCATTER/;
 const RSI = 6;
 
 export interface FuzzOptions {
@@ -195,7 +200,7 @@ export class SimdFuzz {
     for (const form of rowForms(row, o.bits)) {
       for (let n = 0; n < o.encodings; n++) {
         const offset = { at: 0 };
-        const index = rnd(o.bits === 64 ? 16 : 8), scale = rnd(4);
+        const index = rnd(o.bits !== 64 ? 8 : row.evex ? 32 : 16), scale = rnd(4);
         // RSI as an index, and a displacement, where alignment does not matter.
         const far = row.vex && !ALIGNED.test(row.name) && rnd(3) === 0;
         const disp = far ? rnd(16) - 8 : 0;
@@ -217,7 +222,7 @@ export class SimdFuzz {
           gprs: [0, 1, 2, 5, 6],
           prefixes: false,
         });
-        const vectorBits = rnd(2) ? 256 : 128;
+        const vectorBits = rnd(3) === 0 && row.evex ? 512 : rnd(2) ? 256 : 128;
         const request = { ...sample(rnd, row, form, o.bits, limits(o.bits)), vectorBits } as const;
         const wide: EncodeRequest = o.bits === 64 ? request : {
           ...request,
@@ -240,10 +245,10 @@ export class SimdFuzz {
         this.native.prepare(theirs);
         result.encodings++;
         offset.at = /MASKMOV|MOVU|MOVDQU|LDDQU|PCMP.STR/.test(row.name) ? rnd(32) : 16 * rnd(3);
-        if (ALIGNED.test(row.name)) offset.at &= 32;
+        if (ALIGNED.test(row.name)) offset.at = /512|ZMM|zmm/.test(row.syntax) ? 0 : offset.at & 32;
         else if (far) offset.at = 8 + rnd(16);
         else if (row.vex || !/m128/.test(row.syntax)) offset.at = rnd(64);
-        if (/GATHER/.test(row.name)) offset.at = 56;
+        if (SCATTERED.test(row.name)) offset.at = 64;
         for (let k = 0; k < o.rounds; k++) {
           const why = this.#one(rnd, row, offset.at, o, request.operands ?? []);
           result.cases++;
@@ -255,6 +260,11 @@ export class SimdFuzz {
       }
     }
     return result;
+  }
+
+  /** Whether a row has to do with registers that only AVX-512 has. */
+  #isWide(row: TableRow): boolean {
+    return row.cpuid!.startsWith("avx512") || row.evex !== undefined;
   }
 
   #one(
@@ -289,6 +299,16 @@ export class SimdFuzz {
     };
     for (let i = 0; i < 32; i++) view.setBigUint64(Fx.XMM + 8 * i, word(), true);
     for (let i = 0; i < 32; i++) view.setBigUint64(Fx.YMM + 8 * i, word(), true);
+    const wide = this.bed.wide = hasAvx512() && (this.#isWide(row) || rnd(16) === 0);
+    if (wide) {
+      for (let n = 0; n < 32; n++) {
+        for (let q = n < 16 ? 4 : 0; q < 8; q++) view.setBigUint64(vectorAt(n, q), word(), true);
+      }
+      for (let n = 0; n < 8; n++) {
+        const some = rnd(4) === 0 ? -1n : rnd(4) === 0 ? 0n : random64(rnd);
+        view.setBigUint64(Fx.K + 8 * n, BigInt.asUintN(64, some), true);
+      }
+    }
     for (let i = 0; i < DATA_BYTES; i += 8) view.setBigUint64(Ctx.DATA + i, word(), true);
     if (/^VPS(LL|RL|RA)V/.test(row.name) && rnd(2)) {
       for (const at of [Fx.XMM, Fx.YMM]) {
@@ -302,9 +322,9 @@ export class SimdFuzz {
       for (let i = 0; i < 8; i++) view.setBigUint64(Fx.ST + 16 * i, BigInt(rnd(70)), true);
     }
     const memory = operands.find((x): x is MemOperand => x?.kind === "mem");
-    if (/GATHER/.test(row.name)) smallIndices(view, rnd, memory!.index, /GATHERQ/.test(row.name));
-    const far = memory?.index === RSI && !/GATHER/.test(row.name);
-    if (row.cpuid === "fma" && !far && rnd(2)) {
+    if (SCATTERED.test(row.name)) smallIndices(view, rnd, memory!.index, /ERQ/.test(row.name));
+    const far = memory?.index === RSI && !SCATTERED.test(row.name);
+    if (/^VFN?M(ADD|SUB)/.test(row.name) && !far && rnd(2)) {
       cancel(view, rnd, operands, /D$/.test(row.name), offset);
     }
     for (let r = 0; r < 8; r++) {

@@ -1,15 +1,14 @@
 /** Inputs that random ones would hardly meet: products that cancel, indices of gathers within the data. */
 import type { Operand } from "../../core/x86/insn.ts";
 import type { Random } from "../../core/x86/table/sample.ts";
-import { Ctx, Fx } from "./simd_native.ts";
+import { Ctx, vectorAt } from "./simd_native.ts";
 
 type Operands = readonly (Operand | undefined)[];
 
-/** Where quadword `q` (0–3) of an operand is in a context. */
+/** Where quadword `q` (0–7) of an operand is in a context. */
 function place(o: Operand, q: number, data: number): number {
   if (o.kind === "mem") return Ctx.DATA + data + 8 * q;
-  const reg = o.kind === "xmm" ? o.reg : 0;
-  return (q < 2 ? Fx.XMM : Fx.YMM) + 16 * reg + 8 * (q & 1);
+  return vectorAt(o.kind === "xmm" ? o.reg : 0, q);
 }
 
 /**
@@ -26,7 +25,7 @@ export function cancel(
   const three = operands.filter((o): o is Operand => o !== undefined);
   const sum = rnd(3);
   const [x, y] = three.filter((_, n) => n !== sum);
-  for (let q = 0; q < 4; q++) {
+  for (let q = 0; q < 8; q++) {
     const a = place(x, q, data), b = place(y, q, data), c = place(three[sum], q, data);
     // Off by a few units in the last place, in either direction.
     if (double) {
@@ -52,10 +51,11 @@ export function smallIndices(
   reg: number,
   quads: boolean,
 ): void {
-  for (const at of [Fx.XMM + 16 * reg, Fx.YMM + 16 * reg]) {
-    for (let i = 0; i < (quads ? 2 : 4); i++) {
+  for (let q = 0; q < 8; q++) {
+    const at = vectorAt(reg, q);
+    for (let i = 0; i < (quads ? 1 : 2); i++) {
       const v = rnd(14) - 7;
-      if (quads) view.setBigInt64(at + 8 * i, BigInt(v), true);
+      if (quads) view.setBigInt64(at, BigInt(v), true);
       else view.setInt32(at + 4 * i, v, true);
     }
   }

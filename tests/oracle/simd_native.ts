@@ -6,21 +6,43 @@
 /** Layout of a context. XSAVE images before and after; registers as 64-bit words in encoding order. */
 export const Ctx = {
   IN: 0,
-  OUT: 0x340,
-  GPR_IN: 0x680,
-  FLAGS_IN: 0x700,
-  GPR_OUT: 0x708,
-  FLAGS_OUT: 0x788,
+  OUT: 0x1000,
+  GPR_IN: 0x2680,
+  FLAGS_IN: 0x2700,
+  GPR_OUT: 0x2708,
+  FLAGS_OUT: 0x2788,
   /** Signal that the instruction raised, or 0. */
-  SIGNAL: 0x790,
-  /** Data that memory operands point into, {@link DATA_BYTES} long. */
-  DATA: 2048,
-  SIZE: 4096,
+  SIGNAL: 0x2790,
+  /** Data that memory operands point into, {@link DATA_BYTES} long: up to the end of a page. */
+  DATA: 0x3000 - 192,
+  SIZE: 0x3000,
 } as const;
-export const DATA_BYTES = 128;
+export const DATA_BYTES = 192;
 
-/** Offsets in an XSAVE image; YMM holds the upper halves. */
-export const Fx = { FCW: 0, FSW: 2, FTW: 4, MXCSR: 24, ST: 32, XMM: 160, HEADER: 512, YMM: 576 };
+/**
+ * Offsets in an XSAVE image; YMM holds the upper halves, ZMM the upper halves of 512-bit registers 0
+ * to 15, HIGH16 all of the others. The last three are Intel's: see {@link hasAvx512}.
+ */
+export const Fx = {
+  FCW: 0,
+  FSW: 2,
+  FTW: 4,
+  MXCSR: 24,
+  ST: 32,
+  XMM: 160,
+  HEADER: 512,
+  YMM: 576,
+  K: 1088,
+  ZMM: 1152,
+  HIGH16: 1664,
+};
+
+/** Offset in an image of quadword `q` of vector register `n`. */
+export function vectorAt(n: number, q: number): number {
+  if (n > 15) return Fx.HIGH16 + 64 * (n - 16) + 8 * q;
+  if (q < 4) return (q < 2 ? Fx.XMM : Fx.YMM) + 16 * n + 8 * (q & 1);
+  return Fx.ZMM + 32 * n + 8 * (q - 4);
+}
 
 let flags: ReadonlySet<string> | undefined;
 
@@ -36,36 +58,42 @@ export function hasNative(): boolean {
   return hostFlags().has("xsave");
 }
 
+/** Whether AVX-512 can be compared: the host has it, and its state where Intel has it in XSAVE images. */
+export function hasAvx512(): boolean {
+  return hostFlags().has("avx512f") &&
+    /^vendor_id\s*:\s*GenuineIntel$/m.test(Deno.readTextFileSync("/proc/cpuinfo"));
+}
+
 /** What is around the instruction, as assembled; RDI is the context, RSI the components in use. */
 const BEFORE = [
   "53 55 41 54 41 55 41 56 41 57", // push rbx, rbp, r12-r15
   "49 89 ff", // mov r15, rdi
-  "49 89 a7 a0 07 00 00", // mov [r15+7a0h], rsp
-  "49 89 b7 a8 07 00 00", // mov [r15+7a8h], rsi
+  "49 89 a7 a0 27 00 00", // mov [r15+27a0h], rsp
+  "49 89 b7 a8 27 00 00", // mov [r15+27a8h], rsi
   "89 f0 31 d2 49 0f ae 2f", // mov eax, esi; xor edx, edx; xrstor64 [r15]
-  "41 ff b7 00 07 00 00 9d", // push qword [r15+700h]; popfq
-  "49 8b 87 80 06 00 00 49 8b 8f 88 06 00 00 49 8b 97 90 06 00 00", // mov rax, rcx, rdx
-  "49 8b 9f 98 06 00 00 49 8b af a8 06 00 00 49 8b b7 b0 06 00 00", // mov rbx, rbp, rsi
-  "49 8b bf b8 06 00 00", // mov rdi, [r15+6b8h]
+  "41 ff b7 00 27 00 00 9d", // push qword [r15+2700h]; popfq
+  "49 8b 87 80 26 00 00 49 8b 8f 88 26 00 00 49 8b 97 90 26 00 00", // mov rax, rcx, rdx
+  "49 8b 9f 98 26 00 00 49 8b af a8 26 00 00 49 8b b7 b0 26 00 00", // mov rbx, rbp, rsi
+  "49 8b bf b8 26 00 00", // mov rdi, [r15+26b8h]
 ];
 const SLOT_BYTES = 16;
 const AFTER = [
-  "49 89 87 08 07 00 00 49 89 8f 10 07 00 00 49 89 97 18 07 00 00", // mov [r15+708h]…, rax, rcx, rdx
-  "49 89 9f 20 07 00 00 49 89 af 30 07 00 00 49 89 b7 38 07 00 00", // rbx, rbp, rsi
-  "49 89 bf 40 07 00 00", // rdi
-  "49 8b a7 a0 07 00 00", // mov rsp, [r15+7a0h]
-  "9c 58 49 89 87 88 07 00 00", // pushfq; pop rax; mov [r15+788h], rax
-  "41 8b 87 a8 07 00 00 31 d2", // mov eax, [r15+7a8h]; xor edx, edx
-  "49 0f ae a7 40 03 00 00", // xsave64 [r15+340h]
+  "49 89 87 08 27 00 00 49 89 8f 10 27 00 00 49 89 97 18 27 00 00", // mov [r15+2708h]…, rax, rcx, rdx
+  "49 89 9f 20 27 00 00 49 89 af 30 27 00 00 49 89 b7 38 27 00 00", // rbx, rbp, rsi
+  "49 89 bf 40 27 00 00", // rdi
+  "49 8b a7 a0 27 00 00", // mov rsp, [r15+27a0h]
+  "9c 58 49 89 87 88 27 00 00", // pushfq; pop rax; mov [r15+2788h], rax
+  "41 8b 87 a8 27 00 00 31 d2", // mov eax, [r15+27a8h]; xor edx, edx
+  "49 0f ae a7 00 10 00 00", // xsave64 [r15+1000h]
   "db e3", // fninit
-  "41 c7 87 98 07 00 00 80 1f 00 00 41 0f ae 97 98 07 00 00", // ldmxcsr 1f80h
+  "41 c7 87 98 27 00 00 80 1f 00 00 41 0f ae 97 98 27 00 00", // ldmxcsr 1f80h
   "68 02 02 00 00 9d", // push 202h; popfq
   "41 5f 41 5e 41 5d 41 5c 5d 5b c3", // pop r15-r12, rbp, rbx; ret
 ];
 /** SIGFPE: RDX is the ucontext. Notes the signal in the context (the interrupted R15), goes to AFTER. */
 const HANDLER = [
   "48 8b 42 60", // mov rax, [rdx+96]
-  "48 89 b8 90 07 00 00", // mov [rax+790h], rdi
+  "48 89 b8 90 27 00 00", // mov [rax+2790h], rdi
   "48 8d 0d rr rr rr rr", // lea rcx, [rel AFTER]
   "48 89 8a a8 00 00 00", // mov [rdx+168], rcx
   "c3",
@@ -92,8 +120,8 @@ export class NativeSimd {
   readonly #slot: number;
   readonly #old = new Uint8Array(152);
   readonly #call: { call(ctx: Deno.PointerObject, components: bigint): void };
-  /** XSAVE components: x87, SSE, and AVX where the host has it. */
-  readonly #components = hostFlags().has("avx") ? 7 : 3;
+  /** XSAVE components: x87, SSE, and AVX and AVX-512 where the host has them. */
+  readonly #components = hasAvx512() ? 0xe7 : hostFlags().has("avx") ? 7 : 3;
   readonly #ctx: Deno.PointerObject;
   readonly u8: Uint8Array<ArrayBuffer>;
   readonly view: DataView<ArrayBuffer>;
@@ -101,7 +129,7 @@ export class NativeSimd {
   readonly base: bigint;
 
   constructor() {
-    const size = 8192;
+    const size = 4096 + Ctx.SIZE;
     this.#map = this.#libc.symbols.mmap(
       null,
       BigInt(size),
@@ -149,7 +177,7 @@ export class NativeSimd {
 
   close(): void {
     this.#libc.symbols.sigaction(SIGFPE, this.#old, new Uint8Array(152));
-    this.#libc.symbols.munmap(this.#map, 8192n);
+    this.#libc.symbols.munmap(this.#map, BigInt(4096 + Ctx.SIZE));
     this.#libc.close();
   }
 }

@@ -8,6 +8,12 @@ import { avxMemorySemantics } from "./avx_memory.ts";
 import { avxMoveSemantics } from "./avx_move.ts";
 import { avxPermuteSemantics } from "./avx_permute.ts";
 import { avxSseSemantics } from "./avx_sse.ts";
+import { evexFloatSemantics } from "./evex_float.ts";
+import { evexIntegerSemantics } from "./evex_int.ts";
+import { evexMaskSemantics } from "./evex_mask.ts";
+import { evexMemorySemantics } from "./evex_memory.ts";
+import { evexMoveSemantics } from "./evex_move.ts";
+import { evexPermuteSemantics } from "./evex_permute.ts";
 import { bitSemantics } from "./bits.ts";
 import { bmiSemantics } from "./bmi.ts";
 import { controlSemantics } from "./control.ts";
@@ -56,5 +62,11 @@ export function allSemantics(): void {
   avxMemorySemantics();
   avxFmaSemantics();
   avxF16cSemantics();
+  evexMoveSemantics();
+  evexMaskSemantics();
+  evexIntegerSemantics();
+  evexPermuteSemantics();
+  evexMemorySemantics();
+  evexFloatSemantics();
   x87Semantics();
 }

@@ -1,7 +1,8 @@
 /** F16C: VCVTPH2PS and VCVTPS2PH. Intel SDM volume 2. */
 import { F32, I32, type I64, type V128 } from "../../wasm/expr.ts";
 import { call } from "../../wasm/func.ts";
-import { avx, loadLanes, rdLanes, wrLanes } from "./avx_common.ts";
+import { avx, laneCount, loadLanes, rdLanes, wrLanes } from "./avx_common.ts";
+import { harmless, loadSource, storeMasked } from "./evex.ts";
 import type { Emit } from "./emit.ts";
 import { ssePackedFromHalf, ssePackedToHalf } from "./lib_sse_half.ts";
 import { imm8, low64 } from "./sse_common.ts";
@@ -28,33 +29,39 @@ function widen(e: Emit, halves: I64, slow: ReturnType<typeof e.local<"i32">>): V
 }
 
 function fromHalves(e: Emit): void {
-  const wide = e.operands[0].size === 256;
-  let halves: I64[];
-  if (!wide) halves = [e.rdLow(1, 8)];
-  else {
-    const v = e.isMem(1) ? loadLanes(e, 1)[0] : e.rdV(1);
-    halves = [e.let(v.lane64(0)), e.let(v.lane64(1))];
-  }
+  const count = laneCount(e, 0);
+  let v: V128[];
+  if (e.isMem(1) && e.operands[1].size < 128) {
+    v = e.masking === undefined ? [e.let(low64(e.rdLow(1, 8)))] : loadSource(e, 1, 8, false);
+  } else v = e.isMem(1) ? loadLanes(e, 1) : rdLanes(e, 1);
+  v = v.map((x, l) => harmless(e, x, 8 * l));
   const slow = e.local("i32");
   slow.set(I32.of(0));
-  const r = halves.map((h) => widen(e, h, slow));
+  const r: V128[] = [];
+  for (let n = 0; n < count; n++) r.push(widen(e, e.let(v[n >> 1].lane64(n & 1)), slow));
   e.f.if(slow.get(), () => finish(e));
   wrLanes(e, 0, r);
 }
 
 function toHalves(e: Emit): void {
   const imm = imm8(e), v = rdLanes(e, 1);
-  const bytes = v.length === 2 ? 16 : 8;
+  const bytes = 8 * v.length;
+  const compute = (): V128[] => {
+    const rc = imm & 4 ? roundingOf(e) : I32.of(imm & 3);
+    const r = v.map((x) => e.let(call(ssePackedToHalf, "i64", e.cpu(), x, rc)));
+    finish(e);
+    return Array.from({ length: Math.ceil(r.length / 2) }, (_, l) => {
+      const low = low64(r[2 * l]), high = r[2 * l + 1];
+      return e.let(high === undefined ? low : low.withLane("i64x2", 1, high));
+    });
+  };
+  if (!e.isMem(0)) return wrLanes(e, 0, compute());
+  if (e.masking !== undefined) return storeMasked(e, 0, bytes, false, compute);
   // A fault of the store comes before the flags change.
-  const host = e.isMem(0) ? e.probeAs(e.lin(0, bytes, true), bytes, "w") : undefined;
-  const rc = imm & 4 ? roundingOf(e) : I32.of(imm & 3);
-  const r = v.map((x) => e.let(call(ssePackedToHalf, "i64", e.cpu(), x, rc)));
-  finish(e);
-  if (host === undefined) {
-    wrLanes(e, 0, [r[1] ? low64(r[0]).withLane("i64x2", 1, r[1]) : low64(r[0])]);
-    return;
-  }
-  r.forEach((x, l) => e.f.store("i64.store", host, x, 8 * l));
+  const host = e.probeAs(e.lin(0, bytes, true), bytes, "w");
+  const [r] = compute();
+  if (bytes === 8) e.f.store("i64.store", host, r.lane64(0));
+  else e.f.store("v128.store", host, r);
   e.commit(host, bytes);
 }
 

@@ -1,13 +1,13 @@
 /** FMA3: fused multiply-add in its three operand orders. Intel SDM volume 1, 14.5, and volume 2. */
 import { I32, type I64, V128 } from "../../wasm/expr.ts";
 import { call } from "../../wasm/func.ts";
-import { avx, rdLanes, wrLanes } from "./avx_common.ts";
+import { avx, rdLanes, rdScalarSource, wrLanes } from "./avx_common.ts";
 import type { Emit } from "./emit.ts";
 import { DOUBLE, type Format, SINGLE } from "./lib_sse.ts";
 import { shapeOf, splat } from "./lib_sse_arith.ts";
 import { hasFusedMadd, Negate, relaxedMadd, sseFma, ssePackedFma } from "./lib_sse_fma.ts";
 import { ZERO } from "./sse_common.ts";
-import { finish, plainMode, rdScalar } from "./sse_float.ts";
+import { finish, plainMode } from "./sse_float.ts";
 
 /** Operands: multiplicand, multiplier, addend. */
 const ORDERS: Record<string, readonly [number, number, number]> = {
@@ -67,8 +67,8 @@ function native(
 function scalar(t: Format, order: readonly number[], negate: number): (e: Emit) => void {
   const lib = sseFma[`${t.bits}`], shape = t.bits === 64 ? "i64x2" : "i32x4";
   return (e) => {
-    const memory = rdScalar(e, t, 2);
-    const [a, b, c] = order.map((n) => n === 2 ? memory : rdScalar(e, t, n));
+    const memory = rdScalarSource(e, t, 2);
+    const [a, b, c] = order.map((n) => n === 2 ? memory : rdScalarSource(e, t, n));
     const slow = () => {
       const r = call(lib, "i64", e.cpu(), a, b, c, I32.of(negate));
       return t.bits === 64 ? r : r.wrap();

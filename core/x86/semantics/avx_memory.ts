@@ -69,7 +69,7 @@ function maskedStore(bytes: 4 | 8): (e: Emit) => void {
 }
 
 /** The sum of base and displacement of a memory operand with a vector index. */
-function baseAddress(e: Emit, n: number): AnyInt {
+export function baseAddress(e: Emit, n: number): AnyInt {
   const m = e.operands[n] as MemOperand;
   const slots = { ...e.slots, index: -1 };
   const view = { ...e.i, operands: [{ ...m, index: -1 }] };

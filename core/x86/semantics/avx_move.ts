@@ -2,30 +2,13 @@
  * AVX and AVX2 data movement: moves, broadcasts, insertion and extraction of lanes, sign masks and
  * tests, VZEROUPPER and VZEROALL. Intel SDM volume 2.
  */
-import { type I32, type I64, V128 } from "../../wasm/expr.ts";
+import { type I32, V128 } from "../../wasm/expr.ts";
+import { Mode } from "../state.ts";
 import { avx, loadLanes, rdLanes, wrLanes } from "./avx_common.ts";
 import type { Emit } from "./emit.ts";
-import { imm8, lanes, setXmm, wrGpr, ZERO } from "./sse_common.ts";
+import { imm8, setXmm, wrGpr, ZERO } from "./sse_common.ts";
 
 const BY_IMMEDIATE = { byImmediate: true };
-
-/** One element of operand 1 in all lanes of the destination. */
-function broadcast(bytes: 1 | 2 | 4 | 8): (e: Emit) => void {
-  return (e) => {
-    let v: V128;
-    if (e.isMem(1)) {
-      const x = e.load(e.lin(1, bytes, false), bytes);
-      v = bytes === 8
-        ? (x as unknown as I64).splat()
-        : (x as unknown as I32).splat(bytes === 4 ? "i32x4" : bytes === 2 ? "i16x8" : "i8x16");
-    } else {
-      const x = e.rdV(1);
-      v = x.shuffle(x, lanes(bytes, new Array(16 / bytes).fill(0)));
-    }
-    const all = e.let(v);
-    wrLanes(e, 0, e.operands[0].size === 256 ? [all, all] : [all]);
-  };
-}
 
 /** One lane of the first source replaced. */
 function insertLane(e: Emit): void {
@@ -62,6 +45,11 @@ function test(chosen: V128 | undefined): (e: Emit) => void {
 /** Registers that exist in the mode. */
 const registers = (e: Emit): number => e.long ? 16 : 8;
 
+/** Clears register n from its byte `at` up. */
+function clear(e: Emit, n: number, at: number): void {
+  for (const end = e.mode & Mode.AVX512 ? 64 : 32; at < end; at += 16) setXmm(e, n, ZERO, at);
+}
+
 export function avxMoveSemantics(): void {
   avx(["VMOVAPS", "VMOVAPD", "VMOVDQA"], (e) => {
     wrLanes(e, 0, e.isMem(1) ? loadLanes(e, 1, true) : rdLanes(e, 1), true);
@@ -70,17 +58,10 @@ export function avxMoveSemantics(): void {
   avx(["VMOVNTPS", "VMOVNTPD", "VMOVNTDQ"], (e) => wrLanes(e, 0, rdLanes(e, 1), true));
   avx("VMOVNTDQA", (e) => wrLanes(e, 0, loadLanes(e, 1, true)));
 
-  avx("VBROADCASTSS", broadcast(4));
-  avx("VBROADCASTSD", broadcast(8));
   avx(["VBROADCASTF128", "VBROADCASTI128"], (e) => {
     const [v] = loadLanes(e, 1);
     wrLanes(e, 0, [v, v]);
   });
-  avx("VPBROADCASTB", broadcast(1));
-  avx("VPBROADCASTW", broadcast(2));
-  avx("VPBROADCASTD", broadcast(4));
-  avx("VPBROADCASTQ", broadcast(8));
-
   avx(["VINSERTF128", "VINSERTI128"], insertLane, BY_IMMEDIATE);
   avx(["VEXTRACTF128", "VEXTRACTI128"], extractLane, BY_IMMEDIATE);
 
@@ -92,12 +73,9 @@ export function avxMoveSemantics(): void {
   avx("VTESTPD", test(V128.of(1n << 63n, 1n << 63n)));
 
   avx("VZEROUPPER", (e) => {
-    for (let n = 0; n < registers(e); n++) setXmm(e, n, ZERO, 16);
+    for (let n = 0; n < registers(e); n++) clear(e, n, 16);
   });
   avx("VZEROALL", (e) => {
-    for (let n = 0; n < registers(e); n++) {
-      setXmm(e, n, ZERO);
-      setXmm(e, n, ZERO, 16);
-    }
+    for (let n = 0; n < registers(e); n++) clear(e, n, 0);
   });
 }

@@ -1,5 +1,6 @@
 /** AVX and AVX2 permutations across and within lanes, and shifts by a count for each element. SDM volume 2. */
 import { I32, V128 } from "../../wasm/expr.ts";
+import { acrossLanesEvex, quadwordsEvex } from "./evex_permute.ts";
 import { avx, bytesOf, rdLanes, wrLanes } from "./avx_common.ts";
 import type { Emit } from "./emit.ts";
 import { imm8, lanes, ZERO } from "./sse_common.ts";
@@ -53,6 +54,7 @@ function withinLaneByImmediate(bytes: 4 | 8): (e: Emit) => void {
 
 /** VPERMD, VPERMPS: any of eight elements. */
 function acrossLanes(e: Emit): void {
+  if (e.masking !== undefined) return acrossLanesEvex(e);
   const v = rdLanes(e, 2), index = rdLanes(e, 1);
   wrLanes(
     e,
@@ -68,6 +70,7 @@ function acrossLanes(e: Emit): void {
 
 /** VPERMQ, VPERMPD: any of four elements by an immediate. */
 function quadwords(e: Emit): void {
+  if (e.masking !== undefined) return quadwordsEvex(e);
   const imm = imm8(e), [low, high] = rdLanes(e, 1);
   const pick = (n: number) => low.shuffle(high, lanes(8, [imm >> n & 3, imm >> n + 2 & 3]));
   wrLanes(e, 0, [pick(0), pick(4)]);

@@ -1,5 +1,6 @@
 /** Which VEX-coded instructions are SSE ones with another encoding, and how. Intel SDM volume 2. */
 import { type Derivation, derive } from "./avx_lane.ts";
+import { Mode } from "../state.ts";
 import type { Emit } from "./emit.ts";
 import { avx, rdLanes, wrLanes } from "./avx_common.ts";
 import { SINGLE } from "./lib_sse.ts";
@@ -29,14 +30,14 @@ const THREE_OPERANDS = [
 /** Two operands, the lanes one by one. */
 const TWO_OPERANDS =
   ("PABSB PABSW PABSD SQRTPS SQRTPD RCPPS RSQRTPS ROUNDPS ROUNDPD PSHUFD PSHUFLW " +
-    "PSHUFHW MOVSLDUP MOVSHDUP MOVDDUP CVTPS2DQ CVTTPS2DQ CVTDQ2PS UCOMISS UCOMISD COMISS COMISD " +
+    "PSHUFHW MOVSLDUP MOVSHDUP CVTPS2DQ CVTTPS2DQ CVTDQ2PS UCOMISS UCOMISD COMISS COMISD " +
     "CVTSS2SI CVTTSS2SI CVTSD2SI CVTTSD2SI AESIMC AESKEYGENASSIST PHMINPOSUW PCMPESTRI PCMPISTRI " +
     "MOVD MOVQ MASKMOVDQU LDMXCSR STMXCSR PEXTRB PEXTRW PEXTRD PEXTRQ EXTRACTPS")
     .split(" ");
 
-/** Bits 255:128 of YMM0, which is no operand of the encoding. */
+/** The bits from 128 up of register 0, which is no operand of the encoding. */
 function clearUpper0(e: Emit): void {
-  setXmm(e, 0, ZERO, 16);
+  for (let at = 16; at < (e.mode & Mode.AVX512 ? 64 : 32); at += 16) setXmm(e, 0, ZERO, at);
 }
 
 export function avxSseSemantics(): void {

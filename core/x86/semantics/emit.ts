@@ -26,6 +26,7 @@ import * as ir from "../ir.ts";
 import { G } from "../ir.ts";
 import * as S from "../state.ts";
 import { Mode } from "../state.ts";
+import type { Masking } from "./evex.ts";
 
 export type Bits = 8 | 16 | 32 | 64;
 /** A linear address: i32 outside 64-bit mode, i64 in it. */
@@ -61,6 +62,8 @@ export function regOffset(o: Operand & { reg: number }): number {
       return S.XMM + S.XMM_SIZE * o.reg;
     case "mm":
       return S.FPR + 16 * o.reg;
+    case "k":
+      return S.K + 8 * o.reg;
     default:
       return 0;
   }
@@ -80,7 +83,8 @@ export function assignSlots(i: Insn): Slots {
   const s: Slots = { offsets: [], operand: [], base: -1, index: -1 };
   const add = (offset: number) => s.offsets.push(offset) - 1;
   for (const o of i.operands) {
-    if ((o.kind === "gpr" || o.kind === "xmm" || o.kind === "mm") && s.offsets.length < 4) {
+    const slotted = o.kind === "gpr" || o.kind === "xmm" || o.kind === "mm" || o.kind === "k";
+    if (slotted && s.offsets.length < 4) {
       s.operand.push(add(regOffset(o)));
     } else s.operand.push(-1);
   }
@@ -104,6 +108,8 @@ export class Emit {
    * lane has code that notes them.
    */
   fpExceptions: { readonly met: Local<"i32">; possible: boolean } | undefined;
+  /** The mask of an EVEX encoding. */
+  masking: Masking | undefined;
 
   /**
    * @param host what storage addresses are in the machine's memory

@@ -26,7 +26,7 @@ import {
 import { eachLane, lane } from "./lib_sse_arith.ts";
 import { var64 } from "./softfloat.ts";
 
-function both(make: (s: Suffix, t: Format) => Callee): Record<Suffix, Callee> {
+export function both(make: (s: Suffix, t: Format) => Callee): Record<Suffix, Callee> {
   return Object.fromEntries(FORMATS.map(([s, t]) => [s, make(s, t)])) as Record<Suffix, Callee>;
 }
 
@@ -45,7 +45,7 @@ export const sseFromInt = both((s, t) =>
 );
 
 /** Integer part and the bits below it, the first of them at bit 63, of a number that is not 0. */
-function split(f: FunctionBuilder, sig: I64, e: I32): { whole: I64; rest: I64 } {
+export function split(f: FunctionBuilder, sig: I64, e: I32): { whole: I64; rest: I64 } {
   const whole = var64(f, I64.of(0)), rest = var64(f, I64.of(1));
   const down = f.let(I32.of(62).sub(e));
   f.if(down.le_s(0), () => {
@@ -62,7 +62,7 @@ function split(f: FunctionBuilder, sig: I64, e: I32): { whole: I64; rest: I64 } 
 }
 
 /** Whether `rest` rounds the whole part up in magnitude. */
-function roundsUp(f: FunctionBuilder, whole: I64, rest: I64, rc: I32, sign: I32): I32 {
+export function roundsUp(f: FunctionBuilder, whole: I64, rest: I64, rc: I32, sign: I32): I32 {
   const half = I64.of(1n << 63n);
   const nearest = rest.gt_u(half).or(rest.eq(half).and(whole.wrap().and(1)));
   return f.let(

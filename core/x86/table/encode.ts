@@ -2,7 +2,7 @@
  * The encoder: a row and chosen operands to bytes. The inverse of the decoder, for test generators
  * (the processor oracle) and for the decoder's own tests. Intel SDM volume 2, chapter 2.
  */
-import type { MemOperand, Operand } from "../insn.ts";
+import type { Evex, MemOperand, Operand } from "../insn.ts";
 import { Seg } from "../insn.ts";
 import { Mandatory, OpMap, Role, type TableRow } from "./row.ts";
 
@@ -24,8 +24,10 @@ export interface EncodeRequest {
   readonly segOverride?: number;
   /** Condition 0–15 for rows with `condition`. */
   readonly cond?: number;
-  /** VEX.L for rows that leave it free. */
+  /** VEX.L or EVEX.L'L for rows that leave it free. */
   readonly vectorBits?: 0 | 128 | 256 | 512;
+  /** For EVEX rows; default: no mask, no broadcast, MXCSR's rounding. */
+  readonly evex?: Evex;
 }
 
 /** One way to fill in a row: an operand size and whether ModRM.rm is a register or memory. */
@@ -103,6 +105,9 @@ const escapes: Record<OpMap, readonly number[]> = {
   [OpMap.Vex0F]: [1],
   [OpMap.Vex0F38]: [2],
   [OpMap.Vex0F3A]: [3],
+  [OpMap.Evex0F]: [1],
+  [OpMap.Evex0F38]: [2],
+  [OpMap.Evex0F3A]: [3],
 };
 const mandatoryByte = new Map([[Mandatory.P66, 0x66], [Mandatory.F3, 0xf3], [Mandatory.F2, 0xf2]]);
 
@@ -125,6 +130,8 @@ export function encode(request: EncodeRequest): Uint8Array {
   const sizeIndex = opSize >> 5;
 
   let rex = row.w === 1 ? 8 : 0;
+  // EVEX: what the fifth bits of the numbers are.
+  let highReg = 0, highIndex = 0;
   let anyRex = false, high = false;
   let opcode = row.byte;
   let modrm = row.fixedModrm >= 0 ? row.fixedModrm : row.digit >= 0 ? row.digit << 3 : 0;
@@ -160,7 +167,13 @@ export function encode(request: EncodeRequest): Uint8Array {
       if (spec.role !== Role.Rm || spec.memSizes === undefined) {
         throw new Error(`${row.syntax}: operand ${i} cannot be memory`);
       }
-      const form = encodeMemory(operand, addrSize, bits, spec.vsib !== 0);
+      const unit = row.evex === undefined
+        ? 1
+        : request.evex?.broadcast
+        ? row.evex.broadcast >> 3
+        : row.evex.disp8 || (spec.vsib ? row.evex.element : spec.memSizes[sizeIndex] >> 3);
+      const form = encodeMemory(operand, addrSize, bits, spec.vsib !== 0, unit);
+      if (spec.vsib !== 0) highIndex = operand.index >> 4 & 1;
       modrm |= form.modrm;
       tail = form.tail;
       rex |= form.rex;
@@ -181,10 +194,11 @@ export function encode(request: EncodeRequest): Uint8Array {
       case Role.Reg:
         modrm |= (n & 7) << 3;
         rex |= extension << 2;
+        highReg = n >> 4 & 1;
         break;
       case Role.Rm:
         modrm |= 0xc0 | n & 7;
-        rex |= extension;
+        rex |= extension | (n >> 4 & 1) << 1;
         break;
       case Role.Opcode:
         if (row.fixedSpan === 8) modrm |= n & 7;
@@ -214,7 +228,10 @@ export function encode(request: EncodeRequest): Uint8Array {
     }
     out.push(0x67);
   }
-  if (row.vex) {
+  if (row.evex !== undefined) {
+    if (row.w < 0 && bits === 64 && opSize === 64) rex |= 8;
+    out.push(...evexPrefix(request, rex, vvvv, highReg, highIndex, modrm >= 0xc0));
+  } else if (row.vex) {
     if (row.w < 0 && bits === 64 && opSize === 64) rex |= 8;
     const l = row.l >= 0 ? row.l : request.vectorBits === 256 ? 1 : 0;
     const pp = [0, 0, 1, 2, 3][row.prefix] ?? 0;
@@ -243,6 +260,27 @@ export function encode(request: EncodeRequest): Uint8Array {
   return Uint8Array.from(out);
 }
 
+function evexPrefix(
+  { row, evex, vectorBits = 0 }: EncodeRequest,
+  rex: number,
+  vvvv: number,
+  highReg: number,
+  highIndex: number,
+  register: boolean,
+): number[] {
+  const pp = [0, 0, 1, 2, 3][row.prefix] ?? 0;
+  const length = row.l >= 0 ? row.l : vectorBits === 512 ? 2 : vectorBits === 256 ? 1 : 0;
+  const special = evex !== undefined && (register ? evex.sae : evex.broadcast);
+  const l = special && register && evex.rounding >= 0 ? evex.rounding : length;
+  return [
+    0x62,
+    (~rex & 7) << 5 | (highReg ? 0 : 16) | escapes[row.map][0],
+    (rex & 8) << 4 | (~vvvv & 15) << 3 | 4 | pp,
+    (evex?.zeroing ? 0x80 : 0) | l << 5 | (special ? 16 : 0) | (vvvv & 16 || highIndex ? 0 : 8) |
+    (evex?.mask ?? 0),
+  ];
+}
+
 /** 16-bit addressing forms by ModRM.rm: base, index. */
 const forms16 = ["3,6", "3,7", "5,6", "5,7", "6,-1", "7,-1", "5,-1", "3,-1"];
 
@@ -252,9 +290,11 @@ function encodeMemory(
   addrSize: Bits,
   bits: Bits,
   vsib: boolean,
+  unit: number,
 ): { modrm: number; tail: number[]; rex: number } {
   const tail: number[] = [];
   const { base, index, disp } = mem;
+  const short = disp / unit, isShort = short === short << 24 >> 24;
   if (addrSize === 16) {
     if (base < 0 && index < 0) {
       littleEndian(tail, disp, 2);
@@ -262,8 +302,8 @@ function encodeMemory(
     }
     const rm = forms16.indexOf(`${base},${index}`);
     if (rm < 0) throw new Error("no such 16-bit address");
-    const mod = disp === 0 && rm !== 6 ? 0 : disp === disp << 24 >> 24 ? 1 : 2;
-    littleEndian(tail, disp, mod);
+    const mod = disp === 0 && rm !== 6 ? 0 : isShort ? 1 : 2;
+    littleEndian(tail, mod === 1 ? short : disp, mod);
     return { modrm: mod << 6 | rm, tail, rex: 0 };
   }
   if (mem.rip) {
@@ -272,13 +312,13 @@ function encodeMemory(
     return { modrm: 5, tail, rex: 0 };
   }
   const needSib = index >= 0 || base < 0 && bits === 64 || base >= 0 && (base & 7) === 4 || vsib;
-  const rex = (base >= 8 ? 1 : 0) | (index >= 8 ? 2 : 0);
+  const rex = (base >= 8 ? 1 : 0) | (index >= 0 && index & 8 ? 2 : 0);
   if (rex !== 0 && bits !== 64) throw new Error("R8 to R15 outside 64-bit mode");
   if (index === 4 && !vsib) throw new Error("RSP as index");
-  const mod = base < 0 ? 0 : disp === 0 && (base & 7) !== 5 ? 0 : disp === disp << 24 >> 24 ? 1 : 2;
+  const mod = base < 0 ? 0 : disp === 0 && (base & 7) !== 5 ? 0 : isShort ? 1 : 2;
   if (needSib) {
     tail.push(mem.scale << 6 | (index < 0 ? 4 : index & 7) << 3 | (base < 0 ? 5 : base & 7));
   }
-  littleEndian(tail, disp, base < 0 || mod === 2 ? 4 : mod);
+  littleEndian(tail, mod === 1 ? short : disp, base < 0 || mod === 2 ? 4 : mod);
   return { modrm: mod << 6 | (needSib ? 4 : base < 0 ? 5 : base & 7), tail, rex };
 }

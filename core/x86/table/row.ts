@@ -27,7 +27,7 @@ export const enum Role {
   Imm,
 }
 
-export type RegKind = "gpr" | "sreg" | "creg" | "dreg" | "st" | "mm" | "xmm";
+export type RegKind = "gpr" | "sreg" | "creg" | "dreg" | "st" | "mm" | "xmm" | "k";
 
 /** One operand of a row, resolved from the SDM's notation. */
 export interface OperandSpec {
@@ -50,7 +50,7 @@ export interface OperandSpec {
   /** The immediate is sign-extended. */
   readonly signed: boolean;
   /** `vm32x`, `vm64y`…: SIB index is a vector register of this many bits; 0 otherwise. */
-  readonly vsib: 0 | 128 | 256;
+  readonly vsib: 0 | 128 | 256 | 512;
 }
 
 /** Mandatory prefix of a row. */
@@ -66,7 +66,7 @@ export const enum Mandatory {
   NoRep,
 }
 
-/** Opcode maps. The VEX maps follow the legacy ones in the same order. */
+/** Opcode maps. The VEX and EVEX maps follow the legacy ones in the same order. */
 export const enum OpMap {
   One,
   M0F,
@@ -77,9 +77,34 @@ export const enum OpMap {
   Vex0F3A,
   /** `0F 0F /r xx`: the opcode byte is last. */
   Now3D,
+  Evex0F,
+  Evex0F38,
+  Evex0F3A,
 }
 /** Number of opcode maps. */
-export const OP_MAPS = 8;
+export const OP_MAPS = 11;
+
+/** What EVEX rows have besides. Intel SDM volume 2, chapter 2.7. */
+export interface EvexRow {
+  /** `{k1}`: a mask is allowed, or must be there (gathers, scatters). */
+  readonly masking: "none" | "optional" | "required";
+  /** `{z}` */
+  readonly zeroing: boolean;
+  /** `m32bcst`: bits of the element that may stand for a whole memory operand, or 0. */
+  readonly broadcast: 0 | 32 | 64;
+  /** `{er}`: rounding may be part of a register form; `{sae}`: only the suppression of exceptions. */
+  readonly rounding: boolean;
+  readonly sae: boolean;
+  /** Bytes of the destination's elements that mask bits belong to, and of the sources'. */
+  readonly element: 1 | 2 | 4 | 8;
+  readonly source: 1 | 2 | 4 | 8;
+  /** Elements can raise floating-point exceptions: those left out must not. */
+  readonly float: boolean;
+  /** Elements of a memory operand that are left out are not accessed. */
+  readonly suppress: boolean;
+  /** What an 8-bit displacement counts in: bytes of the memory operand, unless given here. */
+  readonly disp8: number;
+}
 
 /** An {@link OpcodeRow} with what the decoder, disassembler, encoder and test generator need. */
 export interface TableRow extends OpcodeRow {
@@ -99,9 +124,12 @@ export interface TableRow extends OpcodeRow {
   readonly prefix: Mandatory;
   /** REX.W or VEX.W demanded: 0, 1, or -1 for any. */
   readonly w: -1 | 0 | 1;
-  /** VEX.L demanded: 0, 1, or -1 for any (and for legacy rows). */
-  readonly l: -1 | 0 | 1;
+  /** VEX.L or EVEX.L'L demanded: 0, 1, 2, or -1 for any (and for legacy rows). */
+  readonly l: -1 | 0 | 1 | 2;
+  /** VEX or EVEX. */
   readonly vex: boolean;
+  /** For EVEX rows only. */
+  readonly evex: EvexRow | undefined;
   /** A ModRM byte follows. */
   readonly modrm: boolean;
   /** ModRM.reg as opcode extension, or -1. */
@@ -200,6 +228,8 @@ function regOf(text: string): [RegKind, SizeTriple] | undefined {
   if (/^mm\d?$/.test(text)) return ["mm", fixedSize(64)];
   if (/^xmm\d?$/.test(text)) return ["xmm", fixedSize(128)];
   if (/^ymm\d?$/.test(text)) return ["xmm", fixedSize(256)];
+  if (/^zmm\d?$/.test(text)) return ["xmm", fixedSize(512)];
+  if (/^k\d?$/.test(text)) return ["k", fixedSize(64)];
   if (text === "ST(i)") return ["st", fixedSize(80)];
   if (text === "Sreg") return ["sreg", fixedSize(16)];
   if (text === "CRn") return ["creg", Y];
@@ -255,11 +285,11 @@ function parseOperand(text: string): [Draft, Role | undefined] {
     if (spec.memSizes === undefined || spec.fixed === undefined) throw new Error(text);
     return [spec, Role.Fixed];
   }
-  m = /^vm(32|64)([xy])$/.exec(text);
+  m = /^vm(32|64)([xyz])$/.exec(text);
   if (m) {
     spec.kind = "mem";
     spec.memSizes = fixedSize(Number(m[1]));
-    spec.vsib = m[2] === "x" ? 128 : 256;
+    spec.vsib = m[2] === "x" ? 128 : m[2] === "y" ? 256 : 512;
     return [spec, Role.Rm];
   }
   m = /^r\/m(8|16|32|64|v|y|z)$/.exec(text);
@@ -326,15 +356,18 @@ function assignRoles(
 
 /** Flags that are not CPUID features. */
 const flagWords = new Set(
-  "lock cpl0 iopl i64 o64 pm d64 f64 rep repz modany mem mod3 alias noB wig32".split(" "),
+  "lock cpl0 iopl i64 o64 pm d64 f64 rep repz modany mem mod3 alias noB wig32 fp nf km".split(" "),
 );
+/** Bytes of elements, of the sources' elements, and the unit of displacements, of EVEX rows. */
+const elementWord = /^([esn])([1248])$/;
 
 /** CPUID features a row may ask for, by QEMU's `-cpu` names. */
 export const featureNames: ReadonlySet<string> = new Set(
   ("fpu tsc msr cx8 sep cmov clflush mmx fxsr sse sse2 pni ssse3 sse4.1 sse4.2 popcnt movbe aes " +
     "pclmulqdq xsave xsaveopt xsavec xsaves rdrand fma f16c avx avx2 bmi1 bmi2 adx rdseed smap " +
     "clflushopt clwb sha-ni lahf-lm abm 3dnow 3dnowext 3dnowprefetch rdtscp syscall lm monitor vmx " +
-    "smx svm fsgsbase invpcid rdpid pku rtm cx16 vaes vpclmulqdq gfni sse4a mmxext").split(" "),
+    "smx svm fsgsbase invpcid rdpid pku rtm cx16 vaes vpclmulqdq gfni sse4a mmxext " +
+    "avx512f avx512cd avx512bw avx512dq avx512vl").split(" "),
 );
 
 const mandatoryWords: Record<string, Mandatory> = {
@@ -355,12 +388,18 @@ const vexMaps: Record<string, OpMap> = {
   "0F38": OpMap.Vex0F38,
   "0F3A": OpMap.Vex0F3A,
 };
+const evexMaps: Record<string, OpMap> = {
+  "0F": OpMap.Evex0F,
+  "0F38": OpMap.Evex0F38,
+  "0F3A": OpMap.Evex0F3A,
+};
 
 interface Head {
   prefix: Mandatory;
   w: -1 | 0 | 1;
-  l: -1 | 0 | 1;
+  l: -1 | 0 | 1 | 2;
   vex: boolean;
+  evex: boolean;
   map: OpMap;
   byte: number;
   span: 1 | 8 | 16;
@@ -378,6 +417,7 @@ function parseOpcode(text: string): Head {
     w: -1,
     l: -1,
     vex: false,
+    evex: false,
     map: OpMap.One,
     byte: -1,
     span: 1,
@@ -395,7 +435,7 @@ function parseOpcode(text: string): Head {
     // After VEX an F2 or F3 is the opcode.
     if (word in mandatoryWords && !head.vex) head.prefix = mandatoryWords[word];
     else if (word === "REX.W") head.w = 1;
-    else if (word.startsWith("VEX.")) parseVex(word, head);
+    else if (/^E?VEX\./.test(word)) parseVex(word, head);
     else break;
   }
   if (at === words.length) throw new Error(`no opcode in ${text}`);
@@ -430,13 +470,16 @@ function parseOpcode(text: string): Head {
 
 function parseVex(word: string, head: Head): void {
   head.vex = true;
+  head.evex = word.startsWith("EVEX.");
   head.prefix = Mandatory.None;
+  const maps = head.evex ? evexMaps : vexMaps;
   for (const part of word.split(".").slice(1)) {
     if (part === "128" || part === "LZ" || part === "L0") head.l = 0;
     else if (part === "256" || part === "L1") head.l = 1;
+    else if (part === "512" && head.evex) head.l = 2;
     else if (part === "W0") head.w = 0;
     else if (part === "W1") head.w = 1;
-    else if (part in vexMaps) head.map = vexMaps[part];
+    else if (part in maps) head.map = maps[part];
     else if (part in vexPrefix) head.prefix = vexPrefix[part];
     else if (part !== "LIG" && part !== "WIG") throw new Error(`bad VEX field ${part} in ${word}`);
   }
@@ -461,18 +504,23 @@ function buildRow(
 ): TableRow {
   const flags = new Set<string>();
   const values: Record<string, string> = {};
-  let cpuid: string | undefined;
+  const elements: Record<string, number> = {};
+  let cpuid: string | undefined, also: string | undefined;
   for (const word of flagText.split(" ").filter((w) => w !== "")) {
     const eq = word.indexOf("=");
     if (eq > 0) values[word.slice(0, eq)] = word.slice(eq + 1);
     else if (flagWords.has(word)) flags.add(word);
-    else if (featureNames.has(word)) cpuid = word;
+    else if (featureNames.has(word)) cpuid === undefined ? cpuid = word : also = word;
+    else if (elementWord.test(word)) elements[word[0]] = Number(word[1]);
     else throw new Error(`unknown flag ${word}`);
   }
   const head = parseOpcode(opcode);
   const space = syntax.indexOf(" ");
   const name = space < 0 ? syntax : syntax.slice(0, space);
-  const operandTexts = space < 0 ? [] : syntax.slice(space + 1).split(",").map((s) => s.trim());
+  const written = space < 0 ? "" : syntax.slice(space + 1);
+  const operandTexts = written === ""
+    ? []
+    : written.replace(EVEX_DECORATIONS, "").split(",").map((s) => s.trim());
   const drafts = operandTexts.map(parseOperand);
   assignRoles(drafts, head, values.en);
   const specs: OperandSpec[] = drafts.map(([spec]) => spec);
@@ -498,6 +546,7 @@ function buildRow(
     syntax,
     opcode,
     cpuid,
+    also,
     lock: flags.has("lock"),
     privilege: flags.has("cpl0") ? "cpl0" : flags.has("iopl") ? "iopl" : undefined,
     valid: { bits16: !only64, bits32: !only64, bits64: !flags.has("i64") },
@@ -513,6 +562,7 @@ function buildRow(
     w: head.w,
     l: head.l,
     vex: head.vex,
+    evex: head.evex ? evexRow(written, flags, elements) : undefined,
     modrm: head.slashR || head.digit >= 0 || head.fixedModrm >= 0,
     digit: head.digit,
     fixedModrm: head.fixedModrm,
@@ -528,12 +578,104 @@ function buildRow(
   };
 }
 
-/** Parses a family's text: one row a line, blank lines and `;` comments skipped. */
+/** What EVEX operands have behind them. */
+const EVEX_DECORATIONS = /\{\w+\}|\/m\d+bcst/g;
+
+function evexRow(
+  operands: string,
+  flags: ReadonlySet<string>,
+  elements: Readonly<Record<string, number>>,
+): EvexRow {
+  const broadcast = Number(/m(\d+)bcst/.exec(operands)?.[1] ?? 0) as EvexRow["broadcast"];
+  const rounding = operands.includes("{er}"), sae = rounding || operands.includes("{sae}");
+  const masked = /\{k\d\}/.test(operands);
+  const source = elements.s ?? (broadcast / 8 || elements.e), element = elements.e ?? source;
+  if (masked && element === undefined) throw new Error("no element size");
+  return {
+    masking: !masked ? "none" : flags.has("km") ? "required" : "optional",
+    zeroing: operands.includes("{z}"),
+    broadcast,
+    rounding,
+    sae,
+    element: (element ?? 8) as EvexRow["element"],
+    source: (source ?? 8) as EvexRow["source"],
+    float: sae || flags.has("fp"),
+    suppress: !flags.has("nf"),
+    disp8: elements.n ?? 0,
+  };
+}
+
+/**
+ * Vector lengths of a row with `EVEX.VL` (or `EVEX.VH`, from 256 bits): register and memory names for
+ * a whole vector (`vmm`, `mV`), half, a quarter and an eighth of it, and vectors of indices.
+ */
+const LENGTHS = [
+  {
+    bits: 128,
+    v: "xmm",
+    V: 128,
+    h: "xmm",
+    H: 64,
+    q: "xmm",
+    Q: 32,
+    o: "xmm",
+    O: 16,
+    x: "x",
+    X: "x",
+  },
+  {
+    bits: 256,
+    v: "ymm",
+    V: 256,
+    h: "xmm",
+    H: 128,
+    q: "xmm",
+    Q: 64,
+    o: "xmm",
+    O: 32,
+    x: "y",
+    X: "x",
+  },
+  {
+    bits: 512,
+    v: "zmm",
+    V: 512,
+    h: "ymm",
+    H: 256,
+    q: "xmm",
+    Q: 128,
+    o: "xmm",
+    O: 64,
+    x: "z",
+    X: "y",
+  },
+] as const;
+
+/** The rows that a line stands for: one, or one for each vector length. */
+function expand(line: string): string[] {
+  const m = /EVEX\.V([LH])\./.exec(line);
+  if (m === null) return [line];
+  const [opcode, syntax, flags] = line.split("|");
+  const float = /\{(er|sae)\}/.test(syntax);
+  return LENGTHS.slice(m[1] === "H" ? 1 : 0).map((n) => {
+    let operands = syntax
+      .replace(/\b([vhqo])mm(?=\d)/g, (_, k: "v" | "h" | "q" | "o") => n[k])
+      .replace(/\bm([VHQO])\b/g, (_, k: "V" | "H" | "Q" | "O") => `m${n[k]}`)
+      .replace(/\bvm(32|64)([VH])\b/g, (_, w, k) => `vm${w}${k === "V" ? n.x : n.X}`);
+    // Only the longest vectors leave room for a rounding control in the prefix.
+    if (n.bits < 512) operands = operands.replace(/\{(er|sae)\}/g, "");
+    const head = opcode.replace(/EVEX\.V[LH]\./, `EVEX.${n.bits}.`);
+    return `${head}|${operands}|${flags}${float ? " fp" : ""}${n.bits < 512 ? " avx512vl" : ""}`;
+  });
+}
+
+/** Parses a family's text: one row a line, or several; blank lines and `;` comments skipped. */
 export function parseRows(text: string, family: string, firstId: number): TableRow[] {
   const rows: TableRow[] = [];
   for (const line of text.split("\n")) {
     const body = line.split(";")[0].trim();
-    if (body !== "") rows.push(parseRow(body, family, firstId + rows.length));
+    if (body === "") continue;
+    for (const one of expand(body)) rows.push(parseRow(one, family, firstId + rows.length));
   }
   return rows;
 }

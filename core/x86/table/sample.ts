@@ -2,9 +2,9 @@
  * Random instructions from the opcode table, reproducible from a seed: for the decoder's tests and
  * for test generators that run what they get.
  */
-import { Gpr, type MemOperand, type Operand, Seg } from "../insn.ts";
+import { type Evex, Gpr, type MemOperand, type Operand, Seg } from "../insn.ts";
 import type { EncodeRequest, RowForm } from "./encode.ts";
-import { type OperandSpec, Role, type TableRow } from "./row.ts";
+import { type EvexRow, type OperandSpec, Role, type TableRow } from "./row.ts";
 
 /** A small deterministic generator (xorshift32). Returns a whole number from 0 to `below` - 1. */
 export type Random = (below: number) => number;
@@ -82,6 +82,7 @@ function sampleOperand(
   form: RowForm,
   bits: 16 | 32 | 64,
   limits: SampleLimits,
+  vectors: number,
 ): Operand | undefined {
   const at = form.opSize >> 5;
   const size = spec.sizes[at];
@@ -142,18 +143,38 @@ function sampleOperand(
     case "st":
     case "mm":
       return { kind: spec.reg!, size, reg: rnd(8), high: false };
+    case "k":
+      return { kind: "k", size, reg: rnd(8), high: false };
     case "xmm":
-      return { kind: "xmm", size, reg: rnd(count), high: false };
+      return { kind: "xmm", size, reg: rnd(vectors), high: false };
   }
 }
 
 /** A gather's destination, index and mask must differ. */
 function separate(operands: (Operand | undefined)[]): void {
   const [first, at, last] = operands;
-  if (first?.kind !== "xmm" || at?.kind !== "mem" || last?.kind !== "xmm") return;
+  if (first?.kind !== "xmm" || at?.kind !== "mem") return;
   const others = [0, 1, 2, 3].filter((n) => n !== at.index);
   operands[0] = { ...first, reg: others[0] };
-  operands[2] = { ...last, reg: others[1] };
+  if (last?.kind === "xmm") operands[2] = { ...last, reg: others[1] };
+}
+
+function sampleEvex(rnd: Random, all: TableRow, row: EvexRow, form: RowForm): Evex {
+  const mask = row.masking === "none"
+    ? 0
+    : row.masking === "required"
+    ? 1 + rnd(7)
+    : Math.max(0, rnd(10) - 2);
+  const special = rnd(3) === 0, register = form.rm !== "mem";
+  const sae = register && row.sae && special;
+  const stores = !register && all.operandSpecs[0].role === Role.Rm;
+  return {
+    mask,
+    zeroing: row.zeroing && mask !== 0 && !stores && rnd(2) === 0,
+    broadcast: !register && row.broadcast !== 0 && special,
+    rounding: sae && row.rounding ? rnd(4) as 0 | 1 | 2 | 3 : -1,
+    sae,
+  };
 }
 
 /** Fills in a form of a row at random. */
@@ -164,7 +185,12 @@ export function sample(
   bits: 16 | 32 | 64,
   limits: SampleLimits = {},
 ): EncodeRequest {
-  const operands = row.operandSpecs.map((s) => sampleOperand(rnd, s, form, bits, limits));
+  const evex = row.evex === undefined ? undefined : sampleEvex(rnd, row, row.evex, form);
+  const vectors = bits !== 64 ? 8 : evex !== undefined ? 32 : 16;
+  const operands = row.operandSpecs.map((s) => {
+    const o = sampleOperand(rnd, s, form, bits, limits, vectors);
+    return o?.kind === "mem" && evex?.broadcast ? { ...o, size: row.evex!.broadcast } : o;
+  });
   if (row.operandSpecs.some((s) => s.vsib !== 0)) separate(operands);
   const prefixes = limits.prefixes ?? true;
   return {
@@ -172,6 +198,7 @@ export function sample(
     bits,
     opSize: form.opSize,
     operands,
+    evex,
     lock: prefixes && row.lock && operands[0]?.kind === "mem" && rnd(4) === 0,
     rep: prefixes && row.rep !== undefined
       ? ([0, 0xf3, row.rep === "repz" ? 0xf2 : 0] as const)[rnd(3)]

@@ -12,6 +12,7 @@ import { cryptoRows } from "./crypto.ts";
 import { bmiRows } from "./bmi.ts";
 import { avxRows } from "./avx.ts";
 import { avx2Rows } from "./avx2.ts";
+import { avx512Rows } from "./avx512.ts";
 import { fmaRows } from "./fma.ts";
 
 const families: readonly (readonly [string, string])[] = [
@@ -28,6 +29,7 @@ const families: readonly (readonly [string, string])[] = [
   ["avx", avxRows],
   ["avx2", avx2Rows],
   ["fma", fmaRows],
+  ["avx512", avx512Rows],
 ];
 
 /** All rows in table order; a row's `id` is its index. */
