@@ -94,8 +94,8 @@ function parseBackend(backend: (typeof BACKENDS)[number], opts: Opts): ChardevBa
       };
     case "ringbuf":
     case "memory": {
-      const size = Number(opts.size("size") ?? 65536n);
-      if (size === 0 || !Number.isInteger(Math.log2(size))) {
+      const size = Number(opts.size("size") || 65536n);
+      if (!Number.isInteger(Math.log2(size))) {
         fail(
           loc,
           `size of ${backend === "memory" ? "ringbuf" : backend} chardev must be power of two`,

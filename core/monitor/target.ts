@@ -4,11 +4,14 @@ import type { ChardevRegistry } from "../chardev/registry.ts";
 import type { DisplaySource } from "../display/display.ts";
 import type { InputRouter } from "../display/input.ts";
 import type { Machine } from "../machine.ts";
+import type { BusNode } from "../qdev.ts";
 import type { DeviceOptions, MachineConfig } from "../options/config.ts";
 
 /** The board's side: texts of `info` commands in QEMU's layout, and what commands do to it. */
 export interface MonitorBoard {
   infoQtree(): string;
+  /** The bus at the top of the tree of devices. */
+  readonly root: BusNode;
   infoQdm(): string;
   infoPci(): string;
   /** @param flat as ranges of addresses (`-f`) instead of a tree */

@@ -325,6 +325,10 @@ export function checkOrphans(
   host: OptionsHost,
 ): void {
   const orphans = drives.filter((d) => !d.isDefault && !hasPlace(d, places));
+  if (orphans.length > 0) {
+    // Images have been opened before places are looked at.
+    for (const d of drives) if (d.file !== undefined) fileMustOpen(d.file, d.loc);
+  }
   const message = (d: DriveOptions) =>
     `machine type does not support if=${d.interface},bus=${d.bus},unit=${d.unit}`;
   for (const d of orphans.slice(0, -1)) {

@@ -337,7 +337,8 @@ export const compat: Apply = (_c, arg, loc) => {
 };
 
 export const rotate: Apply = (_c, arg, loc) => {
-  if (!/^\s*\+?(0|90|180|270)(?![0-9])/.test(arg)) {
+  // What does not begin with a number counts as 0.
+  if (/^\s*[+-]?[0-9]/.test(arg) && !/^\s*\+?0*(0|90|180|270)(?![0-9])/.test(arg)) {
     fail(loc, "only 90, 180, 270 deg rotation is available");
   }
 };

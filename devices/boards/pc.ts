@@ -26,6 +26,7 @@ import { PcSpeaker } from "../misc/pcspeaker.ts";
 import { Port92 } from "../misc/port92.ts";
 import { Vmport } from "../misc/vmport.ts";
 import { DEVICE_TYPES, makeNode, setFromText } from "../registry.ts";
+import { ISA_SERIAL_PORTS } from "../serial/uart16550.ts";
 import type { FloppyController } from "../storage/fdc.ts";
 import { Hpet } from "../timer/hpet.ts";
 import { I8254 } from "../timer/i8254.ts";
@@ -204,7 +205,8 @@ export class PcBoard {
     }
     this.isaNode.add(this.node("isa-pcspk"));
 
-    c.serials.forEach((chardev, index) => {
+    // QEMU takes more than there are ports and leaves the rest unconnected.
+    c.serials.slice(0, ISA_SERIAL_PORTS.length).forEach((chardev, index) => {
       if (chardev) this.slots.addSerial(this.node("isa-serial").set("index", index), chardev, "");
     });
     c.parallels.forEach((chardev, index) => {

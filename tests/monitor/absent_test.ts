@@ -288,6 +288,33 @@ device_add pci-testdev,addr=4,multifunction=on,id=m0
 device_add pci-testdev,addr=4.1,id=m1
 device_del m0
 device_del m0
+qom-list /objects
+qom-get /objects/pc.ram size
+qom-list
+qom-list /chardevs/compat_monitor0
+qom-get /chardevs/compat_monitor0 type
+qom-get /chardevs/compat_monitor0 addr
+info qom-tree /chardevs
+qom-get /machine
+qom-get /machine type
+qom-get /foo type
+qom-get /machine foo
+qom-get /machine smm
+qom-get /machine smp
+qom-get /machine memory
+qom-list /foo
+qom-set
+qom-set /machine foo
+qom-set /machine foo 1
+qom-set /foo foo 1
+qom-set -j /machine foo {
+info qom-tree /foo
+info qom-tree nosuch
+qom-get m0 membar
+qom-get m0 type
+qom-set m0 membar 5
+qom-set m0 hotplugged on
+qom-set m0 type x
 object_del pc.ram
 chardev-add ringbuf,id=r,size=16
 ringbuf_write r "abc\\n\\\\d"

@@ -6,9 +6,11 @@ import { CHANNEL_COMMANDS, CHANNEL_INFO } from "./channels.ts";
 import { CONTROL_COMMANDS, printLogItems } from "./control.ts";
 import { DEBUGGING_COMMANDS, DEBUGGING_INFO } from "./debugging.ts";
 import { DEVICE_COMMANDS, DEVICE_INFO } from "./devices.ts";
+import { DUMP_COMMANDS, DUMP_INFO } from "./dump.ts";
 import { INFO_COMMANDS } from "./info.ts";
 import { MEMORY_COMMANDS } from "./memory.ts";
 import { MIGRATION_COMMANDS, MIGRATION_INFO } from "./migration.ts";
+import { QOM_COMMANDS, QOM_INFO } from "./qom.ts";
 
 function byName(all: readonly Command[]): readonly Command[] {
   return [...all].sort((a, b) => a.name < b.name ? -1 : 1);
@@ -38,7 +40,9 @@ export const COMMANDS: readonly Command[] = byName([
       ...CHANNEL_INFO,
       ...DEBUGGING_INFO,
       ...DEVICE_INFO,
+      ...DUMP_INFO,
       ...MIGRATION_INFO,
+      ...QOM_INFO,
     ]),
   },
   ...MEMORY_COMMANDS,
@@ -47,5 +51,7 @@ export const COMMANDS: readonly Command[] = byName([
   ...CHANNEL_COMMANDS,
   ...DEBUGGING_COMMANDS,
   ...DEVICE_COMMANDS,
+  ...DUMP_COMMANDS,
   ...MIGRATION_COMMANDS,
+  ...QOM_COMMANDS,
 ]);

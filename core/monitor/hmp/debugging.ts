@@ -219,11 +219,4 @@ export const DEBUGGING_INFO: readonly Command[] = [
       "show available trace-events & their state (name: event name pattern; vcpu: vCPU to query, default is any)",
     run: infoTraceEvents,
   },
-  {
-    name: "dump",
-    args: "",
-    params: "",
-    help: "Display the latest dump status",
-    run: say("Status: none\n"),
-  },
 ];
