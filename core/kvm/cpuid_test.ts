@@ -142,6 +142,13 @@ Deno.test("a machine that may have to move to tcg gets what both have", () => {
     assertEquals(portable.has(f), alone.has(f) && both, f);
   }
   assert(resolveKvmCpu("host", { features }, true).model.has("avx512f"), "host is the host");
+  // What tcg shows of KVM after a move is what KVM showed before it: no clock, no end of interrupt.
+  const env = { apicId: 0, cores: 1, threads: 1, sockets: 1, osxsave: false, apicEnabled: true };
+  const leaf = (text: string, n: number) =>
+    resolveKvmCpu(text, { features }, true).model.cpuid(n, 0, env);
+  assertEquals(leaf("qemu64", 0x40000000).ebx, 0x4b4d564b);
+  assertEquals(leaf("qemu64", 0x40000001).eax, 2);
+  assertEquals(leaf("qemu64,kvm=off", 0x40000001).eax, 0);
   assert(!resolveKvmCpu("host,-avx2", { features }, true).model.has("avx2"));
   assertEquals(resolveKvmCpu("host", { features }, false).model.name, "host");
 });

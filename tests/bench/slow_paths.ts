@@ -178,6 +178,16 @@ const cases: readonly Case[] = [
       a.db(0x48, 0x0f, 0xae, 0x2e); // xrstor64 [rsi]
     },
   },
+  {
+    name: "64-bit: wrmsr, another",
+    long: true,
+    setup: (a) => {
+      a.i.mov(ecx, 0x174);
+      a.i.xor(eax, eax);
+      a.i.xor(edx, edx);
+    },
+    body: (a) => a.i.wrmsr(),
+  },
   { name: "64-bit: rdtscp", long: true, body: (a) => a.i.rdtscp() },
   {
     name: "64-bit: wrmsr, GS base",

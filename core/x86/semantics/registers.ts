@@ -46,29 +46,28 @@ function xgetbv(e: Emit): void {
   setPair(e, e.field64(S.XCR0));
 }
 
-/** Runs `body` for a register of {@link BASES} in ECX; gives the condition for any other. */
-function baseRegister(e: Emit, body: (at: number, n: I32) => void): I32 {
-  const n = e.let(e.gpr32(Gpr.RCX).sub(FS_BASE | 0));
-  BASES.forEach((at, k) => e.f.if(n.eq(k), () => body(at, n)));
-  return n.ge_u(BASES.length);
-}
+/** The number in {@link BASES} of the register that ECX names; beyond them for another one. */
+const baseNumber = (e: Emit): I32 => e.let(e.gpr32(Gpr.RCX).sub(FS_BASE | 0));
 
 function rdmsr(e: Emit): void {
   if (!e.long) return e.helper("RDMSR");
-  const v = e.local("i64");
-  const other = baseRegister(e, (at) => v.set(e.field64(at)));
-  e.f.if(e.let(other), () => e.helperBranch("RDMSR"));
-  setPair(e, v.get());
+  const n = baseNumber(e);
+  e.f.if(n.ge_u(BASES.length), () => e.helper("RDMSR"), () => {
+    const v = e.local("i64");
+    BASES.forEach((at, k) => e.f.if(n.eq(k), () => v.set(e.field64(at))));
+    setPair(e, v.get());
+  });
 }
 
 function wrmsr(e: Emit): void {
   if (!e.long) return e.helperWhole("WRMSR");
   const low = e.gpr32(Gpr.RAX).extend_u(), high = e.gpr32(Gpr.RDX).extend_u().shl(32);
-  const v = e.let(low.or(high)), n = e.let(e.gpr32(Gpr.RCX).sub(FS_BASE | 0));
+  const v = e.let(low.or(high)), n = baseNumber(e);
   // Canonical for 4-level paging is so for 5 levels too.
   const odd = v.shl(I64.of(16)).shr_s(I64.of(16)).ne(v);
-  e.f.if(e.let(n.ge_u(BASES.length).or(odd)), () => e.helperBranch("WRMSR"));
-  BASES.forEach((at, k) => e.f.if(n.eq(k), () => e.setField(8, at, v)));
+  e.f.if(e.let(n.ge_u(BASES.length).or(odd)), () => e.helperWhole("WRMSR"), () => {
+    BASES.forEach((at, k) => e.f.if(n.eq(k), () => e.setField(8, at, v)));
+  });
 }
 
 export function registerSemantics(): void {

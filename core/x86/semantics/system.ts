@@ -103,8 +103,10 @@ function invlpgPage(e: Emit): void {
   const lin = e.let(wide(e.ea(0) as I32 | I64));
   // The page that is executing, or the one before it.
   const distance = e.let(lin.sub(e.ip()).add(I64.of(8192)));
-  e.f.if(e.let(distance.lt_u(I64.of(16384))), () => e.helperBranch("INVLPG"));
-  e.f.if(e.call(invlpg, "i32", e.cpu(), lin).eqz(), () => e.helperBranch("INVLPG"));
+  const done = e.local("i32");
+  done.set(I32.of(0));
+  e.f.if(e.let(distance.ge_u(I64.of(16384))), () => done.set(e.call(invlpg, "i32", e.cpu(), lin)));
+  e.f.if(done.get().eqz(), () => e.helperWhole("INVLPG"));
 }
 
 export function systemSemantics(): void {
