@@ -4,6 +4,7 @@
  */
 import { QEMU_VERSION } from "../version.ts";
 import { BACKENDS } from "../chardev/parse.ts";
+import { MONITOR_DIFFERENCES } from "../monitor/hmp/differences.ts";
 import { models } from "../x86/cpuid/models.ts";
 import { ACCELERATORS } from "./accelerators.ts";
 import { DEVICE_TYPES } from "./devices.ts";
@@ -33,6 +34,7 @@ Any option may be written with one dash or two.
 - All versions of \`pc-i440fx\` are the same board, and so are those of \`pc-q35\`.
 - \`-accel tcg,tier=0\` keeps hot code from being compiled into regions (tier 1); \`tier=1\` lets it.
 - In telnet mode a data byte of 255 is doubled on output, as RFC 854 asks.
+- The message about a signal does not name the process that sent it, which Deno does not tell.
 - \`-version\` names qeno behind the QEMU version it follows.
 `;
 
@@ -69,6 +71,18 @@ export function compatibilityPage(): string {
     ]);
     parts.push(`### ${section}\n`, table(["Option", "Status", "Note"], rows), "");
   }
+  parts.push(
+    "## Monitor\n",
+    "Every HMP command of QEMU 7.2 is known, with its arguments, help and errors. These differ:\n",
+    table(
+      ["Command", "How"],
+      MONITOR_DIFFERENCES.map(([names, note]) => [
+        names.startsWith("migrate ") ? names : names.split(", ").map((n) => `\`${n}\``).join(", "),
+        escaped(note),
+      ]),
+    ),
+    "",
+  );
   const machines = MACHINE_TYPES.filter((m) => m.implemented);
   parts.push(
     "## Values\n",
