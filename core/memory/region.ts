@@ -31,6 +31,12 @@ export interface IoRegion {
    * when {@link Vm.dirtyPages} is called. KVM then needs no exit for each (VGA window).
    */
   readonly coalesced?: boolean;
+  /** What it is made of, for `info mtree`; nothing else depends on it. */
+  readonly parts?: readonly {
+    readonly name: string;
+    readonly offset: number;
+    readonly size: number;
+  }[];
 }
 
 /** A region backed by storage: (part of) a {@link RamBlock}. */

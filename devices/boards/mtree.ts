@@ -56,5 +56,14 @@ export function mappingNode(m: Mapping, priority = Math.floor(m.priority)): Mtre
     alias: r.kind === "ram" && r.name !== r.block.name
       ? { of: r.block.name, start: r.blockOffset }
       : undefined,
+    children: r.kind === "io" && r.parts
+      ? r.parts.map(({ name, offset, size }) => ({
+        start: m.base + offset,
+        end: m.base + offset + size - 1,
+        priority: 0,
+        kind: "i/o",
+        name,
+      }))
+      : undefined,
   };
 }

@@ -432,6 +432,7 @@ export class PcSlots {
       if (dev === undefined) continue;
       this.#board.forget(dev);
       bus.unplug(dev);
+      this.virtio.remove(node);
       busNode.remove(node);
     }
     this.#leaving.clear();

@@ -58,11 +58,17 @@ export class Msix {
     const half = Math.max(2048, 2 ** Math.ceil(Math.log2(table)));
     this.#pba = half;
     dev.wmask[at + CONTROL + 1] = (ENABLE | FUNCTION_MASK) >> 8;
-    this.region = ioRegion(`${name}-msix`, 2 * half, {
-      minAccess: 4,
-      read: (offset) => this.#read(offset),
-      write: (offset, _size, value) => this.#write(offset, value),
-    });
+    this.region = {
+      ...ioRegion(`${name}-msix`, 2 * half, {
+        minAccess: 4,
+        read: (offset) => this.#read(offset),
+        write: (offset, _size, value) => this.#write(offset, value),
+      }),
+      parts: [
+        { name: "msix-table", offset: 0, size: table },
+        { name: "msix-pba", offset: half, size: 8 * Math.ceil(vectors / 64) },
+      ],
+    };
   }
 
   /** The capability's registers at power-on, from the message control register on. */

@@ -303,6 +303,20 @@ export class VirtioSlots {
     return this.balloon;
   }
 
+  /** Forgets what was inside a function that has left; anything else is not known here. */
+  remove(node: DeviceNode): void {
+    for (const inner of node.buses.flatMap((b) => b.devices)) {
+      const at = this.devices.findIndex((d) => d.node === inner);
+      if (at < 0) continue;
+      const [{ device }] = this.devices.splice(at, 1);
+      device.reset();
+      device.release();
+      if (device === this.balloon) this.balloon = undefined;
+      const serial = this.#serials.findIndex((s) => s.device === device);
+      if (serial >= 0) this.#serials.splice(serial, 1);
+    }
+  }
+
   // Ports of virtio-serial
 
   #addPort(o: DeviceOptions, node: DeviceNode): void {

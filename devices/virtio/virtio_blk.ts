@@ -326,6 +326,10 @@ export class VirtioBlk extends VirtioDevice<VirtioBlkState> {
     this.#o.drive.dropRetries?.();
   }
 
+  override release(): void {
+    this.#o.drive.attachedTo = undefined;
+  }
+
   /** Requests that were under way when the state was saved are carried out once more. */
   protected override onLoad(): void {
     this.#epoch++;

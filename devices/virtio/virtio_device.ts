@@ -245,6 +245,9 @@ export abstract class VirtioDevice<S extends object = object> implements Device,
 
   protected onReset(): void {}
 
+  /** The device is taken away: back ends are free again. It has been reset. */
+  release(): void {}
+
   save(): VirtioState<S> {
     const { status, features, isr, configVector, generation } = this;
     return structuredClone({

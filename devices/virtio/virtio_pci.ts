@@ -186,10 +186,23 @@ export class VirtioPci extends PciDevice<VirtioPciState> implements VirtioTransp
     this.wmask[at + PCI_CFG.BAR] = 0xff;
     this.wmask.fill(0xff, at + PCI_CFG.OFFSET, at + PCI_CFG.SIZE);
     const size = 2 ** Math.ceil(Math.log2(NOTIFY_AT + notifySize));
-    const region = ioRegion("virtio-pci", size, {
-      read: (offset, size) => this.#readModern(offset, size),
-      write: (offset, size, value) => this.#writeModern(offset, size, value),
+    const part = (name: string, offset: number, size: number) => ({
+      name: `virtio-pci-${name}-${this.device.shortName}`,
+      offset,
+      size,
     });
+    const region = {
+      ...ioRegion("virtio-pci", size, {
+        read: (offset, size) => this.#readModern(offset, size),
+        write: (offset, size, value) => this.#writeModern(offset, size, value),
+      }),
+      parts: [
+        part("common", COMMON_AT, STRUCTURE),
+        part("isr", ISR_AT, STRUCTURE),
+        part("device", DEVICE_AT, STRUCTURE),
+        part("notify", NOTIFY_AT, notifySize),
+      ],
+    };
     this.addBar(MODERN_BAR, "mem", region, { prefetchable: true, is64: true });
     return at;
   }

@@ -256,6 +256,39 @@ Deno.test("a saved function goes on where it was; a reset takes it back", () => 
   assertEquals(q.bytes(data, 1)[0], 7);
 });
 
+Deno.test("a function can come to a running machine, and frees its drive when it leaves", () => {
+  const drive = disk();
+  const r = pcRig({ drive: (id) => id === "d0" ? drive : undefined });
+  const device: DeviceOptions = {
+    driver: "virtio-blk-pci",
+    id: "v",
+    props: new Map([["drive", "d0"]]),
+    loc: "",
+  };
+  r.board.plug(device);
+  assertEquals(r.board.infoVirtio(), "/machine/peripheral/v/virtio-backend [virtio-blk]\n");
+  assertEquals(drive.attachedTo, "/machine/peripheral/v/virtio-backend");
+  r.board.unplug("v");
+  r.board.reset();
+  assertEquals([r.board.infoVirtio(), drive.attachedTo], ["", undefined]);
+  r.board.plug(device);
+  assertEquals(drive.attachedTo, "/machine/peripheral/v/virtio-backend");
+});
+
+Deno.test("info mtree names the structures behind a BAR as QEMU does", () => {
+  const tree = withDisk().r.board.infoMtree();
+  const lines = tree.split("\n").filter((l) => /virtio-pci-|msix/.test(l)).map((l) => l.trim());
+  assertEquals([...new Set(lines)].sort(), [
+    "00000000febf0000-00000000febf001f (prio 0, i/o): msix-table",
+    "00000000febf0000-00000000febf0fff (prio 1, i/o): virtio-blk-pci-msix",
+    "00000000febf0800-00000000febf0807 (prio 0, i/o): msix-pba",
+    "00000000febf4000-00000000febf4fff (prio 0, i/o): virtio-pci-common-virtio-blk",
+    "00000000febf5000-00000000febf5fff (prio 0, i/o): virtio-pci-isr-virtio-blk",
+    "00000000febf6000-00000000febf6fff (prio 0, i/o): virtio-pci-device-virtio-blk",
+    "00000000febf7000-00000000febf7fff (prio 0, i/o): virtio-pci-notify-virtio-blk",
+  ]);
+});
+
 Deno.test("random accesses to all registers neither throw nor hang", () => {
   const { r } = withDisk();
   let x = 99;

@@ -103,6 +103,11 @@ export class SerialPort {
   acceptInput(): void {
     this.#chardev?.acceptInput();
   }
+
+  detach(): void {
+    this.#chardev?.detach();
+    this.#chardev = undefined;
+  }
 }
 
 export class VirtioSerial extends VirtioDevice<VirtioSerialState> {
@@ -303,6 +308,10 @@ export class VirtioSerial extends VirtioDevice<VirtioSerialState> {
       port.state.guestConnected = value !== 0;
       if (port.canReceive() > 0) port.acceptInput();
     }
+  }
+
+  override release(): void {
+    for (const port of this.ports.values()) port.detach();
   }
 
   protected override onDriverOk(): void {

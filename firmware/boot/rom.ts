@@ -363,6 +363,10 @@ export function pvhRom(): Uint8Array {
   i.xor(dx, dx);
   i.mov(ds, dx);
   i.mov(mem(bx, StartInfo.RSDP), eax);
+  // A kernel on hardware-reduced ACPI never sets the 8259s up: no interrupt may come from them.
+  i.mov(al, 0xff);
+  i.out(0x21, al);
+  i.out(0xa1, al);
   enterProtected(a);
   emitDma(a);
   return finish(a);
