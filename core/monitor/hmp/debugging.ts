@@ -120,6 +120,7 @@ export const DEBUGGING_COMMANDS: readonly Command[] = [
     params: "name on|off [vcpu]",
     help: "changes status of a specific trace event (vcpu: vCPU to set, default is all)",
     run: traceEvent,
+    complete: (_h, n) => n === 1 ? ["on", "off"] : [],
   },
   {
     name: "replay_break",
