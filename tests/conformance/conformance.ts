@@ -8,11 +8,14 @@
  */
 import { type Emulator, haveQemu, type Report, run } from "./run.ts";
 import { suites } from "./suites.ts";
-import { judgeQemu, leaveOut } from "./qemu_known.ts";
+import { judgeOurs, judgeQemu, leaveOut } from "./known.ts";
 
 /** Runs the kernel of that name. */
 export async function runOn(name: string, on: Emulator): Promise<Report & { note: string }> {
-  if (on !== "qemu") return { ...await run(suites[name](), on), note: "" };
+  if (on !== "qemu") {
+    const kernel = suites[name]();
+    return judgeOurs(kernel, await run(kernel, on));
+  }
   const kernel = suites[name](leaveOut);
   return judgeQemu(kernel, await run(kernel, on));
 }

@@ -2,7 +2,10 @@
 import type { Kernel, LeaveOut } from "./kernel.ts";
 import { Kernel64 } from "./kernel64.ts";
 import { ioApic, localApic, x2apic } from "./apic64.ts";
+import { Kernel32 } from "./kernel32.ts";
+import { segments } from "./segments32.ts";
 import { control, instructionFaults } from "./control64.ts";
+import { smp } from "./smp64.ts";
 import { gates } from "./gates64.ts";
 import { accessRights } from "./paging64.ts";
 import { implicitAccess, protectionKeys, translation } from "./translation64.ts";
@@ -20,4 +23,6 @@ export const suites: Readonly<Record<string, (leaveOut?: LeaveOut) => Kernel>> =
   system: (w) => kernel(new Kernel64(w), control, instructionFaults),
   gates: (w) => kernel(new Kernel64(w), gates),
   apic: (w) => kernel(new Kernel64(w, 4, ["-device", "pc-testdev"]), localApic, x2apic, ioApic),
+  smp: (w) => kernel(new Kernel64(w, 4, ["-smp", "4"]), smp),
+  legacy: (w) => kernel(new Kernel32(w), segments),
 };

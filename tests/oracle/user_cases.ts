@@ -223,11 +223,27 @@ const low = (v: bigint, bits: number): bigint => BigInt.asUintN(bits, v);
 const pointing = (v: bigint, bits: number, at: bigint): bigint =>
   BigInt.asUintN(64, v >> BigInt(bits) << BigInt(bits) | low(at, bits));
 
+/** Words that windows are cut from, which cost less than new ones for every case. */
+const pool = new BigUint64Array(4096);
+let poolOf: Random | undefined;
+
+/** Fills the window with a piece of the pool, which goes on changing. */
+function scratch(rnd: Random, window: DataView): void {
+  if (poolOf !== rnd) {
+    for (let n = 0; n < pool.length; n++) pool[n] = word(rnd);
+    poolOf = rnd;
+  }
+  for (let n = 0; n < 8; n++) pool[rnd(pool.length)] = word(rnd);
+  const words = new BigUint64Array(window.buffer, window.byteOffset, WINDOW_BYTES >> 3);
+  const from = rnd(pool.length - words.length);
+  words.set(pool.subarray(from, from + words.length));
+}
+
 /** Fills registers, flags and the window for a case; `ip` is where the instruction will be. */
 export function fill(rnd: Random, c: TestCase, ip: number, s: Before, window: DataView): void {
   const { row, mem, addrSize } = c, g = s.gpr, name = row.name;
   for (let n = 0; n < 16; n++) g[n] = word(rnd);
-  for (let n = 0; n < WINDOW_BYTES; n += 8) window.setBigUint64(n, word(rnd), true);
+  scratch(rnd, window);
   s.flags = rnd(4096) & 0xcd5;
   g[Gpr.RSP] = BigInt(STACK + (rnd(4) ? 0 : rnd(16)));
   const top = (bytes: number, v: bigint, at = 0) => {
