@@ -267,7 +267,7 @@ const ICH9_LPC: Record<string, Prop> = {
   s4_val: { type: "uint8" },
 };
 
-/** Parts of the pc board: `-global` and help know them, `-device` cannot add them. */
+/** Parts of the boards: `-global` and help know them, `-device` cannot add them. */
 const BOARD_TYPES: DeviceType[] = [
   {
     name: "isa-fdc",
@@ -287,6 +287,17 @@ const BOARD_TYPES: DeviceType[] = [
     pluggable: false,
   },
   { name: "piix3-ide", bus: "PCI", category: "Storage", props: PCI, pluggable: false },
+  {
+    name: "virtio-mmio",
+    bus: "System",
+    category: "Misc",
+    props: {
+      "force-legacy": { type: "bool", preset: true },
+      format_transport_address: { type: "bool", preset: true },
+      ioeventfd: { type: "bool", preset: true, text: "on/off" },
+    },
+    pluggable: false,
+  },
   ...[
     "PIIX3",
     "PIIX4_PM",
@@ -543,8 +554,10 @@ function checkProp(
       fail(loc, `Property '${owner}.${name}' can't find value '${value}'`);
     }
   } else if (kind === "drive") {
+    // A virtio function's properties belong to the device inside it.
+    const owner = type.name.replace(/^(virtio-blk)-pci.*/, "$1-device");
     if (!context.drives.some((d) => d.id === value)) {
-      fail(loc, `Property '${type.name}.${name}' can't find value '${value}'`);
+      fail(loc, `Property '${owner}.${name}' can't find value '${value}'`);
     }
   }
 }

@@ -342,7 +342,7 @@ export class VirtioSlots {
       port.attach(chardev);
     } catch (e) {
       if (e instanceof UserError) {
-        fail(loc, `Property '${node.type}.chardev' can't take value '${id}', it's in use`);
+        fail(loc, `Property '${node.type}.chardev' can't take value '${id}': ${e.message}`);
       }
       throw e;
     }
@@ -361,7 +361,8 @@ export class VirtioSlots {
     if (id !== UNSET && device.ports.has(id)) {
       fail(loc, `virtio-serial-bus: A port already exists at id ${id}`);
     }
-    if (name !== "" && [...device.ports.values()].some((p) => p.name === name)) {
+    const ports = this.#serials.flatMap((s) => [...s.device.ports.values()]);
+    if (name !== "" && ports.some((p) => p.name === name)) {
       fail(loc, `virtio-serial-bus: A port already exists by name ${name}`);
     }
     if (id === UNSET) {
