@@ -14,8 +14,11 @@ export interface MonitorBoard {
   readonly root: BusNode;
   infoQdm(): string;
   infoPci(): string;
-  /** @param flat as ranges of addresses (`-f`) instead of a tree */
-  infoMtree(flat?: boolean): string;
+  /**
+   * @param flat as ranges of addresses (`-f`) instead of a tree
+   * @param owners with the path of the device that has each region (`-o`)
+   */
+  infoMtree(flat?: boolean, owners?: boolean): string;
   infoRoms(): string;
   infoPic(): string;
   infoIrq(): string;

@@ -3,6 +3,7 @@
  * resolved, in QEMU 7.2's layout.
  */
 import type { MtreeNode } from "./mtree.ts";
+import type { OwnerOf } from "./mtree_owners.ts";
 
 /** A range of addresses that one region answers. */
 interface Range {
@@ -83,13 +84,13 @@ export function flatten({ root, targets }: FlatSpace): readonly Range[] {
 }
 
 /** What `info mtree -f` prints. */
-export function flatViews(spaces: readonly FlatSpace[]): string {
+export function flatViews(spaces: readonly FlatSpace[], owner?: OwnerOf): string {
   const hex = (v: bigint) => v.toString(16).padStart(16, "0");
   return spaces.map((space, i) => {
     const { name } = space.root;
     const ranges = flatten(space).map((r) =>
       `  ${hex(r.start)}-${hex(r.end)} (prio ${r.priority}, ${r.kind}): ${r.name}` +
-      (r.offset === 0n ? "" : ` @${hex(r.offset)}`)
+      (r.offset === 0n ? "" : ` @${hex(r.offset)}`) + (owner?.(r.name, r.start) ?? "")
     );
     return [
       `FlatView #${i}`,

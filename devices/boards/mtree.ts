@@ -1,6 +1,7 @@
 /** The layout of HMP `info mtree`, as QEMU 7.2 prints a tree of memory regions. */
 import type { Mapping } from "../../core/memory/address_space.ts";
 import type { Region } from "../../core/memory/region.ts";
+import type { OwnerOf } from "./mtree_owners.ts";
 
 export interface MtreeNode {
   readonly start: number | bigint;
@@ -23,7 +24,7 @@ function hex(v: number | bigint): string {
 }
 
 /** The lines of a node and everything in it. */
-export function mtreeLines(node: MtreeNode, indent = 2): string[] {
+export function mtreeLines(node: MtreeNode, indent = 2, owner?: OwnerOf): string[] {
   const { start, end, alias } = node;
   let line = `${" ".repeat(indent)}${hex(start)}-${hex(end)} (prio ${node.priority}, ` +
     `${node.kind}): `;
@@ -32,10 +33,11 @@ export function mtreeLines(node: MtreeNode, indent = 2): string[] {
     const last = BigInt(alias.start) + BigInt(end) - BigInt(start);
     line += `alias ${node.name} @${alias.of} ${hex(alias.start)}-${hex(last)}`;
   }
+  if (owner !== undefined) line += owner(node.name, start);
   const children = [...node.children ?? []].sort((a, b) =>
     a.start < b.start ? -1 : a.start > b.start ? 1 : b.priority - a.priority
   );
-  return [line, ...children.flatMap((c) => mtreeLines(c, indent + 2))];
+  return [line, ...children.flatMap((c) => mtreeLines(c, indent + 2, owner))];
 }
 
 /** The kind as QEMU words it. */

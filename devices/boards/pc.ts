@@ -503,8 +503,8 @@ export class PcBoard {
   get balloon(): MonitorBalloon | undefined {
     return this.slots.virtio.balloon;
   }
-  infoMtree(flat = false): string {
-    return flat ? infoFlatViews(this) : infoMtree(this);
+  infoMtree(flat = false, owners = false): string {
+    return flat ? infoFlatViews(this, owners) : infoMtree(this, owners);
   }
   infoRoms(): string {
     return infoRoms(this);

@@ -3,37 +3,40 @@ import type { Mapping } from "../../core/memory/address_space.ts";
 import type { RamBlock } from "../../core/memory/guest_memory.ts";
 import { flatViews } from "./flatview.ts";
 import { mappingNode, MTREE_LAST, mtreeLines, type MtreeNode } from "./mtree.ts";
+import { type OwnerOf, regionOwners } from "./mtree_owners.ts";
 import type { PcBoard } from "./pc.ts";
 
 const VGA_WINDOWS = new Set(["vga-lowmem", "vga.chain4"]);
 const PAM_NAMES = new Set(["pam-pci", "pam-rom", "pam-shadow", "pc.rom", "isa-bios"]);
 
 /** What `info mtree -f` prints. */
-export function infoFlatViews(b: PcBoard): string {
+export function infoFlatViews(b: PcBoard, owners = false): string {
   const names = ["memory", ...b.vcpus.map((v) => `cpu-memory-${v.index}`)];
   return flatViews([
     { names: ["I/O"], root: ioNode(b), targets: new Map() },
     { names, root: systemNode(b), targets: new Map([["pci", pciNode(b)]]) },
-  ]);
+  ], owners ? regionOwners(b) : undefined);
 }
 
 /** What `info mtree` prints. */
-export function infoMtree(b: PcBoard): string {
+export function infoMtree(b: PcBoard, owners = false): string {
+  const owner = owners ? regionOwners(b) : undefined;
+  const lines = (node: MtreeNode) => mtreeLines(node, 2, owner);
   const system = systemNode(b), pci = pciNode(b), bios = b.firmware.block;
   const spaces = [
-    ["address-space: I/O", ...mtreeLines(ioNode(b))],
+    ["address-space: I/O", ...lines(ioNode(b))],
     [
       ...b.vcpus.map((v) => `address-space: cpu-memory-${v.index}`),
       "address-space: memory",
-      ...mtreeLines(system),
+      ...lines(system),
     ],
-    ["memory-region: smram", ...smramLines(b)],
-    ["memory-region: pc.ram", ...mtreeLines(blockNode(b.ram, 0, "ram", b.config.ramSize))],
+    ["memory-region: smram", ...smramLines(b, owner)],
+    ["memory-region: pc.ram", ...lines(blockNode(b.ram, 0, "ram", b.config.ramSize))],
     [
       `memory-region: ${bios.name}`,
-      ...mtreeLines(blockNode(bios, 2 ** 32 - bios.size, "rom", bios.size)),
+      ...lines(blockNode(bios, 2 ** 32 - bios.size, "rom", bios.size)),
     ],
-    ["memory-region: pci", ...mtreeLines(pci)],
+    ["memory-region: pci", ...lines(pci)],
   ];
   return spaces.map((lines) => lines.join("\n") + "\n\n").join("");
 }
@@ -169,7 +172,7 @@ function pciAlias(name: string, base: number, size: number): MtreeNode {
 }
 
 /** The i440FX disables the container until SMRAM is enabled, the MCH what is in it. */
-function smramLines(b: PcBoard): string[] {
+function smramLines(b: PcBoard, owner: OwnerOf | undefined): string[] {
   const { bridge: { smramEnabled }, pciexbar } = b.chipset;
   const low: MtreeNode = {
     start: 0xa0000,
@@ -179,14 +182,18 @@ function smramLines(b: PcBoard): string[] {
     name: "smram-low",
     alias: { of: "pc.ram", start: 0xa0000 },
   };
-  if (!smramEnabled && pciexbar === undefined) return mtreeLines(low, 4);
+  if (!smramEnabled && pciexbar === undefined) return mtreeLines(low, 4, owner);
   const children = smramEnabled ? [low] : [];
-  return mtreeLines({
-    start: 0,
-    end: 2 ** 32 - 1,
-    priority: 0,
-    kind: "i/o",
-    name: "smram",
-    children,
-  });
+  return mtreeLines(
+    {
+      start: 0,
+      end: 2 ** 32 - 1,
+      priority: 0,
+      kind: "i/o",
+      name: "smram",
+      children,
+    },
+    2,
+    owner,
+  );
 }

@@ -5,7 +5,6 @@ export const MONITOR_DIFFERENCES: readonly (readonly [commands: string, note: st
   ["x /i, xp /i", "CBW and CWD in 16-bit code have their names; no AVX-512 or XOP, as in the CPU"],
   ["info registers", "x87 state after a reset is the processor's (FCW=0040)"],
   ["info mtree -d", "there is no dispatch tree: as without it"],
-  ["info mtree -o", "owners are those of devices; regions of the board itself have none"],
   ["info mtree -D", "no disabled regions are kept: as without it"],
   ["info mtree", "no ports for ACPI hot-plugging, no address spaces of bus masters"],
   ["info jit", "instructions executed, as there are no translated blocks of QEMU's kind"],

@@ -200,7 +200,7 @@ export const INFO_COMMANDS: readonly Command[] = [
     params: "[-f][-d][-o][-D]",
     help: "show memory tree (-f: dump flat view for address spaces;-d: dump dispatch tree, " +
       "valid with -f only);-o: dump region owners/parents;-D: dump disabled regions",
-    run: (h, args) => h.print(h.target.board.infoMtree(args.flag("flatview"))),
+    run: (h, args) => h.print(h.target.board.infoMtree(args.flag("flatview"), args.flag("owner"))),
   },
   {
     name: "numa",
