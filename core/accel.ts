@@ -91,6 +91,10 @@ export interface Fpu {
   mxcsr: number;
   /** Bits 255:128 of YMM0..YMM15, 16 bytes each, where the vCPU has them. */
   ymmHigh?: Uint8Array;
+  /** AVX-512: k0..k7; bits 511:256 of ZMM0..ZMM15; ZMM16..ZMM31. 64, 512 and 1024 bytes. */
+  opmask?: Uint8Array;
+  zmmHigh?: Uint8Array;
+  hi16Zmm?: Uint8Array;
   pkru?: number;
   /** XCR0, where the vCPU has XSAVE. */
   xcr0?: bigint;

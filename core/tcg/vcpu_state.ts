@@ -130,6 +130,7 @@ export function writeSregs(
 export function readFpu(cpu: Cpu): Fpu {
   const top = cpu.get32(S.FTOP), empty = cpu.get32(S.FEMPTY);
   const fpr = new Uint8Array(128), xmm = new Uint8Array(256), ymmHigh = new Uint8Array(256);
+  const zmmHigh = new Uint8Array(512);
   for (let i = 0; i < 8; i++) {
     const at = S.FPR + 16 * ((top + i) & 7);
     fpr.set(cpu.u8.subarray(at, at + 10), 16 * i);
@@ -138,6 +139,7 @@ export function readFpu(cpu: Cpu): Fpu {
     const at = S.XMM + S.XMM_SIZE * i;
     xmm.set(cpu.u8.subarray(at, at + 16), 16 * i);
     ymmHigh.set(cpu.u8.subarray(at + 16, at + 32), 16 * i);
+    zmmHigh.set(cpu.u8.subarray(at + 32, at + 64), 32 * i);
   }
   return {
     fpr,
@@ -150,6 +152,11 @@ export function readFpu(cpu: Cpu): Fpu {
     lastDp: cpu.get64(S.FDP),
     mxcsr: cpu.getU32(S.MXCSR),
     ymmHigh,
+    ...cpu.env.model.has("avx512f") && {
+      opmask: cpu.u8.slice(S.K, S.K + 64),
+      zmmHigh,
+      hi16Zmm: cpu.u8.slice(S.XMM + 16 * S.XMM_SIZE, S.XMM + 32 * S.XMM_SIZE),
+    },
     pkru: cpu.getU32(S.PKRU),
     xcr0: cpu.get64(S.XCR0),
   };
@@ -178,6 +185,13 @@ export function writeFpu(cpu: Cpu, f: Partial<Fpu>): void {
       cpu.u8.set(f.ymmHigh.subarray(16 * i, 16 * i + 16), S.XMM + S.XMM_SIZE * i + 16);
     }
   }
+  if (f.zmmHigh) {
+    for (let i = 0; i < 16; i++) {
+      cpu.u8.set(f.zmmHigh.subarray(32 * i, 32 * i + 32), S.XMM + S.XMM_SIZE * i + 32);
+    }
+  }
+  if (f.hi16Zmm) cpu.u8.set(f.hi16Zmm.subarray(0, 1024), S.XMM + 16 * S.XMM_SIZE);
+  if (f.opmask) cpu.u8.set(f.opmask.subarray(0, 64), S.K);
   if (f.pkru !== undefined) {
     cpu.set32(S.PKRU, f.pkru);
     cpu.env.mem.flush();

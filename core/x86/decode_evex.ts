@@ -1,6 +1,6 @@
 /** What the decoder takes from an EVEX prefix besides operands. Intel SDM volume 2, chapter 2.7. */
 import type { Evex } from "./insn.ts";
-import { type EvexRow, Role, type TableRow } from "./table/row.ts";
+import { type EvexRow, type RegKind, Role, type TableRow } from "./table/row.ts";
 
 /** The size of what a memory operand accesses; of one element where they are not side by side. */
 export function displacementUnit(row: TableRow, evex: EvexRow): number {
@@ -9,6 +9,16 @@ export function displacementUnit(row: TableRow, evex: EvexRow): number {
   if (rm?.memSizes === undefined) return 1;
   return rm.vsib !== 0 ? evex.element : rm.memSizes[1] >> 3;
 }
+
+/** Number of the register that ModRM.rm names; EVEX.X extends it, and mask registers ignore B. */
+export function rmNumber(kind: RegKind, modrm: number, rex: number, evexBits: number): number {
+  if (kind === "k") return modrm & 7;
+  const wide = evexBits !== 0 && kind === "xmm" ? (rex & 2) << 3 : 0;
+  return modrm & 7 | (rex & 1) << 3 | wide;
+}
+
+/** By L'L. */
+export const VECTOR_BITS: readonly (128 | 256 | 512)[] = [128, 256, 512];
 
 /** Every combination of an EVEX prefix, made when it is first met. */
 const EVEX: Evex[] = [];

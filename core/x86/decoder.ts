@@ -19,7 +19,7 @@ import type {
   RelOperand,
 } from "./insn.ts";
 import { Seg } from "./insn.ts";
-import { displacementUnit, evexOf } from "./decode_evex.ts";
+import { displacementUnit, evexOf, rmNumber, VECTOR_BITS } from "./decode_evex.ts";
 import { Mandatory, OP_MAPS, OpMap, type RegKind, Role, type TableRow } from "./table/row.ts";
 import { opcodeTable } from "./table/table.ts";
 
@@ -407,8 +407,6 @@ function registerOperand(
   }
 }
 
-const VECTOR_BITS: readonly (128 | 256 | 512)[] = [128, 256, 512];
-
 /** What a decode that failed after `used` bytes reports. */
 function fault(used: number, avail: number, otherwise: DecodeFault): DecodeFault {
   if (used <= avail && used <= MAX_INSN_LENGTH) return otherwise;
@@ -522,10 +520,13 @@ export function decode(
     rex |= p1 >> 4 & 8;
     if (bits !== 64) rex &= 8;
     const m = p0 & 15;
-    if (m < 1 || m > 3 || (p1 & 4) === 0) return fault(pos - at, avail, "invalid");
+    // Outside 64-bit mode V' must not be there.
+    if (m < 1 || m > 3 || (p1 & 4) === 0 || bits !== 64 && (p2 & 8) === 0) {
+      return fault(pos - at, avail, "invalid");
+    }
     map = OpMap.Evex0F + m - 1;
     vvvv = ~(p1 >> 3) & 15 | (p2 & 8 ? 0 : 16);
-    if (bits !== 64) vvvv &= 23;
+    if (bits !== 64) vvvv &= 7;
     namesVvvv = (p1 & 0x78) !== 0x78;
     vexL = p2 >> 5 & 3;
     evexBits = p2 | 0x100;
@@ -570,6 +571,7 @@ export function decode(
     if (evexBits !== 0) {
       // With a rounding control, L'L is not the length, which is the longest.
       const l = (evexBits & 0x10) !== 0 && modrm >= 0xc0 ? 2 : vexL;
+      if (l === 3) return fault(pos - at, avail, "invalid");
       key |= modrm << 4 | (l & 1) << 3 | (l & 2) << 11;
     } else if (cell.modrm) key |= modrm << 4 | vexL << 3;
     else key |= vex ? vexL << 3 : (rex & 1) << 3;
@@ -641,8 +643,7 @@ export function decode(
           operand = modrm >= 0xc0 || row.modIgnored
             ? registerOperand(
               spec.kind!,
-              modrm & 7 | (rex & 1) << 3 |
-                (evexBits !== 0 && spec.kind === "xmm" ? (rex & 2) << 3 : 0),
+              rmNumber(spec.kind!, modrm, rex, evexBits),
               spec.sizes[sizeIndex],
               rex !== 0,
             )

@@ -78,6 +78,8 @@ export class SimdBed {
   /** Runs the prepared instruction once; the vector it raised, or undefined. */
   step(): number | undefined {
     this.vm.enter(this.cpu.base, this.#rec);
+    // A helper that ends the block has done all of the instruction.
+    if (this.cpu.get32(S.EXIT) === Exit.LOOKUP) return undefined;
     if (this.cpu.get32(S.EXIT) !== Exit.EXCEPTION) throw new Error("unexpected exit");
     return this.cpu.get32(S.EXIT_REC) === this.#rec ? this.cpu.get32(S.EXC_VECTOR) : undefined;
   }

@@ -11,11 +11,6 @@ import { hostFlags } from "./simd_native.ts";
 
 const UD = 6;
 
-/** Instructions on AVX-512 mask registers, which the opcode table does not have. */
-const isMaskOp = (map: number, byte: number): boolean =>
-  map === 1 && (byte >= 0x41 && byte <= 0x4b || byte >= 0x90 && byte <= 0x99) ||
-  map === 3 && byte >= 0x30 && byte <= 0x33;
-
 /** Opcodes not run: VLDMXCSR would change the process's own MXCSR. */
 const isLeftOut = (map: number, byte: number): boolean => map === 1 && byte === 0xae;
 
@@ -67,7 +62,7 @@ export function compareVex(o: VexOptions): VexResult {
     for (const bits of [32, 64] as const) {
       for (let map = 0; map <= 4; map++) {
         for (let byte = 0; byte < 256; byte++) {
-          if (isMaskOp(map, byte) || isLeftOut(map, byte)) continue;
+          if (isLeftOut(map, byte)) continue;
           // vvvv used or not, W, L, mandatory prefix; ModRM.reg; register, memory, gather.
           for (let n = 0; n < 48 * 8 * 3; n++) {
             if (rnd(o.every) !== 0) continue;

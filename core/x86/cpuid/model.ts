@@ -31,10 +31,19 @@ export const tcgFeatures: ReadonlySet<string> = new Set(
     "sse4.1 sse4.2 sse4a aes pclmulqdq sha-ni " +
     "lm syscall lahf-lm cx16 fsgsbase erms pcid invpcid smep smap umip pku la57 rdtscp rdpid rdrand " +
     "rdseed xsave xsaveopt xsavec xgetbv1 pdpe1gb clflushopt clwb adx " +
-    "x2apic tsc-deadline invtsc avx avx2 fma f16c bmi1 bmi2 vaes vpclmulqdq gfni 3dnow 3dnowext")
+    "x2apic tsc-deadline invtsc avx avx2 fma f16c bmi1 bmi2 vaes vpclmulqdq gfni 3dnow 3dnowext " +
+    "avx512f avx512cd avx512bw avx512dq avx512vl")
     .split(
       " ",
     ),
+);
+
+/**
+ * Features that `max` leaves out under tcg, for those who ask: C libraries choose 512-bit routines
+ * where they are, and WebAssembly computes on 128 bits at a time.
+ */
+export const notInMax: ReadonlySet<string> = new Set(
+  [...tcgFeatures].filter((f) => f.startsWith("avx512")),
 );
 
 /** What `-cpu` settles besides the features. */

@@ -10,7 +10,7 @@ import {
   type Word,
   wordAt,
 } from "./features.ts";
-import { Model, tcgFeatures } from "./model.ts";
+import { Model, notInMax, tcgFeatures } from "./model.ts";
 import { findModel, type VersionSpec } from "./models.ts";
 import { DEFAULT_PARAVIRTUAL, offeredParavirtual } from "./paravirtual.ts";
 import { BOOLEANS, BOOLEANS_OF_MAX, readBoolean } from "./properties.ts";
@@ -141,6 +141,9 @@ export function resolveCpu(
   const wanted = new Set(spec.features === "*" ? available : spec.set);
   if (spec.features === "*" && flag("migratable", true)) {
     for (const f of UNMIGRATABLE) wanted.delete(f);
+  }
+  if (spec.features === "*" && available === tcgFeatures) {
+    for (const f of notInMax) wanted.delete(f);
   }
   for (const f of p.on) wanted.add(f);
   for (const f of p.off) wanted.delete(f);

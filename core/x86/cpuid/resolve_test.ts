@@ -12,7 +12,7 @@ const without = (...features: string[]) =>
 // The lines below are those of Debian's QEMU 7.2.22 under TCG.
 
 Deno.test("a line for each feature of a model that the accelerator has not, in QEMU's order", () => {
-  const available = without("pcid", "x2apic", "tsc-deadline", "invpcid");
+  const available = without("pcid", "x2apic", "tsc-deadline", "invpcid", "avx512f");
   assertEquals(
     resolveCpu("Haswell,+avx512f,avx512f=off,-avx2,avx2=on,erms=off", available).warnings,
     [
@@ -38,6 +38,38 @@ Deno.test("a line for each feature of a model that the accelerator has not, in Q
     "warning: hv-vendor-id truncated to 12 characters",
     TCG + "CPUID.C0000001H:EDX.pmm [bit 12]",
   ]);
+});
+
+Deno.test("AVX-512 is in the models that have it, and for those who ask", () => {
+  const has = (text: string) => {
+    const { model, warnings } = resolveCpu(text);
+    const word = model.cpuid(7, 0, { apicId: 0, apicEnabled: true, cores: 1, threads: 1 } as never);
+    const five = ["f", "dq", "cd", "bw", "vl"].filter((s) => model.has(`avx512${s}`));
+    return [
+      five.join(" "),
+      (word.ebx >>> 16 & 1) === 1,
+      warnings.some((w) => w.includes("avx512f")),
+    ];
+  };
+  const all = "f dq cd bw vl";
+  assertEquals(has("max"), ["", false, false]);
+  assertEquals(has("Haswell"), ["", false, false]);
+  assertEquals(has("max,+avx512f"), ["f", true, false]);
+  assertEquals(has("Skylake-Server"), [all, true, false]);
+  assertEquals(has("Cascadelake-Server,-avx512bw"), ["f dq cd vl", true, false]);
+  // What there is not stays a warning.
+  assertEquals(
+    resolveCpu("Icelake-Server").warnings.filter((w) => w.includes("avx512")).map((w) =>
+      w.replace(TCG, "")
+    ),
+    [
+      "CPUID.07H:ECX.avx512vbmi [bit 1]",
+      "CPUID.07H:ECX.avx512vbmi2 [bit 6]",
+      "CPUID.07H:ECX.avx512vnni [bit 11]",
+      "CPUID.07H:ECX.avx512bitalg [bit 12]",
+      "CPUID.07H:ECX.avx512-vpopcntdq [bit 14]",
+    ],
+  );
 });
 
 Deno.test("the invariant TSC is for those who ask", () => {

@@ -11,7 +11,9 @@ import { initFpu, loadX87, MXCSR_MASK, saveX87 } from "./x87_env.ts";
 const CR0_TS = 8, CR4_OSXSAVE = 0x40000;
 const MXCSR_RESET = 0x1f80;
 /** State component numbers. */
-const X87 = 0, SSE = 1, AVX = 2, PKRU = 9;
+const X87 = 0, SSE = 1, AVX = 2, OPMASK = 5, ZMM_HI256 = 6, HI16_ZMM = 7, PKRU = 9;
+/** The components of AVX-512, which XCR0 has together. */
+const AVX512 = 0xe0n;
 const LEGACY_BYTES = 512, HEADER_BYTES = 64, AREA = LEGACY_BYTES + HEADER_BYTES;
 const COMPACTED = 1n << 63n;
 
@@ -25,6 +27,9 @@ interface Component {
 /** Components outside the legacy area, by number. */
 const COMPONENTS: ReadonlyMap<number, Component> = new Map([
   [AVX, { feature: "avx", offset: 576, bytes: 256 }],
+  [OPMASK, { feature: "avx512f", offset: 1088, bytes: 64 }],
+  [ZMM_HI256, { feature: "avx512f", offset: 1152, bytes: 512 }],
+  [HI16_ZMM, { feature: "avx512f", offset: 1664, bytes: 1024 }],
   [PKRU, { feature: "pku", offset: 2688, bytes: 8 }],
 ]);
 
@@ -110,7 +115,11 @@ function inUse(cpu: Cpu): bigint {
     const at = S.XMM + S.XMM_SIZE * n;
     if (!isZero(cpu, at, 16)) m |= 2n;
     if (!isZero(cpu, at + 16, 16)) m |= 4n;
+    if (!isZero(cpu, at + 32, 32)) m |= 1n << BigInt(ZMM_HI256);
   }
+  if (!isZero(cpu, S.K, 64)) m |= 1n << BigInt(OPMASK);
+  const high = S.XMM + 16 * S.XMM_SIZE;
+  if (cpu.long && !isZero(cpu, high, 16 * S.XMM_SIZE)) m |= 1n << BigInt(HI16_ZMM);
   if (cpu.get32(S.PKRU) !== 0) m |= 1n << BigInt(PKRU);
   return m;
 }
@@ -134,6 +143,33 @@ function loadVectors(cpu: Cpu, lin: Lin | undefined, half: 0 | 16): void {
   }
 }
 
+/** Places in the vCPU's state of a component that is copied as it is, and the bytes of each. */
+function places(cpu: Cpu, n: number): { at: number[]; bytes: number } {
+  const registers = (first: number, count: number, plus: number) =>
+    Array.from({ length: count }, (_, k) => S.XMM + S.XMM_SIZE * (first + k) + plus);
+  if (n === OPMASK) return { at: [S.K], bytes: 64 };
+  if (n === ZMM_HI256) return { at: registers(0, vectors(cpu), 32), bytes: 32 };
+  return { at: registers(16, cpu.long ? 16 : 0, 0), bytes: 64 };
+}
+
+function savePlaces(cpu: Cpu, n: number, lin: Lin): void {
+  const { at, bytes } = places(cpu, n);
+  at.forEach((from, k) => {
+    for (let b = 0; b < bytes; b += 8) {
+      cpu.env.mem.write64(plus(lin, k * bytes + b), cpu.get64(from + b));
+    }
+  });
+}
+
+function loadPlaces(cpu: Cpu, n: number, lin: Lin | undefined): void {
+  const { at, bytes } = places(cpu, n);
+  at.forEach((to, k) => {
+    for (let b = 0; b < bytes; b += 8) {
+      cpu.set64(to + b, lin === undefined ? 0n : cpu.env.mem.read64(plus(lin, k * bytes + b)));
+    }
+  });
+}
+
 /** Writes PKRU; cached translations depend on it. */
 export function setPkru(cpu: Cpu, v: number): void {
   if (cpu.get32(S.PKRU) === (v | 0)) return;
@@ -143,11 +179,13 @@ export function setPkru(cpu: Cpu, v: number): void {
 
 function saveComponent(cpu: Cpu, n: number, lin: Lin): void {
   if (n === AVX) saveVectors(cpu, lin, 16);
+  else if (n >= OPMASK && n <= HI16_ZMM) savePlaces(cpu, n, lin);
   else if (n === PKRU) cpu.env.mem.write64(lin, BigInt(cpu.getU32(S.PKRU)));
 }
 
 function loadComponent(cpu: Cpu, n: number, lin: Lin | undefined): void {
   if (n === AVX) loadVectors(cpu, lin, 16);
+  else if (n >= OPMASK && n <= HI16_ZMM) loadPlaces(cpu, n, lin);
   else if (n === PKRU) setPkru(cpu, lin === undefined ? 0 : cpu.env.mem.read(lin, 4));
 }
 
@@ -253,7 +291,10 @@ function xsetbv(cpu: Cpu): void {
   if (!(cpu.cr4 & CR4_OSXSAVE)) cpu.ud();
   const v = (BigInt(cpu.reg32(2)) << 32n) | BigInt(cpu.reg32(0));
   const avxAlone = has(v, AVX) && !has(v, SSE);
-  if (cpu.reg32(1) !== 0 || !has(v, X87) || avxAlone || v & ~xcr0Allowed(cpu)) cpu.gp(0);
+  const wide = v & AVX512, wideAlone = wide !== 0n && (wide !== AVX512 || !has(v, AVX));
+  if (cpu.reg32(1) !== 0 || !has(v, X87) || avxAlone || wideAlone || v & ~xcr0Allowed(cpu)) {
+    cpu.gp(0);
+  }
   cpu.set64(S.XCR0, v);
   cpu.updateMode();
 }

@@ -197,6 +197,9 @@ Deno.test("XSETBV and XGETBV: what XCR0 may be, CR4.OSXSAVE, privilege of CPUID'
   assertEquals(set(1), 1);
   assertEquals(set(7), 7);
   assertEquals(set(0x207), 0x207);
+  assertEquals(set(0x2e7), 0x2e7);
+  assertEquals(set(0xe3), -Vec.GP, "AVX-512 without AVX");
+  assertEquals(set(0x67), -Vec.GP, "AVX-512 in part");
   assertEquals(set(6), -Vec.GP, "x87 always");
   assertEquals(set(5), -Vec.GP, "AVX without SSE");
   assertEquals(set(0xf), -Vec.GP, "MPX");
@@ -227,8 +230,8 @@ Deno.test("XSETBV and XGETBV: what XCR0 may be, CR4.OSXSAVE, privilege of CPUID'
   });
   // XSAVEOPT, XSAVEC, XGETBV with ECX 1, XSAVES; the compacted size.
   assertEquals([bed.cpu.reg64(0), bed.cpu.reg64(3)], [15n, 832n]);
-  // x87, SSE, AVX, PKRU offered; 832 bytes for what is on, 2696 for all.
-  assertEquals(leaf0, [0x207n, 832n, 2696n]);
+  // x87, SSE, AVX, AVX-512, PKRU offered; 832 bytes for what is on, 2696 for all.
+  assertEquals(leaf0, [0x2e7n, 832n, 2696n]);
 });
 
 Deno.test("PKRU is saved and restored, and takes effect", () => {

@@ -455,7 +455,7 @@ EVEX.VL.0F.W0 5B /r         | VCVTDQ2PS vmm1{k1}{z}, vmm2/mV/m32bcst{er}  | avx5
 EVEX.VL.0F.W1 5B /r         | VCVTQQ2PS hmm1{k1}{z}, vmm2/mV/m64bcst{er}  | avx512dq e4
 EVEX.VL.66.0F.W0 5B /r      | VCVTPS2DQ vmm1{k1}{z}, vmm2/mV/m32bcst{er}  | avx512f
 EVEX.VL.F3.0F.W0 5B /r      | VCVTTPS2DQ vmm1{k1}{z}, vmm2/mV/m32bcst{sae} | avx512f
-EVEX.VL.F3.0F.W0 E6 /r      | VCVTDQ2PD vmm1{k1}{z}, hmm2/mH/m32bcst      | avx512f e8
+EVEX.VL.F3.0F.W0 E6 /r      | VCVTDQ2PD vmm1{k1}{z}, hmm2/mH/m32bcst{er}  | avx512f e8
 EVEX.VL.F3.0F.W1 E6 /r      | VCVTQQ2PD vmm1{k1}{z}, vmm2/mV/m64bcst{er}  | avx512dq
 EVEX.VL.F2.0F.W1 E6 /r      | VCVTPD2DQ hmm1{k1}{z}, vmm2/mV/m64bcst{er}  | avx512f e4
 EVEX.VL.66.0F.W1 E6 /r      | VCVTTPD2DQ hmm1{k1}{z}, vmm2/mV/m64bcst{sae} | avx512f e4
@@ -471,7 +471,7 @@ EVEX.VL.66.0F.W0 7A /r      | VCVTTPS2QQ vmm1{k1}{z}, hmm2/mH/m32bcst{sae} | avx
 EVEX.VL.66.0F.W1 7A /r      | VCVTTPD2QQ vmm1{k1}{z}, vmm2/mV/m64bcst{sae} | avx512dq
 EVEX.VL.66.0F.W0 7B /r      | VCVTPS2QQ vmm1{k1}{z}, hmm2/mH/m32bcst{er}  | avx512dq e8
 EVEX.VL.66.0F.W1 7B /r      | VCVTPD2QQ vmm1{k1}{z}, vmm2/mV/m64bcst{er}  | avx512dq
-EVEX.VL.F3.0F.W0 7A /r      | VCVTUDQ2PD vmm1{k1}{z}, hmm2/mH/m32bcst     | avx512f e8
+EVEX.VL.F3.0F.W0 7A /r      | VCVTUDQ2PD vmm1{k1}{z}, hmm2/mH/m32bcst{er} | avx512f e8
 EVEX.VL.F3.0F.W1 7A /r      | VCVTUQQ2PD vmm1{k1}{z}, vmm2/mV/m64bcst{er} | avx512dq
 EVEX.VL.F2.0F.W0 7A /r      | VCVTUDQ2PS vmm1{k1}{z}, vmm2/mV/m32bcst{er} | avx512f
 EVEX.VL.F2.0F.W1 7A /r      | VCVTUQQ2PS hmm1{k1}{z}, vmm2/mV/m64bcst{er} | avx512dq e4
@@ -479,11 +479,11 @@ EVEX.VL.66.0F38.W0 13 /r    | VCVTPH2PS vmm1{k1}{z}, hmm2/mH{sae}         | avx5
 EVEX.VL.66.0F3A.W0 1D /r ib | VCVTPS2PH hmm1/mH{k1}{z}, vmm2{sae}, imm8   | avx512f e2 s4
 EVEX.LIG.F3.0F.W0 2A /r     | VCVTSI2SS xmm1, xmm2, r/m32{er} | avx512f wig32
 EVEX.LIG.F3.0F.W1 2A /r     | VCVTSI2SS xmm1, xmm2, r/m64{er} | avx512f o64
-EVEX.LIG.F2.0F.W0 2A /r     | VCVTSI2SD xmm1, xmm2, r/m32     | avx512f wig32
+EVEX.LIG.F2.0F.W0 2A /r     | VCVTSI2SD xmm1, xmm2, r/m32{er}     | avx512f wig32
 EVEX.LIG.F2.0F.W1 2A /r     | VCVTSI2SD xmm1, xmm2, r/m64{er} | avx512f o64
 EVEX.LIG.F3.0F.W0 7B /r     | VCVTUSI2SS xmm1, xmm2, r/m32{er} | avx512f wig32
 EVEX.LIG.F3.0F.W1 7B /r     | VCVTUSI2SS xmm1, xmm2, r/m64{er} | avx512f o64
-EVEX.LIG.F2.0F.W0 7B /r     | VCVTUSI2SD xmm1, xmm2, r/m32     | avx512f wig32
+EVEX.LIG.F2.0F.W0 7B /r     | VCVTUSI2SD xmm1, xmm2, r/m32{er}     | avx512f wig32
 EVEX.LIG.F2.0F.W1 7B /r     | VCVTUSI2SD xmm1, xmm2, r/m64{er} | avx512f o64
 EVEX.LIG.F3.0F.W0 2D /r     | VCVTSS2SI r32, xmm1/m32{er}      | avx512f wig32
 EVEX.LIG.F3.0F.W1 2D /r     | VCVTSS2SI r64, xmm1/m32{er}      | avx512f o64
