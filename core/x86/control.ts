@@ -54,9 +54,11 @@ export function setControlRegister(cpu: Cpu, n: 0 | 2 | 3 | 4, value: bigint, fo
       return;
     case 3: {
       const keep = (cpu.cr4 & CR4_PCIDE) !== 0 && value >> 63n !== 0n;
-      if (!force) value = checkCr3(cpu, value);
+      if (!force) {
+        value = checkCr3(cpu, value);
+        if (paePdptes(cpu, cpu.cr4)) checkPdptes(cpu, value);
+      }
       cpu.set64(S.CR3, value);
-      if (paePdptes(cpu) && !force) checkPdptes(cpu);
       if (force) cpu.env.mem?.flush();
       else cpu.env.mem?.switchContext(keep);
       return;
@@ -69,9 +71,11 @@ export function setControlRegister(cpu: Cpu, n: 0 | 2 | 3 | 4, value: bigint, fo
         if (v & ~cpu.cr4 & CR4_PCIDE && (!cpu.lma || cpu.cr3 & 0xfffn)) cpu.gp();
       }
       const old = cpu.cr4;
+      if (!force && (old ^ v) & (CR4_PAE | 0x10 | 0x80) && paePdptes(cpu, v)) {
+        checkPdptes(cpu, cpu.cr3);
+      }
       cpu.set64(S.CR4, value);
       if ((old ^ v) & CR4_DE) cpu.env.debugChanged();
-      if (!force && (old ^ v) & (CR4_PAE | 0x10 | 0x80) && paePdptes(cpu)) checkPdptes(cpu);
       if ((old ^ v) & 0x7210b0) cpu.env.mem?.flush();
       cpu.updateMode();
       return;
@@ -90,16 +94,19 @@ function checkCr3(cpu: Cpu, value: bigint): bigint {
   return value;
 }
 
-function paePdptes(cpu: Cpu): boolean {
-  return (cpu.cr0 & CR0_PG) !== 0 && (cpu.cr4 & CR4_PAE) !== 0 && !cpu.lma;
+function paePdptes(cpu: Cpu, cr4: number): boolean {
+  return (cpu.cr0 & CR0_PG) !== 0 && (cr4 & CR4_PAE) !== 0 && !cpu.lma;
 }
 
-/** Loading CR3 in PAE mode reads the four PDPTEs: reserved bits raise #GP. SDM volume 3, 4.4.1. */
-function checkPdptes(cpu: Cpu): void {
-  const table = Number(cpu.cr3 & 0xffffffe0n);
+/**
+ * Loading CR3 in PAE mode reads the four PDPTEs: reserved bits raise #GP, and the register keeps its
+ * value. SDM volume 3, 4.4.1.
+ */
+function checkPdptes(cpu: Cpu, cr3: bigint): void {
+  const table = Number(cr3 & 0xffffffe0n);
   for (let i = 0; i < 4; i++) {
-    const lo = cpu.env.phys.read(table + 8 * i, 4);
-    if (lo & 1 && lo & 0x1e6) cpu.gp();
+    const lo = cpu.env.phys.read(table + 8 * i, 4), hi = cpu.env.phys.read(table + 8 * i + 4, 4);
+    if (lo & 1 && (lo & 0x1e6 || BigInt(hi >>> 0) >> (PHYSICAL_BITS - 32n))) cpu.gp();
   }
 }
 
@@ -119,7 +126,7 @@ function setCr0(cpu: Cpu, value: bigint, force: boolean): void {
   }
   v = ((v & CR0_DEFINED) | CR0_ET) >>> 0;
   if (!force && v & CR0_PG && !(old & CR0_PG) && cpu.cr4 & CR4_PAE && !(cpu.efer & EFER_LME)) {
-    checkPdptes(cpu);
+    checkPdptes(cpu, cpu.cr3);
   }
   cpu.set64(S.CR0, BigInt(v));
   const efer = cpu.efer;

@@ -466,6 +466,24 @@ Deno.test("a 64-bit call gate to ring 0 and the far return from it", () => {
   assertEquals([s.vector, s.error], [Vec.GP, 0], "a target that is not canonical");
 });
 
+Deno.test("MONITOR, LLDT and LTR check addresses", () => {
+  const HOLE = 1n << 63n;
+  const b = fresh();
+  let s = b.start(({ i }) => (i.mov(rax, HOLE), i.mov(o.ecx, 0), i.monitor()));
+  assertEquals([s.vector, s.error], [Vec.GP, 0]);
+  b.reset();
+  s = b.start(({ i }) => (i.mov(o.eax, At.DATA), i.mov(o.ecx, 0), i.monitor(), i.int(0x40)));
+  assertEquals(s.vector, 0x40);
+  for (const [which, at] of [["lldt", Sel.LDT], ["ltr", Sel.TSS]] as const) {
+    b.reset();
+    b.view.setUint8(At.GDT + at + 5, which === "ltr" ? 0x89 : 0x82);
+    b.view.setUint32(At.GDT + at + 8, 0x80000000, true);
+    s = b.start(({ i }) => (i.mov(o.eax, at), i[which](o.ax)));
+    assertEquals([s.vector, s.error], [Vec.GP, at], which);
+    assertEquals(b.view.getUint8(At.GDT + at + 5) & 2, which === "ltr" ? 0 : 2, "not made busy");
+  }
+});
+
 Deno.test("no task switches: a far jump to a TSS is #GP; LTR and LLDT take 16-byte descriptors", () => {
   const b = fresh();
   b.ram[At.GDT + Sel.TSS + 5] = 0x89;

@@ -438,6 +438,7 @@ export class Kernel32 extends Kernel {
       const attr = 0x8e00 | (OPEN.has(n) ? 3 : 0) << 13;
       a.dw(sym(`stub.${n}`), Sel.CODE, attr, sym(`stub.${n}`, 0, undefined, 16));
     }
+    a.zeros(At.PD - At.IDT - 256 * 8);
     a.db(structures(this.paging));
     a.label("image.end");
     return a.assemble().bytes;

@@ -23,6 +23,8 @@ const deadly: readonly (readonly [RegExp, string])[] = [
     /^limit: |^stack: |^a (read|write) through CS|^a null [DEFG]S( before.*)?$|^(a (far )?jump|code that runs|an instruction of which).* CS's limit/,
     "checks neither limits nor rights when segments are used",
   ],
+  [/^a debug trap on entry: T$/, "does not look at a TSS's T, and the task has no end"],
+  [/^two: CR4.PAE set under paging/, "does not check PDPTEs"],
   [/^SYSENTER with CS 3$/, "looks for 0 alone, and goes on without code"],
   [/^stack switch: SS0 without room$/, "writes beyond the segment's limit"],
   [/^IRETQ: SS null with RPL 1|^L[IG]DT of a base that is not canonical$/, "takes it"],
@@ -77,6 +79,13 @@ export const known: readonly (readonly [RegExp, string])[] = [
   ],
   [/^INT1 .F1. needs no DPL$/, "raises #UD"],
   [/^#UD saves RF/, "pushes RF as 0"],
+  [
+    /^(two|pae): a large page's reserved|^pae: .* is reserved$/,
+    "a reserved bit's error code lacks P",
+  ],
+  [/^pae: (a PDPTE with reserved|PDPTEs are loaded)/, "reads PDPTEs at every walk"],
+  [/^V86: a word at FFFFh/, "checks no limits"],
+  [/^V86: VME: (CLI|STI sets)/, "has no virtual interrupt flag here"],
   [/^IRETD: EIP beyond the limit$/, "faults at the target"],
   [/^IRET[QD]: SS (that is )?not present$/, "raises #NP, not #SS"],
   [
@@ -106,6 +115,7 @@ export const known: readonly (readonly [RegExp, string])[] = [
 /** Where qeno does not do what the manual says. */
 const ours: readonly (readonly [RegExp, string])[] = [
   [/^#AC: (a [dqw]|PUSH)/, "has no alignment check"],
+  [/^pae: PDPTEs are loaded by MOV to CR3 alone$/, "reads PDPTEs at every walk"],
 ];
 
 /** Takes what is known of qeno out of a report. */

@@ -4,6 +4,7 @@ import { Kernel64 } from "./kernel64.ts";
 import { ioApic, localApic, x2apic } from "./apic64.ts";
 import { Kernel32 } from "./kernel32.ts";
 import { segments } from "./segments32.ts";
+import { pagingLegacy, tasks } from "./tasks32.ts";
 import { control, instructionFaults } from "./control64.ts";
 import { smp } from "./smp64.ts";
 import { gates } from "./gates64.ts";
@@ -24,5 +25,7 @@ export const suites: Readonly<Record<string, (leaveOut?: LeaveOut) => Kernel>> =
   gates: (w) => kernel(new Kernel64(w), gates),
   apic: (w) => kernel(new Kernel64(w, 4, ["-device", "pc-testdev"]), localApic, x2apic, ioApic),
   smp: (w) => kernel(new Kernel64(w, 4, ["-smp", "4"]), smp),
-  legacy: (w) => kernel(new Kernel32(w), segments),
+  legacy: (w) => kernel(new Kernel32(w), segments, tasks),
+  paging32: (w) => kernel(new Kernel32(w, "two"), pagingLegacy),
+  pae: (w) => kernel(new Kernel32(w, "pae"), pagingLegacy),
 };
