@@ -95,11 +95,11 @@ function mapFlash(
     if (drive.attachedTo !== undefined) {
       throw new UserError(`Drive '${drive.name}' is already in use by another device`);
     }
-    const readonly = medium?.readonly ?? true;
-    const path = `/machine/system.flash${n}`;
+    if (medium === undefined) {
+      throw new UserError(`can't get size of block device ${drive.name}: No medium found`);
+    }
+    const { size, readonly } = medium, path = `/machine/system.flash${n}`;
     drive.attach?.({ path, writes: !readonly, removable: false, needsMedium: true });
-    if (medium === undefined) throw new UserError("Device needs media, but drive is empty");
-    const { size } = medium;
     if (size === 0 || size % FLASH_SECTOR !== 0) {
       throw new UserError(
         `system firmware block device ${drive.name} has invalid size ${size}`,
