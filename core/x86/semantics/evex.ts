@@ -302,6 +302,7 @@ export function storeMasked(
   if (bits === undefined) return whole();
   const ea = e.ea(n);
   if (aligned) checkAligned(e, addressBehind(e, n, ea, I32.of(0), 1, true), bytes);
+  if (!m.row.suppress) e.probeAs(e.lin(n, bytes, true), bytes, "w");
   eachBit(e, bits, m.count, (i) => {
     e.probeAs(addressBehind(e, n, ea, e.let(i.mul(size)), size, true), size, "w");
   });

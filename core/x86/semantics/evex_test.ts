@@ -95,6 +95,10 @@ Deno.test("elements left out do not fault, whole vectors and permutations do", (
     assertEquals(run(0x1ffn, code), Vec.PF);
   }
   assertEquals(run(0x1n, permute), Vec.PF);
+  // A part of a vector is accessed as a whole too, though nothing may be stored.
+  cpu.setReg64(RBX, BigInt(0x40000000 - 8));
+  assertEquals(run(0n, [0x62, 0xf3, 0x7d, 0x49, 0x39, 0x0b, 1]), Vec.PF); // vextracti32x4 [rbx]{k1}, zmm1, 1
+  cpu.setReg64(RBX, BigInt(0x40000000 - 32));
   // Eight elements in memory, wherever they go.
   assertEquals(run(0xff00n, expand), undefined);
   assertEquals(run(0xff80n, expand), Vec.PF);

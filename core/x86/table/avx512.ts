@@ -137,14 +137,14 @@ EVEX.VH.66.0F3A.W0 38 /r ib | VINSERTI32X4 vmm1{k1}{z}, vmm2, xmm3/m128, imm8  |
 EVEX.VH.66.0F3A.W1 38 /r ib | VINSERTI64X2 vmm1{k1}{z}, vmm2, xmm3/m128, imm8  | avx512dq e8 nf
 EVEX.512.66.0F3A.W0 3A /r ib | VINSERTI32X8 zmm1{k1}{z}, zmm2, ymm3/m256, imm8 | avx512dq e4 nf
 EVEX.512.66.0F3A.W1 3A /r ib | VINSERTI64X4 zmm1{k1}{z}, zmm2, ymm3/m256, imm8 | avx512f e8 nf
-EVEX.VH.66.0F3A.W0 19 /r ib | VEXTRACTF32X4 xmm1/m128{k1}{z}, vmm2, imm8  | avx512f e4
-EVEX.VH.66.0F3A.W1 19 /r ib | VEXTRACTF64X2 xmm1/m128{k1}{z}, vmm2, imm8  | avx512dq e8
-EVEX.512.66.0F3A.W0 1B /r ib | VEXTRACTF32X8 ymm1/m256{k1}{z}, zmm2, imm8 | avx512dq e4
-EVEX.512.66.0F3A.W1 1B /r ib | VEXTRACTF64X4 ymm1/m256{k1}{z}, zmm2, imm8 | avx512f e8
-EVEX.VH.66.0F3A.W0 39 /r ib | VEXTRACTI32X4 xmm1/m128{k1}{z}, vmm2, imm8  | avx512f e4
-EVEX.VH.66.0F3A.W1 39 /r ib | VEXTRACTI64X2 xmm1/m128{k1}{z}, vmm2, imm8  | avx512dq e8
-EVEX.512.66.0F3A.W0 3B /r ib | VEXTRACTI32X8 ymm1/m256{k1}{z}, zmm2, imm8 | avx512dq e4
-EVEX.512.66.0F3A.W1 3B /r ib | VEXTRACTI64X4 ymm1/m256{k1}{z}, zmm2, imm8 | avx512f e8
+EVEX.VH.66.0F3A.W0 19 /r ib | VEXTRACTF32X4 xmm1/m128{k1}{z}, vmm2, imm8  | avx512f e4 nf
+EVEX.VH.66.0F3A.W1 19 /r ib | VEXTRACTF64X2 xmm1/m128{k1}{z}, vmm2, imm8  | avx512dq e8 nf
+EVEX.512.66.0F3A.W0 1B /r ib | VEXTRACTF32X8 ymm1/m256{k1}{z}, zmm2, imm8 | avx512dq e4 nf
+EVEX.512.66.0F3A.W1 1B /r ib | VEXTRACTF64X4 ymm1/m256{k1}{z}, zmm2, imm8 | avx512f e8 nf
+EVEX.VH.66.0F3A.W0 39 /r ib | VEXTRACTI32X4 xmm1/m128{k1}{z}, vmm2, imm8  | avx512f e4 nf
+EVEX.VH.66.0F3A.W1 39 /r ib | VEXTRACTI64X2 xmm1/m128{k1}{z}, vmm2, imm8  | avx512dq e8 nf
+EVEX.512.66.0F3A.W0 3B /r ib | VEXTRACTI32X8 ymm1/m256{k1}{z}, zmm2, imm8 | avx512dq e4 nf
+EVEX.512.66.0F3A.W1 3B /r ib | VEXTRACTI64X4 ymm1/m256{k1}{z}, zmm2, imm8 | avx512f e8 nf
 
 EVEX.VL.66.0F38.W0 88 /r    | VEXPANDPS vmm1{k1}{z}, vmm2/mV   | avx512f e4 n4
 EVEX.VL.66.0F38.W1 88 /r    | VEXPANDPD vmm1{k1}{z}, vmm2/mV   | avx512f e8 n8
