@@ -4,6 +4,7 @@
  */
 import { assertEquals, assertMatch } from "@std/assert";
 import { HVC_TEXT, virtioInitrd } from "../guests/virtio.ts";
+import type { guest } from "../guests/guests.ts";
 import { booting } from "./session.ts";
 
 const DISK = 1 << 20;
@@ -62,4 +63,29 @@ Deno.test("q35: the same by virtio-pci, with MSI-X", async (t) => {
   const text = await run(t, "q35", "pci");
   if (text === "") return;
   assertMatch(text, /QENO irq +\d+: +[1-9]\d* +PCI-MSI +\d+-edge +virtio0-req\.0/);
+});
+
+/** GRUB's image as a disk that only virtio can read. */
+async function grubDisk(get: typeof guest, interface_: string): Promise<string> {
+  return `file=${await get("grub-rescue-floppy")},format=raw,snapshot=on,${interface_}`;
+}
+
+Deno.test("pc: Debian's SeaBIOS boots GRUB from -drive if=virtio", async (t) => {
+  await booting(t, async (get) => [
+    ...["-nographic", "-m", "64", "-bios", await get("seabios-256k")],
+    ...["-drive", await grubDisk(get, "if=virtio")],
+  ], async (s) => {
+    const at = await s.expect(/Booting from Hard Disk\.\.\./);
+    await s.expect(/GNU GRUB/, at);
+  });
+});
+
+Deno.test("microvm: Debian's SeaBIOS for it boots GRUB from a virtio-mmio disk", async (t) => {
+  await booting(t, async (get) => [
+    ...["-M", "microvm", "-nographic", "-m", "64", "-bios", await get("seabios-microvm")],
+    ...["-drive", await grubDisk(get, "if=none,id=d"), "-device", "virtio-blk-device,drive=d"],
+  ], async (s) => {
+    const at = await s.expect(/Booting from Hard Disk\.\.\./);
+    await s.expect(/GNU GRUB/, at);
+  });
 });

@@ -124,6 +124,12 @@ export const guests = {
   "ipxe-iso": fromPackage("iPXE's CD", "ipxe", "all", "usr/lib/ipxe/ipxe.iso"),
   "seabios": fromPackage("SeaBIOS, 128 KiB", "seabios", "all", `${sea}/bios.bin`),
   "seabios-256k": fromPackage("SeaBIOS, 256 KiB", "seabios", "all", `${sea}/bios-256k.bin`),
+  "seabios-microvm": fromPackage(
+    "SeaBIOS for microvm",
+    "seabios",
+    "all",
+    `${sea}/bios-microvm.bin`,
+  ),
   "vgabios-stdvga": fromPackage(
     "SeaBIOS' VGA BIOS for stdvga",
     "seabios",
