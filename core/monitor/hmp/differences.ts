@@ -17,6 +17,11 @@ export const MONITOR_DIFFERENCES: readonly (readonly [commands: string, note: st
     "device leaves at the next reset",
   ],
   ["qom-list, qom-get, qom-set, info qom-tree", "no memory regions, interrupt lines and buses"],
+  [
+    "info virtio-status, info virtio-queue-status, info virtio-queue-element, " +
+    "info virtio-vhost-queue-status",
+    "no path is that of a VirtIO device",
+  ],
   ["object_add, netdev_add", "there is nothing that could be added"],
   ["drive_add", "drives without an interface; no device can be given one later"],
   ["block_resize, block_stream, drive_mirror, drive_backup", "no block jobs, no resizing"],
