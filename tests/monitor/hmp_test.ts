@@ -324,7 +324,9 @@ function mtreeParts(output: string): string[] {
 Deno.test({ name: "info mtree and its flat view of memory are QEMU's", ignore }, async () => {
   const machine = ["-M", "pc", "-m", "64", "-smp", "2", "-S", "-bios", bios];
   const ends = ["-display", "none", "-net", "none"];
-  for (const [option, least] of [["", 5], [" -f", 1], [" -o", 5], [" -f -o", 1], [" -d", 5]] as const) {
+  for (
+    const [option, least] of [["", 5], [" -f", 1], [" -o", 5], [" -f -o", 1], [" -d", 5]] as const
+  ) {
     const [theirs, ours] = await both([...machine, ...ends], `info mtree${option}\nquit\n`);
     const wanted = mtreeParts(theirs.output);
     // Which ports there are is another matter: QEMU has devices for hot-plugging.
