@@ -86,6 +86,13 @@ export const known: readonly (readonly [RegExp, string])[] = [
   [/^pae: (a PDPTE with reserved|PDPTEs are loaded)/, "reads PDPTEs at every walk"],
   [/^V86: a word at FFFFh/, "checks no limits"],
   [/^V86: VME: (CLI|STI sets)/, "has no virtual interrupt flag here"],
+  [/^SYSCALL in compatibility mode$|^LOCK SYSCALL$/, "takes it"],
+  [/^SYS(RET|EXIT).* not canonical$/, "faults at the target"],
+  [/^SYSRET to 64-bit mode: CS/, "loads RF from R11"],
+  [/^INT1: DR6 stays$/, "raises #UD"],
+  [/^DR7.GD: MOV/, "lets debug registers be read"],
+  [/^XSAVE under TS$/, "does not look at TS"],
+  [/^XRSTOR: MXCSR/, "takes any MXCSR"],
   [/^IRETD: EIP beyond the limit$/, "faults at the target"],
   [/^IRET[QD]: SS (that is )?not present$/, "raises #NP, not #SS"],
   [
@@ -96,7 +103,7 @@ export const known: readonly (readonly [RegExp, string])[] = [
     /^IRETQ: EIP beyond|^a null DS cannot|^[DS]S's limit counts/,
     "does not check limits (in compatibility mode either)",
   ],
-  [/^SS: null with RPL 1$|^L(LDT|TR): (upper|base)|^LTR: (null|16-bit)$/, "takes it"],
+  [/^SS: null with RPL 1$|^LLDT: upper|^L(LDT|TR): base|^LTR: (null|16-bit)$/, "takes it"],
   [/^LAR, .*: a 16-bit TSS$/, "takes 16-bit system descriptors in long mode"],
   [/^APIC: APIC_BASE with reserved/, "takes any value of APIC_BASE"],
   [

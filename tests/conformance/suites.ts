@@ -5,6 +5,8 @@ import { ioApic, localApic, x2apic } from "./apic64.ts";
 import { Kernel32 } from "./kernel32.ts";
 import { segments } from "./segments32.ts";
 import { pagingLegacy, tasks } from "./tasks32.ts";
+import { calls, debug, xsave } from "./calls64.ts";
+import { TEST_DEVICES, testDevices } from "./testdev32.ts";
 import { control, instructionFaults } from "./control64.ts";
 import { smp } from "./smp64.ts";
 import { gates } from "./gates64.ts";
@@ -21,11 +23,11 @@ export const suites: Readonly<Record<string, (leaveOut?: LeaveOut) => Kernel>> =
   paging4: (w) =>
     kernel(new Kernel64(w), accessRights, translation, protectionKeys, implicitAccess),
   paging5: (w) => kernel(new Kernel64(w, 5), accessRights, translation, implicitAccess),
-  system: (w) => kernel(new Kernel64(w), control, instructionFaults),
-  gates: (w) => kernel(new Kernel64(w), gates),
+  system: (w) => kernel(new Kernel64(w), control, instructionFaults, gates, calls, debug, xsave),
   apic: (w) => kernel(new Kernel64(w, 4, ["-device", "pc-testdev"]), localApic, x2apic, ioApic),
   smp: (w) => kernel(new Kernel64(w, 4, ["-smp", "4"]), smp),
   legacy: (w) => kernel(new Kernel32(w), segments, tasks),
+  devices: (w) => kernel(new Kernel32(w, "none", TEST_DEVICES), testDevices),
   paging32: (w) => kernel(new Kernel32(w, "two"), pagingLegacy),
   pae: (w) => kernel(new Kernel32(w, "pae"), pagingLegacy),
 };
