@@ -208,6 +208,10 @@ const comparisons =
 /** The comparison of CMPPS and its like, which Capstone makes part of the name. */
 function predicateOf(insn: DecodedInsn): string | undefined {
   const last = insn.operands[insn.operands.length - 1];
+  if (/^VPCMPU?[BWDQ]$/.test(insn.row.name) && last?.kind === "imm") {
+    // 3 and 7 are always false and always true: they have no name.
+    return last.value < 8 && (last.value & 3) !== 3 ? comparisons[last.value] : undefined;
+  }
   const m = /^(V?)CMP[PS][SD]$/.exec(insn.row.name);
   if (m === null || last?.kind !== "imm") return undefined;
   return last.value < (m[1] ? 32 : 8) ? comparisons[last.value] : undefined;

@@ -38,6 +38,8 @@ Deno.test("text as QEMU's monitor prints it", () => {
   assertEquals(text("0f0a", 32), ".byte    0x0f");
   assertEquals(text("662e0f1f840000000000", 64), "nopw     %cs:(%rax, %rax)");
   assertEquals(text("3e488b5618", 64), "movq     %ds:0x18(%rsi), %rdx");
+  assertEquals(text("62f37d201f0700", 64), "vpcmpeqd (%rdi), %ymm16, %k0");
+  assertEquals(text("629325003eee01", 64), "vpcmpltub %xmm30, %xmm27, %k5");
   assertEquals(text("ea000000000000", 32), "ljmpl    $0x0:$0x0");
   assertEquals(text("f2e96f4c451c", 32), "bnd jmp  0x1c455c75");
 });

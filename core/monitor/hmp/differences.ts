@@ -2,7 +2,10 @@
 export const MONITOR_DIFFERENCES: readonly (readonly [commands: string, note: string])[] = [
   ["accel, info accel, info exits", "this program's own"],
   ["info version", "qeno's version stands where QEMU's package has its"],
-  ["x /i, xp /i", "CBW and CWD in 16-bit code have their names; no AVX-512 or XOP, as in the CPU"],
+  [
+    "x /i, xp /i",
+    "CBW and CWD in 16-bit code have their names; newer instructions than QEMU's are known, not XOP",
+  ],
   ["info registers", "x87 state after a reset is the processor's (FCW=0040)"],
   ["info mtree -d", "there is no dispatch tree: as without it"],
   ["info mtree -D", "no disabled regions are kept: as without it"],
