@@ -143,7 +143,7 @@ interface Cell {
   /** The one row, when nothing but the opcode byte selects it. */
   readonly only: CompiledRow | undefined;
   /** By selection key: index into candidates, -1 for none, -2 for not yet known. */
-  readonly lut: Int8Array | undefined;
+  lut: Int8Array | undefined;
 }
 
 const ONE: ImmOperand = { kind: "imm", size: 8, value: 1, valueHi: 0 };
@@ -206,12 +206,12 @@ function specificity(row: TableRow): number {
     (row.w >= 0 ? 4 : 0) + (row.digit >= 0 ? 2 : 0) + (row.noB ? 1 : 0);
 }
 
+const COMPILED = opcodeTable.map(compile);
 const CELLS: (Cell | undefined)[][] = [16, 32, 64].map((bits) => {
   const lists: CompiledRow[][] = Array.from({ length: OP_MAPS * 256 }, () => []);
-  for (const row of opcodeTable) {
-    const { valid } = row;
+  for (const compiled of COMPILED) {
+    const { row } = compiled, { valid } = row;
     if (!(bits === 16 ? valid.bits16 : bits === 32 ? valid.bits32 : valid.bits64)) continue;
-    const compiled = compile(row);
     for (let i = 0; i < row.span; i++) lists[row.map * 256 + row.byte + i].push(compiled);
   }
   return lists.map((list): Cell | undefined => {
@@ -228,7 +228,8 @@ const CELLS: (Cell | undefined)[][] = [16, 32, 64].map((bits) => {
       candidates: list,
       modrm,
       only: plain ? list[0] : undefined,
-      lut: plain ? undefined : new Int8Array(r.evex ? 8192 : modrm ? 4096 : 16).fill(-2),
+      // Those of EVEX opcodes are made when they are first met.
+      lut: plain || r.evex ? undefined : new Int8Array(modrm ? 4096 : 16).fill(-2),
     };
   });
 });
@@ -566,7 +567,7 @@ export function decode(
   }
   let compiled = cell.only;
   if (compiled === undefined) {
-    const lut = cell.lut!;
+    const lut = cell.lut ??= new Int8Array(8192).fill(-2);
     let key = cls | rex >> 1 & 4;
     if (evexBits !== 0) {
       // With a rounding control, L'L is not the length, which is the longest.

@@ -239,8 +239,16 @@ function regOf(text: string): [RegKind, SizeTriple] | undefined {
 
 type Draft = { -readonly [K in keyof OperandSpec]: OperandSpec[K] };
 
+const drafts = new Map<string, readonly [Draft, Role | undefined]>();
+
 /** Parses one operand; `role` is still open (`undefined`) where the encoding must tell. */
 function parseOperand(text: string): [Draft, Role | undefined] {
+  let d = drafts.get(text);
+  if (d === undefined) drafts.set(text, d = draftOf(text));
+  return [{ ...d[0] }, d[1]];
+}
+
+function draftOf(text: string): readonly [Draft, Role | undefined] {
   const spec: Draft = {
     text,
     kind: "imm",
