@@ -25,6 +25,7 @@ const deadly: readonly (readonly [RegExp, string])[] = [
   ],
   [/^a debug trap on entry: T$/, "does not look at a TSS's T, and the task has no end"],
   [/^two: CR4.PAE set under paging/, "does not check PDPTEs"],
+  [/^SMP: logical, all clusters$/, "has no broadcast to all clusters: the wait would be long"],
   [/^SYSENTER with CS 3$/, "looks for 0 alone, and goes on without code"],
   [/^stack switch: SS0 without room$/, "writes beyond the segment's limit"],
   [/^IRETQ: SS null with RPL 1|^L[IG]DT of a base that is not canonical$/, "takes it"],
@@ -116,7 +117,6 @@ export const known: readonly (readonly [RegExp, string])[] = [
     "sends vectors below 16, and knows no errors",
   ],
   [/^APIC: STI while IF is 1/, "gives every STI a shadow"],
-  [/^SMP: logical, all clusters$/, "has no broadcast to all clusters"],
 ];
 
 /** Where qeno does not do what the manual says. */
