@@ -1,8 +1,12 @@
 /** The conformance set on qeno, and on QEMU where it is installed. */
 import { assert, assertEquals } from "@std/assert";
 import { done, fault, noted, pageFault, parseLine, Vec } from "./check.ts";
+import { dword, mem, qword, rax } from "../../firmware/asm/operand.ts";
 import { runOn } from "./conformance.ts";
-import { type Emulator, haveQemu, judge } from "./run.ts";
+import type { Kernel } from "./kernel.ts";
+import { At, Kernel32 } from "./kernel32.ts";
+import { At as At64, Kernel64 } from "./kernel64.ts";
+import { type Emulator, haveQemu, judge, run } from "./run.ts";
 import { suites } from "./suites.ts";
 
 const qemu = await haveQemu();
@@ -27,6 +31,40 @@ Object.keys(suites).forEach((name, n) => {
     }
     assertEquals(texts, []);
   });
+});
+
+/** Under -no-reboot the machine ends with status 0 where a processor shuts down. SDM 3: 6.15 (#DF). */
+Deno.test("conformance: a fault while #DF is delivered shuts the machine down", async () => {
+  const kernels: [string, () => Kernel][] = [
+    ["32-bit mode, no IDT", () => {
+      const k = new Kernel32();
+      k.check("shutdown", done(), (i) => {
+        i.mov(dword(At.SCRATCH), 0);
+        i.mov(dword(At.SCRATCH + 4), 0);
+        i.lidt(mem(At.SCRATCH));
+        i.ud2();
+      });
+      return k;
+    }],
+    ["64-bit mode, an IDT on absent pages", () => {
+      const k = new Kernel64();
+      k.check("shutdown", done(), (i) => {
+        k.put(At64.SCRATCH, 0xfffn);
+        i.mov(rax, 1n << 40n);
+        i.mov(qword(At64.SCRATCH + 2), rax);
+        i.lidt(mem(At64.SCRATCH));
+        i.int3();
+      });
+      return k;
+    }],
+  ];
+  for (const [name, make] of kernels) {
+    for (const e of qemu ? ["tier=0", "qemu"] as const : ["tier=0"] as const) {
+      const r = await run(make(), e);
+      assertEquals(r.ran, 0, `${name}, ${e}`);
+      assert(r.failures[0].what.startsWith("did not report (status 0)"), r.failures[0].what);
+    }
+  }
 });
 
 Deno.test("a kernel's lines are judged", () => {
