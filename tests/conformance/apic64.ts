@@ -1,11 +1,11 @@
-/** The local APIC as code sees it: xAPIC, x2APIC, timer, priorities; and the I/O APIC. */
+/** The local APIC as code sees it: xAPIC, x2APIC, timer, priorities. */
 import * as o from "../../firmware/asm/operand.ts";
 import { dword, mem } from "../../firmware/asm/operand.ts";
 import { done, type Expect, noted, Vec } from "./check.ts";
 import { At, EOI, type Kernel64, Msr, NOTE_COUNT } from "./kernel64.ts";
 
 const { al, eax, ecx, edx, rax, rcx, rdx } = o;
-const { APIC, IOAPIC } = At;
+const { APIC } = At;
 
 /** Registers of the xAPIC. SDM volume 3, table 10-1. */
 export const Reg = {
@@ -40,7 +40,8 @@ export const Icr = {
   LOGICAL: 1 << 11,
   ASSERT: 1 << 14,
 };
-const MASKED = 1 << 16, PERIODIC = 1 << 17, DEADLINE = 2 << 17;
+export const MASKED = 1 << 16;
+const PERIODIC = 1 << 17, DEADLINE = 2 << 17;
 /** Ticks of the TSC after which nothing more is waited for. */
 const PATIENCE = 8_000_000_000;
 
@@ -82,7 +83,7 @@ export function wait(
   i.cli();
 }
 /** Long enough for an interrupt to come that must not. */
-const settle = (k: Kernel64) => wait(k, 1000, NOTE_COUNT, 3_000_000);
+export const settle = (k: Kernel64): void => wait(k, 1000, NOTE_COUNT, 3_000_000);
 
 /** Ticks that a timer is given which must be stopped, so many that a busy host does not run into them. */
 const AHEAD = 200_000_000;
@@ -127,14 +128,14 @@ export function fresh(k: Kernel64): void {
 
 const self = (k: Kernel64, vector: number) => apicWrite(k, Reg.ICR, Icr.SELF | Icr.ASSERT | vector);
 /** Two instructions at which interrupts are taken. */
-const open = (k: Kernel64) => {
+export const open = (k: Kernel64): void => {
   k.i.sti();
   k.i.nop();
   k.i.nop();
   k.i.cli();
 };
 
-type Check = (name: string, expect: Expect, body: () => void) => void;
+export type Check = (name: string, expect: Expect, body: () => void) => void;
 
 export function localApic(k: Kernel64): void {
   const check: Check = (name, expect, body) =>
@@ -670,181 +671,5 @@ export function x2apic(k: Kernel64): void {
     k.setMsr(0x832, DEADLINE | 0x55);
     k.setMsr(Msr.TSC_DEADLINE, 1);
     wait(k, 1);
-  });
-}
-
-/** The I/O APIC of the 82371's companion 82093AA, with pc-testdev's interrupt lines. */
-export function ioApic(k: Kernel64): void {
-  const { i, a } = k, GSI = 5;
-  const select = (index: number) => {
-    i.mov(eax, IOAPIC);
-    i.mov(dword(rax), index);
-  };
-  const write = (index: number, value: number) => {
-    select(index);
-    i.mov(dword(rax, 16), value | 0);
-  };
-  const read = (index: number) => {
-    select(index);
-    i.mov(eax, dword(rax, 16));
-  };
-  const entry = (low: number, high = 0, gsi = GSI) => {
-    write(0x11 + 2 * gsi, high);
-    write(0x10 + 2 * gsi, low);
-  };
-  const line = (level: 0 | 1, gsi = GSI) => {
-    i.mov(edx, 0x2000 + gsi);
-    i.mov(al, level);
-    i.out(o.dx, al);
-  };
-  const LEVEL = 1 << 15, LOGICAL = 1 << 11, LOWEST = 1 << 8;
-  const check: Check = (name, expect, body) =>
-    k.check(`IOAPIC: ${name}`, expect, () => {
-      line(0);
-      entry(MASKED);
-      fresh(k);
-      body();
-      line(0);
-      entry(MASKED);
-    });
-  k.section("82093AA: 3");
-  check("24 entries", done(0x17), () => {
-    read(1);
-    i.shr(eax, 16);
-    k.note();
-  });
-  check("an entry's bits that can be written", done(0x1afff, 0xff000000), () => {
-    entry(MASKED | 0xffff, -1);
-    read(0x10 + 2 * GSI);
-    k.note();
-    read(0x11 + 2 * GSI);
-    i.and(eax, -1 << 24);
-    k.note();
-  });
-  check("an edge", done(0x50), () => {
-    entry(0x50);
-    line(1);
-    open(k);
-    settle(k);
-  });
-  check("two edges", done(0x50, 0x50), () => {
-    entry(0x50);
-    for (let n = 0; n < 2; n++) {
-      line(1);
-      open(k);
-      line(0);
-    }
-  });
-  check("an edge while masked is lost", done(), () => {
-    entry(MASKED | 0x50);
-    line(1);
-    line(0);
-    entry(0x50);
-    open(k);
-  });
-  check("a level stays: again after EOI until the line falls", done(1, 2, 0), () => {
-    const own = a.unique("own"),
-      over = a.unique("over"),
-      keep = a.unique("keep"),
-      count = At.SCRATCH;
-    k.gate(0x51, own);
-    i.mov(dword(count), 0);
-    i.jmp(over);
-    a.label(own);
-    i.push(rax);
-    i.push(rdx);
-    i.inc(dword(count));
-    i.mov(eax, dword(count));
-    k.note();
-    i.cmp(dword(count), 2);
-    i.jne(keep);
-    line(0);
-    a.label(keep);
-    apicWrite(k, Reg.EOI, 0);
-    i.pop(rdx);
-    i.pop(rax);
-    i.iretq();
-    a.label(over);
-    entry(LEVEL | 0x51);
-    line(1);
-    settle(k);
-    read(0x10 + 2 * GSI);
-    i.and(eax, 0x4000);
-    k.note();
-  });
-  check("a level: remote IRR and TMR until EOI", done(0x4000, 1 << 0x11, 0), () => {
-    entry(LEVEL | 0x51);
-    line(1);
-    read(0x10 + 2 * GSI);
-    i.and(eax, 0x4000);
-    k.note();
-    const own = a.unique("own"), over = a.unique("over");
-    k.gate(0x51, own);
-    i.jmp(over);
-    a.label(own);
-    i.push(rax);
-    i.push(rdx);
-    line(0);
-    apicRead(k, Reg.TMR + 0x20);
-    k.note();
-    apicWrite(k, Reg.EOI, 0);
-    i.pop(rdx);
-    i.pop(rax);
-    i.iretq();
-    a.label(over);
-    open(k);
-    read(0x10 + 2 * GSI);
-    i.and(eax, 0x4000);
-    k.note();
-  });
-  check("a level while masked comes when unmasked", done(0x51), () => {
-    entry(LEVEL | MASKED | 0x51);
-    line(1);
-    open(k);
-    entry(LEVEL | 0x51);
-    line(0);
-    open(k);
-  });
-  check("TMR is 0 for an edge", done(0x50, 0), () => {
-    entry(0x50);
-    line(1);
-    open(k);
-    apicRead(k, Reg.TMR + 0x20);
-    i.and(eax, 1 << 0x10);
-    k.note();
-  });
-  check("a logical destination", done(0x52), () => {
-    apicWrite(k, Reg.LDR, 4 << 24);
-    entry(LOGICAL | 0x52, 4 << 24);
-    line(1);
-    open(k);
-  });
-  check("another logical destination", done(), () => {
-    apicWrite(k, Reg.LDR, 4 << 24);
-    entry(LOGICAL | 0x52, 8 << 24);
-    line(1);
-    open(k);
-  });
-  check("another physical destination", done(), () => {
-    entry(0x52, 0x7 << 24);
-    line(1);
-    open(k);
-  });
-  check("lowest priority", done(0x53), () => {
-    entry(LOGICAL | LOWEST | 0x53, 1 << 24);
-    line(1);
-    open(k);
-  });
-  check("an NMI", { vector: Vec.NMI, error: 0 }, () => {
-    entry(0x400);
-    line(1);
-    settle(k);
-  });
-  check("a cluster's destination", done(0x54), () => {
-    apicWrite(k, Reg.DFR, 0x0fffffff);
-    apicWrite(k, Reg.LDR, 0x21 << 24);
-    entry(LOGICAL | 0x54, 0x21 << 24);
-    line(1);
-    open(k);
   });
 }
