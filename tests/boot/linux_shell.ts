@@ -13,8 +13,8 @@ export async function ask(s: Session, command: string, seconds = 120): Promise<s
   const from = s.text.length;
   // The shell echoes what is typed: only the evaluated marks are looked for.
   await s.type(`echo BEGIN$((0)); ${command}; echo END$((0))\n`);
-  const begin = await s.expect(/BEGIN0\r?\n/, from, seconds);
-  const end = await s.expect(/END0\r?\n/, begin, seconds);
+  const begin = await s.expect(/BEGIN0\r*\n/, from, seconds);
+  const end = await s.expect(/END0\r*\n/, begin, seconds);
   // What is typed while the shell sets its terminal up for a line is lost now and then.
   await s.expect(/# /, end, seconds);
   const output = s.text.slice(begin, end).replaceAll("\r", "");
