@@ -7,6 +7,7 @@ import { AddressSpace } from "../memory/address_space.ts";
 import { GuestMemory } from "../memory/guest_memory.ts";
 import { ramRegion } from "../memory/region.ts";
 import { assert, assertEquals } from "../std/assert.ts";
+import { flatSregs } from "./testbed.ts";
 import type { TcgVcpu } from "./vcpu.ts";
 import { tcgMemory, TcgVm } from "./vm.ts";
 
@@ -34,27 +35,8 @@ function machine() {
   return { cpu, ram, mem, memory };
 }
 
-const segment = {
-  base: 0n,
-  limit: 0xffffffff,
-  s: 1,
-  dpl: 0,
-  present: 1,
-  avl: 0,
-  l: 0,
-  db: 1,
-  g: 1,
-  unusable: 0,
-};
-const data = { ...segment, selector: 16, type: 3 };
-const flat = {
-  cs: { ...segment, selector: 8, type: 11 },
-  ds: data,
-  es: data,
-  ss: data,
-  fs: data,
-  gs: data,
-};
+const { cs, ds, es, ss } = flatSregs();
+const flat = { cs, ds, es, ss, fs: ds, gs: ds };
 
 function run(cpu: TcgVcpu): string {
   for (let n = 0; n < 50; n++) {

@@ -1,6 +1,6 @@
 import { assert, assertEquals } from "../std/assert.ts";
 import type { TcgVcpu } from "./vcpu.ts";
-import { bareVcpu } from "./testbed.ts";
+import { bareVcpu, flatSregs } from "./testbed.ts";
 import type { TcgVm } from "./vm.ts";
 
 const RAM = 0x24000, CODE = 0x1000, DATA = 0x20000, STACK = 0x8000, HANDLER = 0x3000;
@@ -49,19 +49,7 @@ class Machine {
     }
     const cpu = this.cpu;
     cpu.reset();
-    const flat = {
-      base: 0n,
-      limit: 0xffffffff,
-      s: 1,
-      dpl: 0,
-      present: 1,
-      avl: 0,
-      l: 0,
-      db: 1,
-      g: 1,
-      unusable: 0,
-    };
-    const data = { ...flat, selector: 16, type: 3 };
+    const flat = flatSregs(), data = flat.ds;
     cpu.setSregs({
       efer: long ? 0x500n : 0n,
       cr4: long ? 0x20n : 0n,
@@ -69,7 +57,7 @@ class Machine {
       cr3: BigInt(long ? LONG : PD),
       gdt: { base: BigInt(GDT), limit: 23 },
       idt: { base: BigInt(IDT), limit: 511 },
-      cs: { ...flat, selector: 8, type: 11, l: long ? 1 : 0, db: long ? 0 : 1 },
+      cs: { ...flat.cs, l: long ? 1 : 0, db: long ? 0 : 1 },
       ds: data,
       es: data,
       ss: data,

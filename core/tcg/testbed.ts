@@ -8,7 +8,7 @@ import type { TcgVcpu } from "./vcpu.ts";
 import { tcgMemory, TcgVm } from "./vm.ts";
 
 /** 32-bit protected mode without paging, all segments flat: selectors 8 and 16 of no table. */
-export function flatSregs(): Partial<Sregs> {
+export function flatSregs(): Pick<Sregs, "cr0" | "cs" | "ds" | "es" | "ss"> {
   const flat = {
     base: 0n,
     limit: 0xffffffff,

@@ -26,6 +26,7 @@ import { I8254 } from "../timer/i8254.ts";
 import { Mc146818 } from "../timer/mc146818.ts";
 import { type MmioWindow, VirtioSlots } from "../virtio/plug.ts";
 import { VIRTIO_MMIO_SIZE, VirtioMmio } from "../virtio/virtio_mmio.ts";
+import { loadDevices, saveDevices } from "./device_states.ts";
 import type { MachineEnv } from "./env.ts";
 import { infoMicrovmFlat, infoMicrovmMtree, infoMicrovmRoms } from "./microvm_info.ts";
 import { IOAPIC2_BASE, makeMicrovmInterrupts, type MicrovmInterrupts } from "./microvm_irq.ts";
@@ -445,21 +446,12 @@ export class MicrovmBoard {
 
   /** State of all devices by id. RAM blocks and vCPUs are saved by the machine. */
   save(): Map<string, DeviceState> {
-    return new Map(this.devices.map(({ id, device }) => [id, device.save()]));
+    return saveDevices(this.devices);
   }
 
   /** Throws UserError when `states` is of a machine with other devices. */
   load(states: ReadonlyMap<string, DeviceState>): void {
-    const list = this.devices;
-    for (const { id } of list) {
-      if (!states.has(id)) throw new UserError(`Missing section for device '${id}'`);
-    }
-    for (const id of states.keys()) {
-      if (!list.some((d) => d.id === id)) {
-        throw new UserError(`Unknown savevm section or instance '${id}'`);
-      }
-    }
-    for (const { id, device } of list) device.load(states.get(id));
+    loadDevices(this.devices, states);
   }
 
   /** `system_powerdown`. */
