@@ -172,6 +172,7 @@ export class MicrovmBoard {
       rng: (id) => c.rng?.(id),
       makeNode: (type, id) => this.userNode(type, id),
       windows: this.windows,
+      addBootEntry: (path, index) => this.addBootEntry(path, index),
       warn: (text) => c.warn?.(text),
     });
     for (const o of c.devices) this.#plug(o);

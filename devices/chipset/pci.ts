@@ -414,6 +414,8 @@ export class PciBus {
   msi: (address: number, data: number) => void = () => {};
   /** Bus number; 0 for the root, set by software for a secondary bus. */
   number = 0;
+  /** Whose secondary bus this is; undefined for a root. */
+  bridge: PciDevice | undefined;
   readonly #counts: number[] = [];
   readonly #pins = new Uint8Array(256);
 
@@ -498,6 +500,13 @@ export class PciBus {
   priority(space: "io" | "mem", devfn: number, bar: number): number {
     const order = (((this.index & 0xff) << 11) | (devfn << 3) | bar) / 2 ** 21;
     return space === "io" ? 1 + order : -0.5 + order;
+  }
+
+  /** OpenFirmware path of the device `name` at `devfn`, as `bootorder` names it. */
+  firmwarePath(name: string, devfn: number): string {
+    const above = this.bridge?.bus?.firmwarePath(this.bridge.type, this.bridge.devfn);
+    const fn = devfn & 7;
+    return `${above ?? "/pci@i0cf8"}/${name}@${(devfn >> 3).toString(16)}${fn ? `,${fn}` : ""}`;
   }
 
   /** Bus reset: every function, and through bridges the buses below. */

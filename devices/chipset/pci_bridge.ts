@@ -46,6 +46,7 @@ export class PciBridge extends PciDevice {
     this.initConfig16(R.PCI_PREF_MEMORY_LIMIT, 1);
     this.setMask16(R.PCI_BRIDGE_CONTROL, 0x0fff);
     this.secondary = new PciBus(o.busName, o.mem, o.io, this.#upstream(), o.busIndex);
+    this.secondary.bridge = this;
   }
 
   /** The three windows as programmed. */

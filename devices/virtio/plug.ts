@@ -48,7 +48,7 @@ export interface VirtioHost {
   makeNode(type: string, id?: string): DeviceNode;
   /** Plugs a function in where `bus=` and `addr=` say; absent on a board without PCI. */
   addPci?(dev: PciDevice, node: DeviceNode, bus: string | undefined, loc: string): void;
-  /** Makes a function's disk bootable. */
+  /** Makes a disk bootable. */
   addBootEntry?(path: string, index: number): void;
   readonly windows?: readonly MmioWindow[];
   warn(text: string): void;
@@ -101,6 +101,10 @@ export class VirtioSlots {
     window.mmio.plug(device);
     if (device instanceof VirtioBlk && window.mmio.legacy) node.set("any_layout", false);
     window.bus.add(node);
+    if (device instanceof VirtioBlk) {
+      const at = window.mmio.address.toString(16).padStart(16, "0");
+      this.#makeBootable(o, `/virtio-mmio@${at}`);
+    }
   }
 
   #addFunction(o: DeviceOptions, node: DeviceNode): void {
@@ -129,11 +133,15 @@ export class VirtioSlots {
     });
     addPci.call(host, pci, node, o.props.get("bus"), o.loc);
     node.addBus(new BusNode("virtio-bus", "virtio-pci-bus")).add(inner);
-    const bootindex = Number(o.props.get("bootindex") ?? -1);
-    if (device instanceof VirtioBlk && bootindex >= 0) {
-      const fn = pci.devfn & 7, slot = (pci.devfn >> 3).toString(16);
-      host.addBootEntry?.(`/pci@i0cf8/scsi@${slot}${fn ? `,${fn}` : ""}/disk@0,0`, bootindex);
+    if (device instanceof VirtioBlk) {
+      this.#makeBootable(o, pci.bus!.firmwarePath("scsi", pci.devfn));
     }
+  }
+
+  /** Puts the disk of the device at `path` into the boot order, where it is asked for. */
+  #makeBootable(o: DeviceOptions, path: string): void {
+    const bootindex = Number(o.props.get("bootindex") ?? -1);
+    if (bootindex >= 0) this.host.addBootEntry?.(`${path}/disk@0,0`, bootindex);
   }
 
   /** How many MSI-X vectors a function gets; too many for a table are none, as in QEMU. */

@@ -86,7 +86,7 @@ export class VirtioMmio implements Device, VirtioTransport, NotifySource {
     private readonly mem: AddressSpace,
     private readonly irq: IrqLine,
     readonly legacy: boolean,
-    private readonly address: number,
+    readonly address: number,
   ) {}
 
   /** Puts a device into the window. */

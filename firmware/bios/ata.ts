@@ -8,6 +8,7 @@ import type { FrameContext } from "./frame.ts";
 import { DriveFlag, type DriveInfo, DriveType } from "./drives.ts";
 import { irqEnabled } from "./irq.ts";
 import { Private, PRIVATE_BASE } from "./layout.ts";
+import { isVirtio, pollVirtio, startVirtioTransfer } from "./virtio_blk.ts";
 
 export const AtaStatus = { BSY: 0x80, DRDY: 0x40, DF: 0x20, DRQ: 0x08, ERR: 0x01 } as const;
 export const AtaCommand = {
@@ -104,6 +105,7 @@ export function startTransfer(
   write: boolean,
 ): boolean {
   if (isAhci(d)) return startAhciTransfer(c, d, lba, count, address, write);
+  if (isVirtio(d)) return startVirtioTransfer(c, d, lba, count, address, write);
   const packet = d.type === DriveType.atapi;
   const length = count * (packet ? 2048 : 512);
   const dma = d.bm !== 0 && (d.flags & DriveFlag.dma) !== 0 && buildPrds(c, address, length);
@@ -186,6 +188,7 @@ export function startCommand(
 /** Moves what can be moved and tells how far the transfer is. */
 export function pollTransfer(c: FrameContext, d: DriveInfo): Progress {
   if (isAhci(d)) return pollAhci(c, d);
+  if (isVirtio(d)) return pollVirtio(c, d);
   const flags = c.read8(T_FLAGS);
   if (flags & PACKET_PENDING) {
     const s = altStatus(c, d);
@@ -250,16 +253,20 @@ function pollPio(c: FrameContext, d: DriveInfo, flags: number): Progress {
   }
 }
 
-/** What the drive said about the last command: the ATA error register, or the sense key. */
+/**
+ * What the drive said about the last command: the ATA error register, or the sense key; 0 from a
+ * virtio disk, whose requests just fail.
+ */
 export function lastError(c: FrameContext, d: DriveInfo): number {
   if (isAhci(d)) return ahciError(c, d);
+  if (isVirtio(d)) return 0;
   const e = c.inb(d.cmd + ERROR);
   return d.type === DriveType.atapi ? e >> 4 : e;
 }
 
 /** Come back when the drive may be further: at its interrupt if that can arrive, else soon. */
 export function waitForDrive(c: FrameContext, d: DriveInfo, phase: number): void {
-  if (!isAhci(d) && irqEnabled(c, d.irq)) c.wait(phase);
+  if (!isAhci(d) && !isVirtio(d) && irqEnabled(c, d.irq)) c.wait(phase);
   else c.poll(phase);
 }
 

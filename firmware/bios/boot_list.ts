@@ -30,10 +30,19 @@ export function bootOrder(c: FrameContext): string[] {
 
 /** Place of a device path in the order, from 1; undefined when it is not named. */
 export function pathPriority(order: readonly string[], path: string): number | undefined {
-  const n = order.findIndex((o) =>
-    o !== "HALT" && (o === path || o.startsWith(path + "/") || path.startsWith(o + "/"))
-  );
+  const n = order.findIndex((o) => o !== "HALT" && pathMatches(o, path));
   return n < 0 ? undefined : n + 1;
+}
+
+/**
+ * Whether one of two device paths is the other, or begins it. In `path` a component may have `*` in
+ * place of the device's name.
+ */
+export function pathMatches(named: string, path: string): boolean {
+  const a = named.split("/"), b = path.split("/"), common = Math.min(a.length, b.length);
+  return a.slice(0, common).every((part, n) =>
+    part === b[n] || (b[n].startsWith("*@") && part.slice(part.indexOf("@")) === b[n].slice(1))
+  );
 }
 
 /** Priority of a class of devices from CMOS: nibbles of 3Dh and 38h, 1 floppy 2 disk 3 CD 4 network. */

@@ -28,6 +28,7 @@ import {
 } from "./eltorito.ts";
 import { floppyService } from "./floppy.ts";
 import { isAhci } from "./ahci.ts";
+import { isVirtio } from "./virtio_blk.ts";
 import type { FrameContext } from "./frame.ts";
 import { Bda, Private, PRIVATE_BASE, PRIVATE_SEGMENT } from "./layout.ts";
 
@@ -38,6 +39,7 @@ export const DiskError = {
   writeProtected: 0x03,
   notFound: 0x04,
   changed: 0x06,
+  badTrack: 0x0c,
   controller: 0x20,
   timeout: 0x80,
   notReady: 0xaa,
@@ -109,10 +111,14 @@ function diskService(c: FrameContext, info: DriveInfo, shift: number): void {
     case 0x04:
       return chsJob(c, info, info, info.sectors);
     case 0x08:
-      parameters(c, info, countType(c, DriveType.ata) + shift);
+      parameters(
+        c,
+        { ...info, cylinders: usableCylinders(info) },
+        countType(c, DriveType.ata) + shift,
+      );
       return finish(c, DiskError.ok);
     case 0x15: {
-      const sectors = info.cylinders * info.heads * info.sectorsPerTrack;
+      const sectors = usableCylinders(info) * info.heads * info.sectorsPerTrack;
       c.cx = sectors >>> 16;
       c.dx = sectors & 0xffff;
       finish(c, DiskError.ok);
@@ -122,6 +128,11 @@ function diskService(c: FrameContext, info: DriveInfo, shift: number): void {
     default:
       return extended(c, info, undefined);
   }
+}
+
+/** A disk's last cylinder is kept for tests of the drive and not told of. */
+function usableCylinders(info: DriveInfo): number {
+  return Math.max(1, info.cylinders - 1);
 }
 
 /** Function 08h. CX, DX as the BIOS packs them. */
@@ -273,6 +284,7 @@ function copyOut(c: FrameContext, job: Job, done: number, piece: number): void {
 }
 
 function errorStatus(info: DriveInfo, error: number): number {
+  if (isVirtio(info)) return DiskError.badTrack;
   if (info.type !== DriveType.atapi) {
     return error & 0x10 ? DiskError.notFound : DiskError.controller;
   }
@@ -380,22 +392,31 @@ function extended(
   }
 }
 
+const MAX_CYLINDERS = 16383;
+
 /** Function 48h: 1Ah bytes for EDD 1.x, 1Eh with a parameter table extension, 42h with the path. */
 function deviceParameters(c: FrameContext, info: DriveInfo): void {
   const at = c.ds * 16 + c.si, room = c.read16(at);
   if (room < 0x1a) return finish(c, DiskError.parameter);
-  const size = room >= 0x42 ? 0x42 : room >= 0x1e ? 0x1e : 0x1a;
+  // There is no name for the bus of a drive in a window.
+  const pathless = isVirtio(info) && info.bdf === 0xffff;
+  const size = room >= 0x42 && !pathless ? 0x42 : room >= 0x1e ? 0x1e : 0x1a;
   const b = new Uint8Array(size), v = new DataView(b.buffer);
   const cd = info.type === DriveType.atapi;
   v.setUint16(0, size, true);
-  v.setUint16(2, cd ? 0x0074 : info.cylinders > 0 && info.physicalCylinders < 16384 ? 2 : 0, true);
-  v.setUint32(4, cd ? 0xffffffff : info.physicalCylinders, true);
+  // A drive of more has no geometry (ATA/ATAPI-6, 6.2): LBA is to be used.
+  const { physicalHeads, physicalSectors } = info;
+  const whole = info.sectors <= MAX_CYLINDERS * physicalHeads * physicalSectors;
+  const cylinders = whole ? info.physicalCylinders : MAX_CYLINDERS;
+  v.setUint16(2, cd ? 0x0074 : whole ? 2 : 0, true);
+  v.setUint32(4, cd ? 0xffffffff : cylinders, true);
   v.setUint32(8, cd ? 0xffffffff : info.physicalHeads, true);
   v.setUint32(12, cd ? 0xffffffff : info.physicalSectors, true);
   v.setBigUint64(16, cd ? 0xffffffffffffffffn : BigInt(info.sectors), true);
   v.setUint16(24, cd ? 2048 : 512, true);
-  const ahci = isAhci(info);
-  if (size >= 0x1e && ahci) v.setUint32(26, 0xffffffff, true); // the extension is of ATA ports
+  const ahci = isAhci(info), virtio = isVirtio(info);
+  // The extension is of ATA ports.
+  if (size >= 0x1e && (ahci || virtio)) v.setUint32(26, 0xffffffff, true);
   else if (size >= 0x1e) {
     writeDpte(c, info);
     v.setUint16(26, Private.dpte, true);
@@ -406,7 +427,8 @@ function deviceParameters(c: FrameContext, info: DriveInfo): void {
     b[32] = 0x24; // length of the path
     const isa = info.bdf === 0xffff;
     b.set(new TextEncoder().encode(isa ? "ISA " : "PCI "), 36);
-    b.set(new TextEncoder().encode(ahci ? "SATA    " : "ATA     "), 40);
+    const kind = virtio ? "SCSI    " : ahci ? "SATA    " : "ATA     ";
+    b.set(new TextEncoder().encode(kind), 40);
     if (isa) v.setUint16(48, info.cmd, true);
     else {
       b[48] = info.bdf >> 8;

@@ -3,7 +3,7 @@ import type { FrameContext } from "./frame.ts";
 import { Private, PRIVATE_BASE } from "./layout.ts";
 
 export const DriveType = { none: 0, ata: 1, atapi: 2 } as const;
-export const DriveFlag = { lba48: 1, dma: 2, removable: 4, ahci: 8 } as const;
+export const DriveFlag = { lba48: 1, dma: 2, removable: 4, ahci: 8, virtio: 16 } as const;
 
 /** One row. All fields are unsigned integers. */
 export interface DriveInfo {
@@ -11,7 +11,7 @@ export interface DriveInfo {
   flags: number;
   /**
    * Command block, control block (device control register) and bus master ports; 0 for no DMA. With
-   * AHCI, low and high half of the address of the controller's registers.
+   * AHCI and in a virtio window, low and high half of the address of the controller's registers.
    */
   cmd: number;
   ctl: number;
@@ -31,6 +31,7 @@ export interface DriveInfo {
   physicalCylinders: number;
   physicalHeads: number;
   physicalSectors: number;
+  /** FFFFh without PCI. */
   bdf: number;
 }
 

@@ -1,6 +1,7 @@
 /** POST: finds IDE and AHCI controllers and what is attached to them; fills the drive table. */
 import { findAhciDevices } from "./ahci.ts";
 import { identify } from "./ata.ts";
+import { pathMatches } from "./boot_list.ts";
 import { addDrive, countType, DriveFlag, type DriveInfo, DriveType, readDrive } from "./drives.ts";
 import type { FrameContext } from "./frame.ts";
 import { readFile } from "./fwcfg.ts";
@@ -20,8 +21,9 @@ interface Channel {
 /** A drive with its place in the boot order, as fw_cfg names it. */
 export interface FoundDrive {
   readonly info: DriveInfo;
-  readonly model: string;
-  /** OpenFirmware path as in `bootorder`: `/pci@i0cf8/ide@1,1/drive@0/disk@0`. */
+  /** For the boot menu. */
+  readonly text: string;
+  /** OpenFirmware path as in `bootorder`: `/pci@i0cf8/ide@1,1/drive@0/disk@0`; see pathMatches. */
   readonly path: string;
 }
 
@@ -86,12 +88,12 @@ export function translateGeometry(
 }
 
 /** `bios-geometry`: lines "path cylinders heads sectors", a user's `lcyls=` and so on. */
-function userGeometry(c: FrameContext, path: string) {
+export function userGeometry(c: FrameContext, path: string) {
   const raw = readFile(c, "bios-geometry", 4096);
   if (raw === undefined) return undefined;
   for (const line of new TextDecoder().decode(raw).replaceAll("\0", "").split("\n")) {
     const [p, cyl, heads, secs] = line.split(" ");
-    if (p !== path || !(Number(heads) > 0)) continue;
+    if (!pathMatches(p, path) || !(Number(heads) > 0)) continue;
     return { cylinders: Number(cyl), heads: Number(heads), sectors: Number(secs) };
   }
   return undefined;
@@ -136,7 +138,17 @@ function describe(
     info.heads = g.heads;
     info.sectorsPerTrack = g.sectors;
   }
-  return { info, model: text(w, 27, 47), path };
+  return { info, text: menuText(info, w), path };
+}
+
+/** A drive as SeaBIOS's menu names it. */
+function menuText(d: DriveInfo, w: Uint16Array): string {
+  const where = d.flags & DriveFlag.ahci ? `AHCI/${d.unit}` : `ata${d.channel}-${d.unit}`;
+  const version = 31 - Math.clz32(w[80] & 0x7ffe), model = text(w, 27, 47);
+  if (d.type === DriveType.atapi) return `DVD/CD [${where}: ${model} ATAPI-${version} DVD/CD]`;
+  const mib = Math.floor(d.sectors / 2048);
+  const size = mib < 65536 ? `${mib} MiBytes` : `${Math.floor(mib / 1024)} GiBytes`;
+  return `${where}: ${model} ATA-${version} Hard-Disk (${size})`;
 }
 
 /** Drives at AHCI ports. Their translations are in CMOS in order of the ports. */
@@ -187,19 +199,23 @@ export function registerDrives(c: FrameContext, drives: readonly FoundDrive[]): 
   }
 }
 
-/** The 16-byte fixed disk parameter table; "translated" form with signature A0h. */
+/** The 16-byte fixed disk parameter table; with signature A0h where the geometry is translated. */
 function writeFdpt(c: FrameContext, at: number, d: DriveInfo): void {
   const b = new Uint8Array(16), v = new DataView(b.buffer);
   v.setUint16(0, d.cylinders, true);
   b[2] = d.heads;
-  b[3] = 0xa0;
-  b[4] = d.physicalSectors;
   v.setUint16(5, 0xffff, true); // write precompensation: none
   b[8] = 0xc0 | (d.heads > 8 ? 0x08 : 0);
-  v.setUint16(9, d.physicalCylinders, true);
-  b[11] = d.physicalHeads;
-  v.setUint16(12, d.cylinders - 1, true); // landing zone
+  v.setUint16(12, d.physicalCylinders, true); // landing zone
   b[14] = d.sectorsPerTrack;
-  b[15] = -b.reduce((a, x) => a + x, 0) & 0xff;
+  const translated = d.cylinders !== d.physicalCylinders || d.heads !== d.physicalHeads ||
+    d.sectorsPerTrack !== d.physicalSectors;
+  if (translated) {
+    b[3] = 0xa0;
+    b[4] = d.physicalSectors;
+    v.setUint16(9, d.physicalCylinders, true);
+    b[11] = d.physicalHeads;
+    b[15] = -b.reduce((a, x) => a + x, 0) & 0xff;
+  }
   c.writeBytes(at, b);
 }

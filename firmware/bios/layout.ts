@@ -142,8 +142,16 @@ export const Private = {
   textMax: 0x800,
   /** AHCI command list (1 KiB), received frames (256 bytes) and command table: see ahci.ts. */
   ahciList: 0x2c00,
-  ahciFrames: 0x3000,
-  ahciTable: 0x3100,
+  ahciFrames: 0x3c00,
+  ahciTable: 0x3d00,
+  /** A page with the virtqueue of the virtio disk in use, and its request: see virtio_blk.ts. */
+  virtioQueue: 0x3000,
+  virtioRequest: 0x3800,
+  virtioStatus: 0x3810,
+  /** dwords: the disk in use, 0 for none; address and bytes of the larger queue of legacy ports. */
+  virtioOwner: 0x3814,
+  virtioRing: 0x3818,
+  virtioRingSize: 0x381c,
   /** Device path of the option ROM being initialised, 256 bytes. */
   romName: 0x2900,
   /** 2 KiB buffers: drivers' and the boot code's. */

@@ -125,6 +125,24 @@ export function* allFunctions(root: PciBusInfo): Generator<PciFunction> {
   }
 }
 
+/**
+ * OpenFirmware path of a function, as fw_cfg's files name it, with each device's name left open:
+ * `/pci@i0cf8/*@5/*@1,2` is function 2 of device 1 behind the bridge that is device 5.
+ */
+export function pciPath(c: FrameContext, bdf: number): string {
+  const slot = (bdf >> 3) & 31, fn = bdf & 7;
+  const name = `*@${slot.toString(16)}${fn ? `,${fn}` : ""}`;
+  const bus = bdf >> 8, bridge = bus === 0 ? undefined : bridgeTo(c, bus);
+  return `${bridge === undefined ? "/pci@i0cf8" : pciPath(c, bridge)}/${name}`;
+}
+
+/** The bridge whose secondary bus is `bus`. A bus has a higher number than those above it. */
+function bridgeTo(c: FrameContext, bus: number): number | undefined {
+  for (const f of everyFunction(c, bus - 1)) {
+    if (f.headerType === 1 && readConfig(c, f.bdf, Pci.SECONDARY_BUS, 1) === bus) return f.bdf;
+  }
+}
+
 /** All functions on numbered buses 0 to `last`. */
 export function* everyFunction(c: FrameContext, last: number) {
   for (let bus = 0; bus <= last; bus++) yield* scanBus(c, bus);

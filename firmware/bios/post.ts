@@ -2,7 +2,6 @@
  * Power-on self test: from reset to INT 19h. Each phase is one visit of the handler; what a later
  * phase needs is kept in the private segment.
  */
-import { isAhci } from "./ahci.ts";
 import {
   addBootEntry,
   bootCount,
@@ -53,6 +52,7 @@ import { detectSerial } from "./serial.ts";
 import { initTableSpace } from "./table_space.ts";
 import { cpuCounts, placeAcpi, placeInterruptTables, placeSmbios } from "./tables_post.ts";
 import { initTimer } from "./timer.ts";
+import { findVirtioDrives } from "./virtio_detect.ts";
 
 const Phase = {
   start: 0,
@@ -416,25 +416,24 @@ function hookSercon(c: FrameContext, rom: BiosRom): void {
 function findDrives(c: FrameContext): void {
   const order = bootOrder(c);
   const last = c.read8(P + Private.lastBus);
-  const drives = [...findIdeDrives(c, last), ...findAhciDrives(c, last)];
+  const drives = [
+    ...findIdeDrives(c, last),
+    ...findAhciDrives(c, last),
+    ...findVirtioDrives(c, last),
+  ];
   const rank = (path: string) => pathPriority(order, path) ?? Infinity;
   drives.sort((a, b) => rank(a.path) === rank(b.path) ? 0 : rank(a.path) < rank(b.path) ? -1 : 1);
   registerDrives(c, drives);
   let disk = 0, cd = 0;
   for (const d of drives) {
     const isCd = d.info.type === DriveType.atapi;
-    const { channel, unit } = d.info;
-    const where = isAhci(d.info) ? `ahci-${unit}` : `ata${channel}-${unit}`;
-    const mib = Math.floor(d.info.sectors / 2048);
     addBootEntry(c, {
       type: isCd ? BootType.cd : BootType.disk,
       drive: isCd ? cd++ : 0x80 + disk++,
       segment: 0,
       offset: 0,
       priority: pathPriority(order, d.path) ?? classPriority(c, isCd ? 3 : 2),
-      text: isCd
-        ? `DVD/CD [${where}: ${d.model} ATAPI]`.slice(0, 55)
-        : `${where}: ${d.model} (${mib} MiB)`.slice(0, 55),
+      text: d.text.slice(0, 55),
     });
   }
 }

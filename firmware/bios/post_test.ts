@@ -218,7 +218,7 @@ Deno.test("the boot menu lists what there is and a digit chooses", () => {
   });
   timer.arm(r.pc.clock.now() + 20_000_000);
   r.post();
-  assertStringIncludes(r.output, "2. ata0-1: QEMU HARDDISK (1 MiB)");
+  assertStringIncludes(r.output, "2. ata0-1: QEMU HARDDISK ATA-7 Hard-Disk (1 MiBytes)");
   const c = r.call(0x19);
   assertEquals([c.dl, r.mem.read(0x7c00, 1)], [0x81, 0x90]);
 });
