@@ -242,7 +242,7 @@ for (const legacy of [true, false]) {
     const [d, ...rest] = findVirtioDrives(c, 0);
     assertEquals(rest, []);
     assertEquals([d.text, d.path], [
-      "Virtio disk mmio:feb00a00",
+      "Virtio disk mmio:0xfeb00a00",
       "/virtio-mmio@00000000feb00a00/disk@0,0",
     ]);
     assertEquals([d.info.cylinders, d.info.heads, d.info.sectorsPerTrack], [20, 16, 63]);

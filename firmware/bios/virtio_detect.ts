@@ -79,7 +79,7 @@ export function findVirtioDrives(c: FrameContext, lastBus: number): FoundDrive[]
       if (window?.deviceId !== BLOCK_DEVICE) continue;
       const where = { cmd: base & 0xffff, ctl: base >>> 16, bdf: 0xffff };
       const path = `/virtio-mmio@${hex(base, 16)}/disk@0,0`;
-      const text = `Virtio disk mmio:${hex(base, 8)}`;
+      const text = `Virtio disk mmio:0x${hex(base, 8)}`;
       found.push(...describe(c, window.port, where, path, text));
     }
     return found;
