@@ -94,7 +94,7 @@ export function readMsr(cpu: Cpu, index: number): bigint {
   const m = msrModel(cpu.env.model), row = findMsr(m, index);
   if (row === undefined || row.writeOnly) refused(cpu, "RDMSR", index);
   const { reset = 0n } = row;
-  return cpu.msrs.get(index) ?? (typeof reset === "bigint" ? reset : reset(m));
+  return cpu.msrs.get(index) ?? (typeof reset === "bigint" ? reset : reset(m, cpu));
 }
 
 /** Writes an MSR; raises #GP(0) for one this CPU has not and for values it refuses. */

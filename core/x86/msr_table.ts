@@ -5,6 +5,7 @@
  */
 import type { CpuModel } from "../accel.ts";
 import type { Cpu } from "./cpu.ts";
+import { overrideReset, OVERRIDES } from "./cpuid_override.ts";
 
 /** What decides which registers exist. */
 export interface MsrModel {
@@ -15,6 +16,8 @@ export interface MsrModel {
   readonly model: number;
   /** MAXPHYADDR. */
   readonly physBits: number;
+  /** Highest basic leaf of CPUID. */
+  readonly maxLeaf: number;
   /** CPUID.06H:ECX. */
   readonly power: number;
   has(feature: string): boolean;
@@ -28,7 +31,7 @@ export interface MsrRow {
   /** The model has it; always when absent. */
   readonly when?: (m: MsrModel) => boolean;
   /** Value after reset; 0 when absent. */
-  readonly reset?: bigint | ((m: MsrModel) => bigint);
+  readonly reset?: bigint | ((m: MsrModel, cpu: Cpu) => bigint);
   /**
    * What a write does: keeps any value (absent), keeps what the predicate accepts and refuses the rest
    * with #GP, is ignored, or always raises #GP.
@@ -330,8 +333,15 @@ const amdRows: readonly MsrRow[] = [
   { index: 0xc0011028, count: 6, name: "FP_CFG, DE_CFG, BU_CFG2 … LS_CFG2", when: amd(15) },
 ];
 
+const cpuidRows = OVERRIDES.map((o): MsrRow => ({
+  index: o.index,
+  name: o.name,
+  when: o.when,
+  reset: (_m, cpu) => overrideReset(o, cpu),
+}));
+
 const byIndex = new Map<number, MsrRow[]>();
-for (const row of [...general, ...intelRows, ...amdRows]) {
+for (const row of [...general, ...intelRows, ...amdRows, ...cpuidRows]) {
   for (let i = 0; i < (row.count ?? 1); i++) {
     const rows = byIndex.get(row.index + i);
     if (rows) rows.push(row);
@@ -368,7 +378,8 @@ function readModel(model: CpuModel): MsrModel {
     family,
     model: ((signature >> 4) & 15) | (extended ? ((signature >> 16) & 15) << 4 : 0),
     physBits: wide ? model.cpuid(0x80000008, 0, env).eax & 0xff : 36,
-    power: model.cpuid(0, 0, env).eax >= 6 ? model.cpuid(6, 0, env).ecx : 0,
+    maxLeaf: vendor.eax,
+    power: vendor.eax >= 6 ? model.cpuid(6, 0, env).ecx : 0,
     has: (f) => model.has(f),
   };
 }

@@ -1,14 +1,30 @@
 import { assertEquals } from "../std/assert.ts";
 import { resolveCpu } from "./cpuid/model.ts";
 import { type Cpu, GuestFault } from "./cpu.ts";
+import { overridden } from "./cpuid_override.ts";
 import { readMsr, writeMsr } from "./msr.ts";
+
+const CPUID_ENV = {
+  apicId: 0,
+  cores: 1,
+  threads: 1,
+  sockets: 1,
+  osxsave: false,
+  apicEnabled: true,
+};
 
 /** What the registers of the table need of a CPU. */
 function cpu(text: string): Cpu {
+  const { model } = resolveCpu(text);
   const c = {
     msrs: new Map<number, bigint>(),
     rip: 0n,
-    env: { model: resolveCpu(text).model, apic: undefined, tsc: () => 1000n },
+    env: {
+      model,
+      apic: undefined,
+      tsc: () => 1000n,
+      cpuid: (leaf: number, subleaf: number) => model.cpuid(leaf, subleaf, CPUID_ENV),
+    },
     gp: () => {
       throw new GuestFault(13, 0);
     },
@@ -88,4 +104,44 @@ Deno.test("time-stamp counter writes move TSC_ADJUST and the reverse", () => {
   assertEquals(readMsr(c, 0x3b), 4000n);
   writeMsr(c, 0x3b, 0n);
   assertEquals(readMsr(c, 0x10), 1000n);
+});
+
+Deno.test("AMD's registers override the features that CPUID reports", () => {
+  // BKDG for family 10h, MSRC001_1004: ECX above EDX of the leaf.
+  const c = cpu("EPYC"), leaf1 = c.env.cpuid(1, 0);
+  const OSXSAVE = 1n << 59n, HYPERVISOR = 1n << 63n, SSE2 = 1n << 26n;
+  const reset = readMsr(c, 0xc0011004);
+  assertEquals(reset & 0xffffffffn, BigInt(leaf1.edx >>> 0));
+  assertEquals(reset >> 32n, BigInt(leaf1.ecx >>> 0) | OSXSAVE >> 32n);
+  assertEquals(overridden(c, 1, 0, leaf1), leaf1);
+  writeMsr(c, 0xc0011004, reset & ~HYPERVISOR & ~SSE2);
+  // OSXSAVE is still CR4's.
+  const hidden = { ...leaf1, ecx: leaf1.ecx & 0x7fffffff, edx: leaf1.edx & ~(1 << 26) };
+  assertEquals(overridden(c, 1, 0, leaf1), hidden);
+  assertEquals(overridden(c, 1, 0, { ...leaf1, ecx: leaf1.ecx | 1 << 27 }).ecx >>> 27 & 1, 1);
+  writeMsr(c, 0xc0011002, 0n);
+  assertEquals(overridden(c, 7, 0, { eax: 1, ebx: 2, ecx: 3, edx: 4 }).ebx, 0);
+  assertEquals(overridden(c, 7, 1, { eax: 1, ebx: 2, ecx: 3, edx: 4 }).ebx, 2);
+  const extended = readMsr(cpu("qemu64"), 0xc0011005);
+  assertEquals(extended & 1n << 29n, 1n << 29n, "long mode");
+  assertEquals(reads(cpu("qemu64"), 0xc0011003), false, "no power leaf");
+  assertEquals(reads(cpu("Skylake-Client"), 0xc0011004), false);
+});
+
+Deno.test("Intel's registers from Nehalem to Sandy Bridge mask what CPUID reports", () => {
+  const c = cpu("Nehalem"), leaf1 = c.env.cpuid(1, 0);
+  assertEquals(readMsr(c, 0x130), 0xffffffffffffffffn);
+  writeMsr(c, 0x130, ~(1n << 20n) & 0xffffffffffffffffn);
+  // SSE4.2 of ECX, in the low half.
+  assertEquals(overridden(c, 1, 0, leaf1), { ...leaf1, ecx: leaf1.ecx & ~(1 << 20) });
+  writeMsr(c, 0x131, 0n);
+  assertEquals(overridden(c, 0x80000001, 0, { eax: 1, ebx: 2, ecx: 3, edx: 4 }), {
+    ...{ eax: 1, ebx: 2, ecx: 0, edx: 0 },
+  });
+  const sandy = cpu("SandyBridge");
+  writeMsr(sandy, 0x134, 0xfffffffen);
+  assertEquals(overridden(sandy, 13, 1, { eax: 7, ebx: 2, ecx: 3, edx: 4 }).eax, 6);
+  assertEquals(overridden(sandy, 13, 0, { eax: 7, ebx: 2, ecx: 3, edx: 4 }).eax, 7);
+  assertEquals(reads(sandy, 0x130), false);
+  assertEquals(reads(cpu("Haswell"), 0x132), false);
 });

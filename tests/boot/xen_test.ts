@@ -15,6 +15,7 @@ async function dom0(s: Session, cpus: number, loader: RegExp): Promise<void> {
   at = await s.expect(loader, at, LIMIT);
   at = await s.expect(/Hypervisor detected: Xen PV/, at, LIMIT);
   await shell(s, cpus, LIMIT, at);
+  assertEquals(s.text.match(/\(XEN\).*(mismatch|inconsistent|please report).*/i), null);
   const features = await ask(s, "cat /sys/hypervisor/type /sys/hypervisor/guest_type");
   assertEquals(features, "xen\nPV\n");
   assertMatch(await ask(s, "dmesg"), /Booting kernel on Xen\b/);

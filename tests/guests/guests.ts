@@ -54,8 +54,12 @@ export const guests = {
   },
   "linuxamd64-kernel": { description: "its bzImage", make: () => linuxKernel("amd64") },
   "linuxamd64-initrd": { description: "its initrd", make: () => linuxInitrd("amd64") },
+  "linuxcloud-iso": {
+    description: "the same CD with Debian's amd64 kernel for virtual machines",
+    make: () => linuxIso("cloud-amd64"),
+  },
   "linuxcloud-kernel": {
-    description: "Debian's amd64 kernel for virtual machines",
+    description: "its bzImage",
     make: () => linuxKernel("cloud-amd64"),
   },
   "linuxcloud-initrd": { description: "its initrd", make: () => linuxInitrd("cloud-amd64") },

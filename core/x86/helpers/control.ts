@@ -1,6 +1,7 @@
 /** Control and debug registers, MSRs, CPUID, caches, HLT, flags images. Intel SDM volume 2. */
 import { setControlRegister } from "../control.ts";
 import { type Cpu, defineHelper } from "../cpu.ts";
+import { overridden } from "../cpuid_override.ts";
 import { Dr6, Dr7, reportDebug } from "../debug.ts";
 import { type Insn, type MemOperand, Seg } from "../insn.ts";
 import { Msr, readMsr, writeMsr } from "../msr.ts";
@@ -142,6 +143,7 @@ function cpuid(cpu: Cpu): void {
   // Bits that follow the CPU's state: OSPKE, and the sizes of XSAVE's area.
   if (leaf === 7 && subleaf === 0 && cpu.cr4 & 0x400000) r = { ...r, ecx: r.ecx | 0x10 };
   if (leaf === 13) r = xsaveLeaf(cpu, subleaf);
+  r = overridden(cpu, leaf, subleaf, r);
   cpu.setReg32(0, r.eax);
   cpu.setReg32(3, r.ebx);
   cpu.setReg32(1, r.ecx);
