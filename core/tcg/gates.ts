@@ -136,7 +136,8 @@ class Gates {
     const long = this.f.let(mode.and(Mode.LONG | Mode.CODE_MASK).eq(Mode.LONG | 2));
     const flat = Mode.PE | Mode.FLAT | Mode.CS_FLAT | Mode.SS32 | 1;
     const same = mode.and(flat | Mode.CODE_MASK | Mode.LONG | Mode.VM86).eq(flat);
-    this.#no(long.or(same).eqz().or(mode.and(Mode.SINGLE)));
+    // Alignment checks begin and end in TypeScript.
+    this.#no(long.or(same).eqz().or(mode.and(Mode.SINGLE | Mode.ALIGN)));
     // Data breakpoints, and translations made with the limit of another code segment.
     this.#no(this.#get(S.SEGS + S.SEG_SIZE * Seg.CS + S.SEG_LIMIT).ne(-1));
     return { mode, long };
@@ -344,7 +345,7 @@ class Gates {
     });
     this.#no(image.get().and(Fl.TF | Fl.VM | Fl.NT).ne(0));
     const cpl = f.let(cs.get().and(3)), outer = f.let(cpl.ne(0));
-    this.#no(outer.and(cpl.ne(3)));
+    this.#no(outer.and(cpl.ne(3).or(image.get().and(Fl.AC).ne(0))));
     const code = this.#code(cs.get(), cpl, long);
 
     const newSp: Local<"i64"> = f.local("i64"), ss = f.local("i32"), ssHi = f.local("i32");
@@ -447,6 +448,7 @@ class Gates {
 
   sysexit(): void {
     const { mode, cs } = this.#fast32();
+    this.#no(this.#get(S.FLAG_SYS).and(Fl.AC));
     const selector = this.f.let(cs.add(16).and(0xfffc).or(3));
     const ip = this.#get(S.GPR + 8 * Gpr.RDX), sp = this.#get(S.GPR + 8 * Gpr.RCX);
     this.#flatSegments(selector, this.f.let(selector.add(8).and(0xffff)), 3, D.DB);
@@ -471,7 +473,7 @@ class Gates {
   sysret(): void {
     const f = this.f, mode = this.#fastCalls();
     const target = this.#get64(S.GPR + 8 * Gpr.RCX), flags = this.#get(S.GPR + 8 * 11);
-    this.#no(target.shl(16).shr_s(16).ne(target).or(flags.and(Fl.TF)));
+    this.#no(target.shl(16).shr_s(16).ne(target).or(flags.and(Fl.TF | Fl.AC)));
     const base = f.let(this.#get64(S.IA32_STAR).shr_u(48).wrap().and(0xfffc));
     this.#setFlags(flags);
     const ss = f.let(base.add(8).and(0xfffc).or(3));

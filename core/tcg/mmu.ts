@@ -7,7 +7,7 @@ import type { AccessSize } from "../memory/region.ts";
 import { type Cpu, GuestFault, type Lin, type LinearMemory } from "../x86/cpu.ts";
 import { Seg } from "../x86/insn.ts";
 import * as S from "../x86/state.ts";
-import { Bank, Vec } from "../x86/state.ts";
+import { Bank, Mode, Vec } from "../x86/state.ts";
 import { debugTrap } from "../x86/debug.ts";
 import { RunAlone, type WatchList } from "./debug.ts";
 import { ACCESS } from "./lower.ts";
@@ -738,6 +738,7 @@ export class Mmu implements LinearMemory {
       hi = Number(BigInt.asIntN(32, lin >> 32n));
     }
     const cpu = this.cpu, i32 = cpu.i32;
+    if (cpu.mode & Mode.ALIGN && lo & (bytes - 1) && !system) throw new GuestFault(Vec.AC, 0);
     if (system && i32[S.SMAP_PAGES >> 2] !== 0) {
       return this.probe(lo, hi, bytes | access | ACCESS.SYSTEM);
     }

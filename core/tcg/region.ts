@@ -319,7 +319,7 @@ export function decodeInPage(
 export function regionMode(mode: number): boolean {
   const code = mode & Mode.CODE_MASK;
   const flat = code === 1 && (mode & Mode.CS_FLAT) !== 0 && !(mode & Mode.LONG);
-  return (code === 2 || flat) && !(mode & Mode.SINGLE);
+  return (code === 2 || flat) && !(mode & (Mode.SINGLE | Mode.ALIGN));
 }
 
 /** Makes the code of a region; undefined when the place is better left to tier 0. */

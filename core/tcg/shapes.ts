@@ -36,7 +36,7 @@ const PACK = 192;
 
 /** Mode bits that change what semantics emit; CPL and limits are looked at when running. */
 const MODE_KEY = Mode.CODE_MASK | Mode.SS32 | Mode.FLAT | Mode.CS_FLAT | Mode.PE | Mode.VM86 |
-  Mode.LONG;
+  Mode.LONG | Mode.ALIGN;
 const FPU_KEY = Mode.FPU_TRAP | Mode.SSE_UD | Mode.SSE_NM | Mode.WAIT_NM | Mode.AVX_UD |
   Mode.AVX512;
 

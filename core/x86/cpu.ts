@@ -107,6 +107,8 @@ export const Attr = {
   UNUSABLE: 1 << 16,
 } as const;
 
+const CR0_AM = 0x40000;
+
 const JUMP_LISTS = [
   [S.Bank.JC_LIST, S.Bank.JC_COUNT],
   [S.Bank.JC_GLOBALS, S.Bank.JC_GLOBAL_COUNT],
@@ -309,7 +311,10 @@ export class Cpu {
     if (!(cr4 & 0x40000) || (this.i32[S.XCR0 >> 2] & 6) !== 6) m |= Mode.AVX_UD;
     else if ((this.i32[S.XCR0 >> 2] & 0xe6) === 0xe6) m |= Mode.AVX512;
     if ((cr0 & 0xa) === 0xa) m |= Mode.WAIT_NM;
-    if (this.cpl === 3) m |= Mode.CPL3;
+    if (this.cpl === 3) {
+      m |= Mode.CPL3;
+      if (fl & Fl.AC && cr0 & CR0_AM) m |= Mode.ALIGN;
+    }
     if (fl & (Fl.TF | Fl.RF) || this.i32[S.SHADOW >> 2] !== 0 || this.alone) m |= Mode.SINGLE;
     const old = this.i32[S.MODE >> 2];
     if (m === old) return;
@@ -535,7 +540,7 @@ export class Cpu {
     const old = this.i32[S.FLAG_SYS >> 2];
     const sys = v & ~(FL_ARITH | 2) & (this.fetchBreakpoints ? 0x3f7fd5 : 0x3e7fd5);
     this.i32[S.FLAG_SYS >> 2] = sys & ~0x8028;
-    if ((old ^ sys) & (Fl.TF | Fl.RF | Fl.VM)) this.updateMode();
+    if ((old ^ sys) & (Fl.TF | Fl.RF | Fl.VM | Fl.AC)) this.updateMode();
     if (old & ~sys & Fl.AC && this.i32[S.SMAP_PAGES >> 2] !== 0) this.env.mem.closeUserPages();
     if ((old ^ sys) & (Fl.IF | Fl.TF | Fl.VM | Fl.VIF | Fl.VIP)) this.env?.eventsChanged();
   }
@@ -555,6 +560,11 @@ export class Cpu {
   }
   ud(): never {
     throw new GuestFault(Vec.UD, -1);
+  }
+  /** Raises #AC when alignment is checked and `lin` is not a multiple of `align`, a power of two. */
+  checkAlignment(lin: Lin, align: number): void {
+    if (!(this.mode & Mode.ALIGN)) return;
+    if (Number(BigInt.asUintN(16, BigInt(lin))) & (align - 1)) this.fault(Vec.AC, 0);
   }
 
   // ---- operands of an instruction run by a helper

@@ -291,6 +291,8 @@ export const Mode = {
   AVX_UD: 1 << 14,
   /** AVX-512 instructions run (CR4.OSXSAVE, and XCR0 with their state): else #UD. */
   AVX512: 1 << 15,
+  /** Data accesses raise #AC where they are not aligned (CR0.AM, EFLAGS.AC, CPL 3). */
+  ALIGN: 1 << 16,
 } as const;
 
 /** RFLAGS bits. */

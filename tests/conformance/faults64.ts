@@ -4,7 +4,7 @@ import { dword, mem, qword } from "../../firmware/asm/operand.ts";
 import { done, fault, Vec } from "./check.ts";
 import { At, CR0, Cr4, type Kernel64, Sel } from "./kernel64.ts";
 
-const { al, ax, eax, ecx, edx, rax, rbx, rcx, rsp } = o;
+const { ax, eax, ecx, edx, rax, rbx, rcx, rsp } = o;
 const GP = fault(Vec.GP), UD = fault(Vec.UD);
 
 /** SDM volume 3, 6.15: faults of instructions themselves. */
@@ -135,7 +135,6 @@ export function instructionFaults(k: Kernel64): void {
     i.int(13);
   });
   fpu(k);
-  alignment(k);
 }
 
 function fpu(k: Kernel64): void {
@@ -245,48 +244,4 @@ function fpu(k: Kernel64): void {
   k.check("VEX after REX", UD, () => (xcr0(7), k.at(), a.db(0x48, 0xc5, 0xf8, 0x57, 0xc0)));
   k.check("VEX after LOCK", UD, () => (xcr0(7), k.at(), a.db(0xf0, 0xc5, 0xf8, 0x57, 0xc0)));
   k.check("BMI needs no XCR0", done(), () => a.db(0xc4, 0xe2, 0x78, 0xf2, 0xc0), { needs: "bmi1" });
-}
-
-/** #AC: SDM volume 3, 6.15. */
-function alignment(k: Kernel64): void {
-  const { i, a } = k, AC = fault(Vec.AC), on = { flags: 0x40002 };
-  k.section("3: 6.15 (#AC)");
-  const user = (body: () => void) => {
-    k.setCr0(CR0 | 0x40000);
-    k.user(body, on);
-  };
-  k.check(
-    "#AC: a dword at an odd address",
-    AC,
-    () => user(() => (k.at(), i.mov(eax, dword(rsp, -7)))),
-  );
-  k.check(
-    "#AC: a qword at a multiple of 4",
-    AC,
-    () => user(() => (k.at(), i.mov(rax, qword(rsp, -12)))),
-  );
-  k.check(
-    "#AC: a word at an odd address",
-    AC,
-    () => user(() => (k.at(), i.mov(o.word(rsp, -7), ax))),
-  );
-  k.check("#AC: a byte anywhere", done(), () => user(() => i.mov(al, o.byte(rsp, -7))));
-  k.check("#AC: aligned", done(), () => user(() => i.mov(rax, qword(rsp, -8))));
-  k.check("#AC: PUSH", AC, () => user(() => (i.sub(rsp, 1), k.at(), i.push(rax))));
-  k.check("#AC: not without CR0.AM", done(), () => k.user(() => i.mov(eax, dword(rsp, -7)), on));
-  k.check("#AC: not without AC", done(), () => {
-    k.setCr0(CR0 | 0x40000);
-    k.user(() => i.mov(eax, dword(rsp, -7)));
-  });
-  k.check("#AC: not in ring 0", done(), () => {
-    k.setCr0(CR0 | 0x40000);
-    i.push(0x40002);
-    i.popfq();
-    i.mov(eax, dword(rsp, -7));
-  });
-  k.check(
-    "#AC: MOVUPS is checked as 16 bytes are not",
-    done(),
-    () => user(() => a.db(0x0f, 0x10, 0x44, 0x24, 0xe1)),
-  );
 }

@@ -57,7 +57,7 @@ export const known: readonly (readonly [RegExp, string])[] = [
   [/^MONITOR of/, "does not look at the address"],
   [/^(UD2|DIV by 0)$/, "pushes RF as 0"],
   [
-    /^not canonical: (a read through RBP|PUSH|POP|ENTER|LEAVE)$/,
+    /^not canonical: (a read through RBP|PUSH( under AC)?|POP|ENTER|LEAVE)$/,
     "raises #GP, not #SS, for addresses of the stack that are not canonical",
   ],
   [/^not canonical: (JMP|CALL|RET)$/, "faults at the target"],
@@ -67,7 +67,7 @@ export const known: readonly (readonly [RegExp, string])[] = [
   [/^a SIMD exception/, "raises no SIMD exceptions"],
   [/^#MF comes with (the next|an MMX)|^FNSTSW, FNINIT/, "raises #MF at FWAIT alone"],
   [/^AVX under EM$/, "raises #UD under EM for VEX too"],
-  [/^#AC: (a [dqw]|PUSH)/, "has no alignment check"],
+  [/^(V86: )?#AC: /, "has no alignment check"],
   [
     /^INT: (gate (of|with|that)|beyond the IDT)|^an exception through a gate|^INT3 (through|from)|^#NP while delivering #UD/,
     "counts 16 bytes a gate in error codes",
@@ -121,7 +121,6 @@ export const known: readonly (readonly [RegExp, string])[] = [
 
 /** Where qeno does not do what the manual says. */
 const ours: readonly (readonly [RegExp, string])[] = [
-  [/^#AC: (a [dqw]|PUSH)/, "has no alignment check"],
   [/^pae: PDPTEs are loaded by MOV to CR3 alone$/, "reads PDPTEs at every walk"],
 ];
 

@@ -10,6 +10,7 @@ import { calls, debug, xsave } from "./calls64.ts";
 import { TEST_DEVICES, testDevices } from "./testdev32.ts";
 import { control } from "./control64.ts";
 import { smp } from "./smp64.ts";
+import { alignment } from "./align64.ts";
 import { instructionFaults } from "./faults64.ts";
 import { implicitAccess, protectionKeys } from "./keys64.ts";
 import { segmentLoads, systemSegments } from "./selectors64.ts";
@@ -32,6 +33,7 @@ export const suites: Readonly<Record<string, (leaveOut?: LeaveOut) => Kernel>> =
       new Kernel64(w),
       control,
       instructionFaults,
+      alignment,
       gates,
       segmentLoads,
       systemSegments,

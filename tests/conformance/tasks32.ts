@@ -280,6 +280,17 @@ function virtual8086(k: Kernel32): void {
   run("a word at FFFFh", GP0, [0xa1, 0xff, 0xff], { flags: IOPL3 });
   run("a word at FFFFh of the stack", fault(Vec.SS), [0x36, 0xa1, 0xff, 0xff], { flags: IOPL3 });
   run("INT3 with IOPL below 3", fault(Vec.BP), [0xcc]);
+  const am = { flags: IOPL3 | 0x40000, make: () => (i.mov(eax, k.cr0 | 0x40000), i.mov(cr0, eax)) };
+  k.section("3: 6.15 (#AC), 20.3");
+  run("#AC: a word at an odd address", fault(Vec.AC), [0xa1, 0x01, 0x90], am);
+  run("a word at an even address under AC", { vector: END }, [0xa1, 0x02, 0x90, ...INT30], am);
+  run("a word at an odd address under AC without CR0.AM", { vector: END }, [
+    0xa1,
+    0x01,
+    0x90,
+    ...INT30,
+  ], { flags: am.flags });
+  k.section("3: 20.2, 20.3");
   run("#UD in it: VM and segments on the stack", { ...fault(Vec.UD), flags: [0x20000, 0x20000] }, [
     0x0f,
     0x0b,

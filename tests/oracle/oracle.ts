@@ -4,7 +4,7 @@
  * those the manual leaves undefined, memory, the next IP, the vector and its error code.
  *
  *     deno task oracle [NAME_REGEXP [ROUNDS [SEED [ENCODINGS]]]] [--bits=32|64]
- *         [--only=integer,vectors,vex] [--coverage]
+ *         [--only=integer,vectors,vex] [--ac] [--coverage]
  *
  * Without a name the x87, MMX, SSE and AVX comparisons and that of VEX decoding follow. `--coverage`
  * names every user-mode row of the opcode table that is not compared, and why.
@@ -14,6 +14,7 @@ import { type Random, random } from "../../core/x86/table/sample.ts";
 import { rowForms } from "../../core/x86/table/encode.ts";
 import { opcodeTable } from "../../core/x86/table/table.ts";
 import { semanticsOf } from "../../core/x86/semantics/emit.ts";
+import { Fl } from "../../core/x86/state.ts";
 import {
   CODE,
   CODE_BYTES,
@@ -43,8 +44,8 @@ import { compareVex } from "./vex_decode.ts";
 
 /** Distance between instructions: room for jumps to land on HLT. */
 const STEP = 512;
-/** CF PF AF ZF SF DF OF, NT, ID. */
-const FLAGS = 0xcd5 | 1 << 14 | 1 << 21;
+/** CF PF AF ZF SF DF OF, NT, AC, ID. */
+const FLAGS = 0xcd5 | Fl.NT | Fl.AC | Fl.ID;
 
 export interface RowResult {
   readonly row: TableRow;
@@ -77,6 +78,8 @@ export interface OracleOptions {
   readonly rounds: number;
   readonly encodings: number;
   readonly seed: number;
+  /** Half of the states have EFLAGS.AC set, so that accesses must be aligned. */
+  readonly alignment?: boolean;
 }
 
 /** Both processors. */
@@ -124,7 +127,9 @@ export class Oracle {
         r.encodings++;
         const ip = this.#next(), c = placed(drawn, ip);
         this.#place(c, ip);
-        for (let k = 0; k < o.rounds; k++) this.#one(rnd, c, ip, r);
+        for (let k = 0; k < o.rounds; k++) {
+          this.#one(rnd, c, ip, r, o.alignment === true && rnd(2) !== 0);
+        }
       }
       if (r.encodings > first) r.coveredForms++;
     }
@@ -157,9 +162,10 @@ export class Oracle {
     this.native.code.set(c.bytes, ip - CODE);
   }
 
-  #one(rnd: Random, c: TestCase, ip: number, r: RowResult): void {
+  #one(rnd: Random, c: TestCase, ip: number, r: RowResult, alignment: boolean): void {
     const before = this.#before, ours = this.#ours, theirs = this.#theirs;
     fill(rnd, c, ip, before, this.#window);
+    if (alignment) before.flags |= Fl.AC;
     this.native.data.set(this.#image);
     this.bed.ram.set(this.#image, DATA);
     this.native.run(ip, c.bits, before, theirs);
@@ -249,6 +255,7 @@ function asked(): Asked {
   return {
     pattern,
     options: {
+      alignment: words.includes("--ac"),
       rounds: Number(rounds),
       seed: Number(seed),
       encodings: Number(encodings ?? (coverage ? 1 : 6)),

@@ -23,6 +23,19 @@ Deno.test({
 });
 
 Deno.test({
+  name: `accesses under EFLAGS.AC match the host processor${skipped}`,
+  ignore: why !== undefined,
+  fn() {
+    const rows =
+      /^(ADD|XADD|CMPXCHG.*|BT|MOVBE|PUSHF?|POPA|ENTER|MOVS|CMPS|CALL_NEAR_IND|RET_FAR|LES|BOUND|IRET)$/;
+    const results = compareAll({ rounds: 8, encodings: 1, seed: 3, alignment: true }, rows);
+    assertEquals(results.flatMap((r) => r.examples), []);
+    const faults = results.reduce((n, r) => n + r.faults, 0);
+    assert(faults > 100, `${faults}`);
+  },
+});
+
+Deno.test({
   name: `the host runner reports registers, flags, faults and both modes${skipped}`,
   ignore: why !== undefined,
   fn() {

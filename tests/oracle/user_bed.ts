@@ -48,6 +48,7 @@ export class UserBed {
     this.vm = new TcgVm({ memory, mem, io, clock: new ManualClock() });
     this.vcpu = this.vm.createVcpu({ index: 0, apicId: 0, bsp: true, model }) as TcgVcpu;
     this.cpu = this.vcpu.cpu;
+    this.cpu.set64(S.XCR0, 0xe7n);
     // What the host has mapped, at the same place.
     const map = (table: number, n: number, entry: number) =>
       ram.view.setUint32(TABLES + 0x1000 * table + 8 * n, entry, true);
@@ -75,7 +76,7 @@ export class UserBed {
     this.vcpu.setSregs({
       gdt: { base: BigInt(GDT), limit: 0x7f },
       cr3: BigInt(TABLES),
-      cr4: 0x10620n,
+      cr4: 0x50620n,
       // NXE makes page faults tell a fetch.
       efer: 0xd00n,
       cr0: 0x80050033n,

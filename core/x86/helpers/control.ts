@@ -172,7 +172,8 @@ function enter(cpu: Cpu, i: Insn): void {
   }
   if (level > 0) push(frame);
   sp = (sp - BigInt(size)) & mask;
-  // The final stack pointer must be writable, or nothing has happened.
+  // The final stack pointer must be aligned and writable, or nothing has happened.
+  cpu.checkAlignment(at(sp), bytes);
   const last = cpu.linear(Seg.SS, at(sp), 1, true);
   cpu.env.mem.checkWrite(last, 1);
   cpu.setReg(5, i.opSize === 16 ? 16 : bits === 64 ? 64 : i.opSize, frame);

@@ -48,6 +48,7 @@ function stringIo(input: boolean) {
       const offset = cpu.reg(index, bits);
       const lin = cpu.linear(seg, offset, bytes, input);
       if (input) {
+        cpu.checkAlignment(lin, bytes);
         mem.checkWrite(lin, bytes);
         mem.write(lin, bytes, cpu.env.io.read(port, bytes));
       } else cpu.env.io.write(port, bytes, mem.read(lin, bytes));

@@ -99,6 +99,9 @@ function storeTable(at: { base: number; limit: number }) {
     const m = i.operands[0] as MemOperand;
     const bytes = cpu.long ? 10 : 6;
     const lin = cpu.linear(m.seg, cpu.ea(m), bytes, true);
+    // A word and what follows it: SDM volume 3, 3.5.1.
+    cpu.checkAlignment(lin, 2);
+    cpu.checkAlignment(addTo(lin, 2), bytes - 2);
     cpu.env.mem.checkWrite(lin, bytes);
     cpu.env.mem.write(lin, 2, cpu.get32(at.limit) & 0xffff);
     const base = cpu.get64(at.base);

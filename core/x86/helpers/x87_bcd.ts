@@ -79,6 +79,7 @@ function packed(cpu: Cpu): bigint | undefined {
 defineHelper("FBSTP", (cpu: Cpu, i: Insn) => {
   const m = i.operands[0] as MemOperand, mem = cpu.env.mem;
   const lin = cpu.linear(m.seg, cpu.ea(m), 10, true);
+  cpu.checkAlignment(lin, 8);
   mem.checkWrite(lin, 10);
   const bcd = packed(cpu);
   if (bcd === undefined) return;

@@ -5,6 +5,7 @@
 import { type Cpu, defineHelper, type Lin } from "../cpu.ts";
 import type { Insn, MemOperand } from "../insn.ts";
 import * as S from "../state.ts";
+import { Mode } from "../state.ts";
 import {
   errorCleared,
   type Ext,
@@ -61,6 +62,7 @@ function setTagWord(cpu: Cpu, w: number): void {
 function area(cpu: Cpu, i: Insn, bytes: number, write: boolean): Lin {
   const m = i.operands[0] as MemOperand;
   const lin = cpu.linear(m.seg, cpu.ea(m), bytes, write);
+  cpu.checkAlignment(lin, i.opSize === 16 ? 2 : 4);
   if (write) cpu.env.mem.checkWrite(lin, bytes);
   else cpu.env.mem.checkRead(lin, bytes);
   return lin;
@@ -68,6 +70,22 @@ function area(cpu: Cpu, i: Insn, bytes: number, write: boolean): Lin {
 
 /** Bytes of the environment for the instruction's operand size. */
 const envBytes = (i: Insn): number => i.opSize === 16 ? 14 : 28;
+
+/** Accesses 64 bits in words, of whose alignment alone the area's can tell. */
+function writeParts(cpu: Cpu, lin: Lin, v: bigint): void {
+  const mem = cpu.env.mem;
+  if (!(cpu.mode & Mode.ALIGN)) return mem.write64(lin, v);
+  for (let n = 0; n < 4; n++) {
+    mem.write(addLin(lin, 2 * n), 2, Number(v >> BigInt(16 * n) & 0xffffn));
+  }
+}
+function readParts(cpu: Cpu, lin: Lin): bigint {
+  const mem = cpu.env.mem;
+  if (!(cpu.mode & Mode.ALIGN)) return mem.read64(lin);
+  let v = 0n;
+  for (let n = 0; n < 4; n++) v |= BigInt(mem.read(addLin(lin, 2 * n), 2)) << BigInt(16 * n);
+  return v;
+}
 
 /** Words of the environment in the order of the layout. */
 function environment(cpu: Cpu, wide: boolean): number[] {
@@ -154,7 +172,7 @@ defineHelper("FNSAVE", (cpu, i) => {
   storeEnvironment(cpu, i, lin);
   for (let n = 0; n < 8; n++) {
     const v = st(cpu, n), at = head + 10 * n;
-    cpu.env.mem.write64(addLin(lin, at), v.l);
+    writeParts(cpu, addLin(lin, at), v.l);
     cpu.env.mem.write(addLin(lin, at + 8), 2, v.h);
   }
   initFpu(cpu);
@@ -165,17 +183,26 @@ defineHelper("FRSTOR", (cpu, i) => {
   loadEnvironment(cpu, i, lin);
   for (let n = 0; n < 8; n++) {
     const at = S.FPR + 16 * physical(cpu, n);
-    cpu.set64(at, cpu.env.mem.read64(addLin(lin, head + 10 * n)));
+    cpu.set64(at, readParts(cpu, addLin(lin, head + 10 * n)));
     cpu.view.setUint16(at + 8, cpu.env.mem.read(addLin(lin, head + 10 * n + 8), 2), true);
   }
 });
 
 // ---- FXSAVE
 
+/**
+ * An area of state must be a multiple of `align`. While alignment is checked, what is not even one of 4
+ * is #AC, as on processors; the manual leaves the choice to them.
+ */
+export function checkAreaAlignment(cpu: Cpu, lin: Lin, align: 16 | 64): void {
+  cpu.checkAlignment(lin, 4);
+  if (BigInt(lin) & BigInt(align - 1)) cpu.gp(0);
+}
+
 function fxArea(cpu: Cpu, i: Insn, write: boolean): Lin {
   const m = i.operands[0] as MemOperand;
   const lin = cpu.linear(m.seg, cpu.ea(m), 512, write);
-  if ((Number(BigInt(lin) & 15n)) !== 0) cpu.gp(0);
+  checkAreaAlignment(cpu, lin, 16);
   if (write) cpu.env.mem.checkWrite(lin, 512);
   else cpu.env.mem.checkRead(lin, 512);
   return lin;

@@ -6,7 +6,7 @@ import { type Cpu, defineHelper, type Lin } from "../cpu.ts";
 import type { Insn, MemOperand } from "../insn.ts";
 import * as S from "../state.ts";
 import { Vec } from "../state.ts";
-import { initFpu, loadX87, MXCSR_MASK, saveX87 } from "./x87_env.ts";
+import { checkAreaAlignment, initFpu, loadX87, MXCSR_MASK, saveX87 } from "./x87_env.ts";
 
 const CR0_TS = 8, CR4_OSXSAVE = 0x40000;
 const MXCSR_RESET = 0x1f80;
@@ -206,7 +206,7 @@ function begin(cpu: Cpu, i: Insn, write: boolean): { lin: Lin; asked: bigint } {
   checkEnabled(cpu);
   const m = i.operands[0] as MemOperand;
   const lin = cpu.linear(m.seg, cpu.ea(m), AREA, write);
-  if (BigInt(lin) & 63n) cpu.gp(0);
+  checkAreaAlignment(cpu, lin, 64);
   const mask = (BigInt(cpu.reg32(2)) << 32n) | BigInt(cpu.reg32(0));
   return { lin, asked: mask & cpu.get64(S.XCR0) };
 }

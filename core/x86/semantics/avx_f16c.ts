@@ -1,4 +1,4 @@
-/** F16C: VCVTPH2PS and VCVTPS2PH. Intel SDM volume 2. */
+/** F16C: VCVTPH2PS and VCVTPS2PH, which do not check alignment. Intel SDM volume 2. */
 import { F32, I32, type I64, type V128 } from "../../wasm/expr.ts";
 import { call } from "../../wasm/func.ts";
 import { avx, laneCount, loadLanes, rdLanes, wrLanes } from "./avx_common.ts";
@@ -32,7 +32,9 @@ function fromHalves(e: Emit): void {
   const count = laneCount(e, 0);
   let v: V128[];
   if (e.isMem(1) && e.operands[1].size < 128) {
-    v = e.masking === undefined ? [e.let(low64(e.rdLow(1, 8)))] : loadSource(e, 1, 8, false);
+    v = e.masking === undefined
+      ? [e.let(low64(e.load(e.lin(1, 8, false), 8, 1) as unknown as I64))]
+      : loadSource(e, 1, 8, false, 1);
   } else v = e.isMem(1) ? loadLanes(e, 1) : rdLanes(e, 1);
   v = v.map((x, l) => harmless(e, x, 8 * l));
   const slow = e.local("i32");
@@ -56,9 +58,9 @@ function toHalves(e: Emit): void {
     });
   };
   if (!e.isMem(0)) return wrLanes(e, 0, compute());
-  if (e.masking !== undefined) return storeMasked(e, 0, bytes, false, compute);
+  if (e.masking !== undefined) return storeMasked(e, 0, bytes, false, compute, 1);
   // A fault of the store comes before the flags change.
-  const host = e.probeAs(e.lin(0, bytes, true), bytes, "w");
+  const host = e.probeAs(e.lin(0, bytes, true), bytes, "w", false, 1);
   const [r] = compute();
   if (bytes === 8) e.f.store("i64.store", host, r.lane64(0));
   else e.f.store("v128.store", host, r);

@@ -1,6 +1,7 @@
 /**
  * AVX and AVX2 accesses of single elements: masked loads and stores, which do not fault on elements
- * left out, and gathers, which keep what they have done when they do. Intel SDM volume 2.
+ * left out, and gathers, which keep what they have done when they do. None of them checks alignment.
+ * Intel SDM volume 2.
  */
 import { type AnyInt, I32, type V128 } from "../../wasm/expr.ts";
 import type { MemOperand } from "../insn.ts";
@@ -36,7 +37,7 @@ function maskedLoad(bytes: 4 | 8): (e: Emit) => void {
           e.f.if(maskBit(masks, n, bytes), () => {
             const at = elementAddress(e, 2, ea, n * bytes, bytes, false);
             const v = r[Math.floor(n / per)];
-            v.set(withElement(v.get(), n, bytes, e.load(at, bytes)));
+            v.set(withElement(v.get(), n, bytes, e.load(at, bytes, 1)));
           });
         }
       },
@@ -59,11 +60,11 @@ function maskedStore(bytes: 4 | 8): (e: Emit) => void {
       }
     };
     // All faults come before the first element is stored.
-    each((_, at) => e.probeAs(at, bytes, "w"));
+    each((_, at) => e.probeAs(at, bytes, "w", false, 1));
     each((n, at) => {
       const x = v[Math.floor(n / per)];
       const part: AnyInt = bytes === 8 ? x.lane64(n % per) : x.lane32(n % per);
-      e.store(at, part, bytes);
+      e.store(at, part, bytes, false, 1);
     });
   };
 }
@@ -103,7 +104,7 @@ function gather(bytes: 4 | 8, indexBytes: 4 | 8): (e: Emit) => void {
         else if (indexBytes === 8) i = e.field64(index + 8 * n);
         else i = e.field32(index + 4 * n).extend_s();
         const ea = e.let(base.add(i.shl(m.scale) as never));
-        const v = e.load(elementAddress(e, 1, ea, 0, bytes, false), bytes);
+        const v = e.load(elementAddress(e, 1, ea, 0, bytes, false), bytes, 1);
         e.wrPart(0, bytes * n, v, bytes);
         e.wrPart(2, bytes * n, v.constant(0), bytes);
       });

@@ -46,6 +46,8 @@ const STORE_INT: Record<number, number> = {
   8: opcode("i64.store"),
   16: opcode("v128.store"),
 };
+/** What the address of an access of so many bytes must be a multiple of while alignment is checked. */
+const ALIGNMENT: Readonly<Record<number, number>> = { 2: 2, 4: 4, 8: 8, 10: 8 };
 const TYPE_OF: Record<number, ValType> = { 1: "i32", 2: "i32", 4: "i32", 8: "i64", 16: "v128" };
 const LOAD_F32 = opcode("f32.load");
 const LOAD_F64 = opcode("f64.load");
@@ -264,6 +266,7 @@ export class Emit {
 
   /** The read-modify-write of `rmw` at a linear address. */
   rmwAt(lin: Addr, bytes: 1 | 2 | 4 | 8, compute: (old: AnyInt) => AnyInt): void {
+    this.checkAlignment(lin, ALIGNMENT[bytes]);
     const host = this.f.local(this.host);
     this.f.guest(G.PROBE, [lin], { bytes, op: 0, target: host } satisfies ir.MemAccess);
     const old = this.let(rawLoad(LOAD_NAME[bytes] as "i32.load", host.get()) as unknown as AnyInt);
@@ -335,10 +338,44 @@ export class Emit {
     return (this.mode & Mode.FLAT) !== 0;
   }
 
-  /** Guest memory read: i32 (1, 2, 4 bytes, zero-extended), i64 (8) or v128 (16). */
-  load<B extends 1 | 2 | 4 | 8 | 16>(lin: Addr, bytes: B): B extends 16 ? V128 : AnyInt {
-    return this.#load(lin, bytes, LOAD_INT[bytes], TYPE_OF[bytes]) as unknown as B extends 16 ? V128
-      : AnyInt;
+  /**
+   * While alignment is checked, raises #AC unless `lin` is a multiple of `align`, a power of two. That
+   * comes before page faults; what is not canonical is left to the access. SDM volume 3, 6.15, #AC.
+   */
+  checkAlignment(lin: Addr, align = 1): void {
+    if (!(this.mode & Mode.ALIGN) || align === 1) return;
+    const at = this.#stable(lin);
+    const low = at.type === "i64" ? (at as I64).wrap() : at as I32;
+    const raise = () => this.raise(S.Vec.AC, I32.of(0));
+    this.f.ifRare(low.and(align - 1), () => {
+      if (this.long) this.f.if(this.#strays(at as I64).eqz(), raise);
+      else raise();
+    });
+  }
+  /** Whether an address is not canonical. */
+  #strays(v: I64): I32 {
+    // 48 bits, or 57 with CR4.LA57 (bit 12).
+    const unused = this.let(I64.of(16).sub(this.field64(S.CR4).shr_u(12).and(1).mul(9)));
+    return v.shl(unused).shr_s(unused).ne(v);
+  }
+
+  /**
+   * Guest memory read: i32 (1, 2, 4 bytes, zero-extended), i64 (8) or v128 (16).
+   * @param align for {@link checkAlignment}; 1 where the access is a part of an operand
+   */
+  load<B extends 1 | 2 | 4 | 8 | 16>(
+    lin: Addr,
+    bytes: B,
+    align: number = ALIGNMENT[bytes],
+  ): B extends 16 ? V128 : AnyInt {
+    return this.#load(
+      lin,
+      bytes,
+      LOAD_INT[bytes],
+      TYPE_OF[bytes],
+      false,
+      align,
+    ) as unknown as B extends 16 ? V128 : AnyInt;
   }
   /** Reads 4 bytes with supervisor privilege: descriptor tables, task-state segments. */
   loadSystem(lin: Addr, bytes: 4): I32 {
@@ -356,14 +393,29 @@ export class Emit {
   loadF64(lin: Addr): F64 {
     return this.#load(lin, 8, LOAD_F64, "f64") as F64;
   }
-  #load(lin: Addr, bytes: number, op: number, type: ValType, stack?: boolean): Expr {
+  #load(
+    lin: Addr,
+    bytes: number,
+    op: number,
+    type: ValType,
+    stack = false,
+    align = ALIGNMENT[bytes],
+  ): Expr {
+    this.checkAlignment(lin, align);
     const target = this.f.local(type);
     this.f.guest(G.LOAD, [this.#stable(lin)], { bytes, op, target, stack } satisfies ir.MemAccess);
     return target.get() as Expr;
   }
 
-  /** Guest memory write of an i32 (low 1, 2 or 4 bytes), i64 or v128. */
-  store(lin: Addr, v: AnyInt | V128, bytes: 1 | 2 | 4 | 8 | 16, stack?: boolean): void {
+  /** Guest memory write of an i32 (low 1, 2 or 4 bytes), i64 or v128; `align` as {@link load} has it. */
+  store(
+    lin: Addr,
+    v: AnyInt | V128,
+    bytes: 1 | 2 | 4 | 8 | 16,
+    stack = false,
+    align: number = ALIGNMENT[bytes],
+  ): void {
+    this.checkAlignment(lin, align);
     this.f.guest(
       G.STORE,
       [this.#stable(lin), this.let(v as Expr)],
@@ -379,6 +431,7 @@ export class Emit {
    * accesses wider than a register or written piecewise. Faults here.
    */
   probe(lin: Addr, bytes: number): AnyInt {
+    this.checkAlignment(lin, ALIGNMENT[bytes]);
     const host = this.f.local(this.host);
     this.f.guest(
       G.PROBE,
@@ -390,8 +443,16 @@ export class Emit {
   /**
    * Like {@link probe} for reading or writing only: device registers are then not read, or not written.
    * @param run unless the result is the bounce buffer, what follows in the page is accessed in place too
+   * @param align as {@link load} has it
    */
-  probeAs(lin: Addr, bytes: number, access: "r" | "w", run = false): AnyInt {
+  probeAs(
+    lin: Addr,
+    bytes: number,
+    access: "r" | "w",
+    run = false,
+    align: number = ALIGNMENT[bytes],
+  ): AnyInt {
+    this.checkAlignment(lin, align);
     const host = this.f.local(this.host);
     this.f.guest(
       G.PROBE,
@@ -572,12 +633,7 @@ export class Emit {
   checkTarget(target: AnyInt): void {
     const t = target.type === "i64" ? target as I64 : (target as unknown as I32).extend_u();
     if (this.long) {
-      const v = this.let(t);
-      // 48 bits, or 57 with CR4.LA57 (bit 12).
-      const unused = this.let(
-        I64.of(16).sub(this.field64(S.CR4).shr_u(12).and(1).mul(9)),
-      );
-      this.raiseIf(v.shl(unused).shr_s(unused).ne(v), S.Vec.GP, I32.of(0));
+      this.raiseIf(this.#strays(this.let(t)), S.Vec.GP, I32.of(0));
     } else if (!(this.mode & Mode.CS_FLAT)) {
       const limit = this.field32(S.SEGS + S.SEG_SIZE * Seg.CS + S.SEG_LIMIT).extend_u();
       this.raiseIf(this.let(t).gt_u(limit), S.Vec.GP, I32.of(0));

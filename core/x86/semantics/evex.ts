@@ -223,13 +223,21 @@ const all = (bits: I64, count: number): I32 =>
 /**
  * `bytes` of memory operand n in vectors, zeros behind them. Elements that the mask leaves out are not
  * accessed, and are 0.
+ * @param align what the operand's address must be a multiple of while alignment is checked, if any
+ *     element is accessed: the whole operand's size, as on processors
  */
-export function loadSource(e: Emit, n: number, bytes: number, aligned: boolean): V128[] {
+export function loadSource(
+  e: Emit,
+  n: number,
+  bytes: number,
+  aligned: boolean,
+  align = bytes < 16 ? bytes : 1,
+): V128[] {
   const m = e.masking!, lanes = Math.max(1, bytes / 16);
   const whole = () => {
     const lin = e.lin(n, bytes, false);
     if (aligned) checkAligned(e, lin, bytes);
-    return loadWhole(e, lin, bytes);
+    return loadWhole(e, lin, bytes, align);
   };
   if (e.i.evex!.broadcast) return broadcastSource(e, n, lanes);
   if (m.bits === undefined || !m.row.suppress) return whole();
@@ -239,13 +247,22 @@ export function loadSource(e: Emit, n: number, bytes: number, aligned: boolean):
     spill(e, 0, r.map(() => ZERO));
     const ea = e.ea(n);
     if (aligned) checkAligned(e, addressBehind(e, n, ea, I32.of(0), 1, false), bytes);
+    checkOperand(e, n, ea, align, false);
     eachBit(e, m.bits!, m.count, (i) => {
       const at = e.let(i.mul(size));
-      setElement(e, 0, at, e.load(addressBehind(e, n, ea, at, size, false), size), size);
+      setElement(e, 0, at, e.load(addressBehind(e, n, ea, at, size, false), size, 1), size);
     });
     filled(e, 0, lanes).forEach((v, l) => r[l].set(v));
   });
   return r.map((v) => v.get());
+}
+
+/** The alignment check of a masked operand, if any element is accessed. */
+function checkOperand(e: Emit, n: number, ea: AnyInt, align: number, write: boolean): void {
+  const { bits, count } = e.masking!;
+  if (align === 1 || !(e.mode & Mode.ALIGN)) return;
+  const some = bits!.and((1n << BigInt(count)) - 1n).ne(0);
+  e.f.if(some, () => e.checkAlignment(addressBehind(e, n, ea, I32.of(0), 1, write), align));
 }
 
 function checkAligned(e: Emit, lin: Addr, bytes: number): void {
@@ -253,10 +270,10 @@ function checkAligned(e: Emit, lin: Addr, bytes: number): void {
   e.raiseIf(e.let(low.and(bytes - 1).ne(0)), Vec.GP, I32.of(0));
 }
 
-function loadWhole(e: Emit, lin: Addr, bytes: number): V128[] {
+function loadWhole(e: Emit, lin: Addr, bytes: number, align: number): V128[] {
   if (bytes === 16) return [e.let(e.load(lin, 16) as V128)];
   if (bytes < 16) {
-    const x = e.load(lin, bytes as Bytes);
+    const x = e.load(lin, bytes as Bytes, align);
     return [e.let(ZERO.withLane(bytes === 8 ? "i64x2" : "i32x4", 0, x))];
   }
   const host = e.probeAs(lin, bytes, "r");
@@ -281,7 +298,7 @@ function broadcastSource(e: Emit, n: number, lanes: number): V128[] {
 
 /**
  * Stores `bytes` of vectors to memory operand n, of which the mask leaves elements out. All faults
- * come before the first element is stored; `before` is run between.
+ * come before the first element is stored; `before` is run between. `align` as {@link loadSource}.
  */
 export function storeMasked(
   e: Emit,
@@ -289,27 +306,30 @@ export function storeMasked(
   bytes: number,
   aligned: boolean,
   v: () => readonly V128[],
+  align = bytes < 16 ? bytes : 1,
 ): void {
   const m = e.masking!, size = bytes / m.count as Bytes;
   const bits = m.bits;
   const whole = () => {
     const lin = e.lin(n, bytes, true);
     if (aligned) checkAligned(e, lin, bytes);
-    const host = e.probeAs(lin, bytes, "w");
+    const host = e.probeAs(lin, bytes, "w", false, align);
     storeWhole(e, host, bytes, v());
     e.commit(host, bytes);
   };
   if (bits === undefined) return whole();
   const ea = e.ea(n);
   if (aligned) checkAligned(e, addressBehind(e, n, ea, I32.of(0), 1, true), bytes);
-  if (!m.row.suppress) e.probeAs(e.lin(n, bytes, true), bytes, "w");
+  if (!m.row.suppress) e.probeAs(e.lin(n, bytes, true), bytes, "w", false, align);
+  checkOperand(e, n, ea, align, true);
   eachBit(e, bits, m.count, (i) => {
-    e.probeAs(addressBehind(e, n, ea, e.let(i.mul(size)), size, true), size, "w");
+    e.probeAs(addressBehind(e, n, ea, e.let(i.mul(size)), size, true), size, "w", false, 1);
   });
   spill(e, 1, v());
   eachBit(e, bits, m.count, (i) => {
     const at = e.let(i.mul(size));
-    e.store(addressBehind(e, n, ea, at, size, true), element(e, 1, at, size), size);
+    const to = addressBehind(e, n, ea, at, size, true);
+    e.store(to, element(e, 1, at, size), size, false, 1);
   });
 }
 

@@ -1,6 +1,7 @@
 /**
  * AVX-512 gathers and scatters. Elements are accessed from the lowest on; each is complete, and its
- * mask bit cleared, before the next is begun, so that a fault leaves what has been done. SDM volume 2.
+ * mask bit cleared, before the next is begun, so that a fault leaves what has been done. Alignment is
+ * never checked. SDM volume 2.
  */
 import { type AnyInt, type I32, type I64, load } from "../../wasm/expr.ts";
 import type { MemOperand } from "../insn.ts";
@@ -41,7 +42,7 @@ function gather(bytes: 4 | 8, indexBytes: 4 | 8): (e: Emit) => void {
   return (e) => {
     const count = e.i.vectorBits / 8 / Math.max(bytes, indexBytes);
     each(e, 1, indexBytes, count, (ea, i) => {
-      const v = e.load(elementAddress(e, 1, ea, 0, bytes, false), bytes);
+      const v = e.load(elementAddress(e, 1, ea, 0, bytes, false), bytes, 1);
       for (let n = 0; n < count; n++) {
         e.f.if(i.eq(n), () => e.wrPart(0, bytes * n, v, bytes));
       }
@@ -60,7 +61,8 @@ function scatter(bytes: 4 | 8, indexBytes: 4 | 8): (e: Emit) => void {
       for (let n = 0; n < count; n++) {
         e.f.if(i.eq(n), () => v.set(e.rdPart(1, bytes * n, bytes) as never));
       }
-      e.store(elementAddress(e, 0, ea, 0, bytes, true), v.get() as unknown as AnyInt, bytes);
+      const at = elementAddress(e, 0, ea, 0, bytes, true);
+      e.store(at, v.get() as unknown as AnyInt, bytes, false, 1);
     });
   };
 }

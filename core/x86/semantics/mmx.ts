@@ -33,10 +33,14 @@ function movq(e: Emit): void {
   else e.store(e.lin(0, 8, true), v, 8);
 }
 
-/** Stores the bytes of `lo` and `hi` whose mask bit is set, at the address of operand 2. */
+/**
+ * Stores the bytes of `lo` and `hi` whose mask bit is set, at the address of operand 2, which alignment
+ * checks want to be a multiple of 8, as on processors.
+ */
 function maskedStore(e: Emit, count: 8 | 16, mask: I32, lo: I64, hi: I64): void {
   const f = e.f;
   const at = e.lin(2, count, true);
+  e.checkAlignment(at, 8);
   const n = e.local("i32");
   n.set(I32.of(0));
   f.loop((again) => {

@@ -46,8 +46,8 @@ function elementBytes(e: Emit): Bytes {
 
 /**
  * Runs `once` for REP as long as rCX is not 0; `once` ends with `again` or leaves through `stop`.
- * Registers of 32-bit addresses in 64-bit mode lose their upper halves even when nothing is repeated:
- * on processors RCX and, in MOVS and STOS, the pointers.
+ * Registers of 32-bit addresses in 64-bit mode lose their upper halves even when nothing is repeated or
+ * the first access faults: on processors RCX and, in MOVS and STOS, the pointers.
  */
 function repeat(
   e: Emit,
@@ -55,9 +55,7 @@ function repeat(
   once: (again: Label, stop: Label) => void,
 ): void {
   if (e.long && e.i.addrSize === 32) {
-    e.f.if(reg(e, Gpr.RCX).eqz(), () => {
-      for (const n of [Gpr.RCX, ...pointers]) setReg(e, n, reg(e, n));
-    });
+    for (const n of [Gpr.RCX, ...pointers]) setReg(e, n, reg(e, n));
   }
   e.f.block((stop) => {
     e.f.loop((again) => {
