@@ -50,6 +50,8 @@ export interface FirmwareBoard {
   addBootEntry(path: string, index: number): void;
   /** Prints a warning as the program does. */
   warn(text: string): void;
+  /** Bus number × 256 + devfn of the PCI device with this id, as it is now. */
+  readonly pciAddress?: (id: string) => number | undefined;
   /** CPUID as the boot processor's guest sees it. */
   cpuid(leaf: number): { eax: number; ebx: number; ecx: number; edx: number };
 }

@@ -21,6 +21,17 @@ const SERIALS = [
 ];
 const PARALLELS = [{ port: 0x378, irq: 7 }];
 
+/** fw_cfg's numbered item for `-acpitable`: their number, then each behind its length. */
+const ACPI_ITEM = 0x8000;
+
+function tableItem(tables: readonly Uint8Array[]): Uint8Array {
+  const u16 = (n: number) => [n & 0xff, (n >> 8) & 0xff];
+  return Uint8Array.from([
+    ...u16(tables.length),
+    ...tables.flatMap((t) => [...u16(t.length), ...t]),
+  ]);
+}
+
 function tables(board: FirmwareBoard, config: MachineConfig): void {
   if (config.machine.acpi !== "off") {
     const describe = (pciexbar: number | undefined) => ({
@@ -44,6 +55,7 @@ function tables(board: FirmwareBoard, config: MachineConfig): void {
       s4Type: board.sleep?.disableS4 ? undefined : board.sleep?.s4Value ?? 2,
       oemId: config.machine.oemId,
       oemTableId: config.machine.oemTableId,
+      userTables: config.acpiTables,
     });
     // Firmware chooses where the configuration space is before it asks for the tables.
     const where = () => board.pciexbar && (board.pciexbar() ?? PCIEXBAR_DEFAULT);
@@ -57,6 +69,7 @@ function tables(board: FirmwareBoard, config: MachineConfig): void {
     board.fwCfg.addFile(TABLE_LOADER, () => current().loader);
   }
   if (board.microvm !== undefined) return; // it has no SMBIOS
+  if (config.acpiTables.length > 0) board.fwCfg.add(ACPI_ITEM, tableItem(config.acpiTables));
   const id = board.cpuid(1);
   const { cpus, sockets, cores, dies, threads } = config.smp;
   const smbios = buildSmbios({
@@ -66,10 +79,14 @@ function tables(board: FirmwareBoard, config: MachineConfig): void {
     coresPerSocket: cores * dies,
     threadsPerSocket: cores * dies * threads,
     cpuSignature: id.eax,
-    cpuFeatures: id.edx,
+    // The bit for more than one thread in a package follows from the topology and is left out.
+    cpuFeatures: (id.edx & ~(1 << 28)) >>> 0,
     uuid: uuidBytes(config.uuid),
     product: config.machine.description,
     version: config.machine.type,
+    wide: config.machine.smbiosEntryPointType === "64",
+    options: config.smbios,
+    pciAddress: board.pciAddress,
   });
   board.fwCfg.addFile("etc/smbios/smbios-anchor", smbios.anchor);
   board.fwCfg.addFile("etc/smbios/smbios-tables", smbios.tables);

@@ -4,6 +4,7 @@ import type { MonitorOptions } from "./config.ts";
 import type { OptionsHost } from "./host.ts";
 import type { Keyval } from "./keyval.ts";
 import { type Opts, OptsGroups } from "./qemu_opts.ts";
+import { noSmbios } from "./smbios.ts";
 
 /** An option kept as text until its turn: `-serial`, `-parallel`, `-debugcon`, `-gdb`. */
 export interface DeviceText {
@@ -43,6 +44,9 @@ export class CommandLine {
   logItems: string | undefined;
   logFile: string | undefined;
   uuid: string | undefined;
+  readonly smbios = noSmbios();
+  /** Complete tables, in order. */
+  readonly acpiTables: Uint8Array[] = [];
   pidfile: string | undefined;
   daemonize = false;
   readonly dataDirs: string[] = [];

@@ -4,6 +4,7 @@
  */
 import type { ChardevOptions } from "../chardev/options.ts";
 import type { NumaOptions } from "./numa.ts";
+import type { SmbiosOptions } from "./smbios.ts";
 
 /** QEMU's three-valued switch; `auto` lets the board decide. */
 export type OnOffAuto = "on" | "off" | "auto";
@@ -240,6 +241,9 @@ export interface MachineConfig {
   processName: string | undefined;
   /** 16 bytes as written (RFC 4122 text), lower case. */
   uuid: string | undefined;
+  smbios: SmbiosOptions;
+  /** `-acpitable`: complete tables, in order. */
+  acpiTables: readonly Uint8Array[];
   pidfile: string | undefined;
   daemonize: boolean;
   /** `-bios` as given: a path, or a name searched in {@link dataDirs}. */

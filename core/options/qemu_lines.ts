@@ -430,6 +430,61 @@ nofile.img
 -device VGA,vgamem_mb=x
 -device VGA,edid=x
 -device {
+-smbios
+-smbios help
+-smbios foo
+-smbios vendor=x
+-smbios type=0,vendor=x,foo=1
+-smbios type=99
+-smbios type=5
+-smbios type=x
+-smbios type=1x
+-smbios type=011
+-smbios type=-1
+-smbios type=256
+-smbios type=
+-smbios file=nosuch
+-smbios file=.
+-smbios file=
+-smbios file=words
+-smbios file=structure,type=1
+-smbios type=1,uuid=zz
+-smbios type=0,release=1.x
+-smbios type=0,release=1.
+-smbios type=0,uefi=maybe
+-smbios type=17,speed=fast
+-smbios type=4,max-speed=x
+-smbios type=4,max-speed=70000
+-smbios type=4,processor-id=x
+-smbios type=8,port_type=x
+-smbios type=11,path=nosuch
+-smbios type=11,path=.
+-smbios type=11,path=structure
+-smbios type=11,foo=1
+-smbios type=41,kind=foo
+-smbios type=41,instance=x
+-smbios type=11 -smbios file=structure
+-smbios file=structure -smbios type=11
+-smbios id=a,type=1 -smbios id=a,type=2
+-acpitable
+-acpitable help
+-acpitable foo
+-acpitable sig=ABCD
+-acpitable file=nosuch
+-acpitable data=words:nosuch
+-acpitable data=words::words
+-acpitable data=.
+-acpitable data=
+-acpitable file=
+-acpitable file=words
+-acpitable data=odd
+-acpitable file=table,data=words
+-acpitable foo=1,data=words
+-acpitable rev=x,data=words
+-acpitable rev=-1,data=words
+-acpitable rev=256,data=words
+-acpitable oem_rev=4294967296,data=words
+-acpitable asl_compiler_rev=y
 `.trim().split("\n");
 
 /** What is accepted, with warnings. */
@@ -497,6 +552,17 @@ disk
 -cpu qemu32,+sse,-sse,sse=on,level=5,vendor=GenuineIntel,model-id=foo
 -cpu 486-v1
 -cpu pentium3,check=off
+-smbios type=0,vendor
+-smbios type=0,release=300.1
+-smbios type=8,port_type=300
+-smbios file=structure -smbios file=structure
+-smbios type=11,value=a,value=,path=words
+-smbios type=1,uuid=00112233-4455-6677-8899-AABBCCDDEEFF
+-acpitable data=words
+-acpitable words:words
+-acpitable sig=ABCDE,data=words
+-acpitable file=table
+-acpitable file=wrong
 `.trim().split("\n");
 
 /** What succeeds or fails with help: only status and standard error are compared. */
@@ -610,6 +676,11 @@ export async function inImageDir<T>(f: (dir: string) => Promise<T>): Promise<T> 
   try {
     Deno.writeFileSync(`${dir}/disk`, new Uint8Array(1 << 20));
     Deno.writeFileSync(`${dir}/odd`, new Uint8Array(70_000));
+    // An SMBIOS structure, ACPI tables with and without their true length, a text too short for both.
+    Deno.writeFileSync(`${dir}/structure`, Uint8Array.of(11, 5, 0x34, 0x12, 1, 0x61, 0, 0));
+    Deno.writeFileSync(`${dir}/table`, new Uint8Array(40).fill(40, 4, 5));
+    Deno.writeFileSync(`${dir}/wrong`, new Uint8Array(40).fill(41, 4, 5));
+    Deno.writeTextFileSync(`${dir}/words`, "abc");
     return await f(dir);
   } finally {
     await Deno.remove(dir, { recursive: true });

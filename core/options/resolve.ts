@@ -139,6 +139,8 @@ export function resolve(c: CommandLine): MachineConfig {
     name: nameOpts?.get("guest"),
     processName: nameOpts?.get("process"),
     uuid: c.uuid,
+    smbios: c.smbios,
+    acpiTables: c.acpiTables,
     pidfile: c.pidfile,
     daemonize: c.daemonize,
     bios: machineParts.firmware,

@@ -267,9 +267,13 @@ export function resolveVga(text: string): "std" | "none" {
 }
 
 /** `8-4-4-4-12` hexadecimal digits, lower case in the result. */
-export function parseUuid(text: string, loc: string): string {
+export function parseUuid(
+  text: string,
+  loc: string,
+  otherwise = "failed to parse UUID string: wrong format",
+): string {
   if (!/^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/i.test(text)) {
-    fail(loc, "failed to parse UUID string: wrong format");
+    fail(loc, otherwise);
   }
   return text.toLowerCase();
 }

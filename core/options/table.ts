@@ -3,10 +3,12 @@
  * it, how far it works, and what it does. Parsing, `-help`, messages about options that are not
  * there, and docs/compatibility.md all come from this table. Usage lines use QEMU 7.2's words.
  */
+import { addAcpiTable } from "./acpitable.ts";
 import { addDrive } from "./drives.ts";
 import * as lists from "./lists.ts";
 import * as does from "./simple_options.ts";
 import { parseUuid } from "./settings.ts";
+import { addSmbios } from "./smbios.ts";
 
 /** `works`: as in QEMU. `differs`: see the note. `missing`: refused with a message. */
 export type OptionStatus = "works" | "differs" | "missing";
@@ -296,8 +298,44 @@ export const OPTIONS: readonly OptionRow[] = [
     ),
     flag("no-acpi", "-no-acpi        disable ACPI", does.machineProp("acpi", "off")),
     flag("no-hpet", "-no-hpet        disable HPET", does.machineProp("hpet", "off")),
-    missing("acpitable", true, "user-made ACPI tables"),
-    missing("smbios", true, "user-made SMBIOS tables"),
+    arg(
+      "acpitable",
+      "-acpitable [sig=str][,rev=n][,oem_id=str][,oem_table_id=str][,oem_rev=n]" +
+        "[,asl_compiler_id=str][,asl_compiler_rev=n][,{data|file}=file1[:file2]...]\n" +
+        "                ACPI table description",
+      addAcpiTable,
+    ),
+    arg(
+      "smbios",
+      `-smbios file=binary
+                load SMBIOS entry from binary file
+-smbios type=0[,vendor=str][,version=str][,date=str][,release=%d.%d]
+              [,uefi=on|off]
+                specify SMBIOS type 0 fields
+-smbios type=1[,manufacturer=str][,product=str][,version=str][,serial=str]
+              [,uuid=uuid][,sku=str][,family=str]
+                specify SMBIOS type 1 fields
+-smbios type=2[,manufacturer=str][,product=str][,version=str][,serial=str]
+              [,asset=str][,location=str]
+                specify SMBIOS type 2 fields
+-smbios type=3[,manufacturer=str][,version=str][,serial=str][,asset=str]
+              [,sku=str]
+                specify SMBIOS type 3 fields
+-smbios type=4[,sock_pfx=str][,manufacturer=str][,version=str][,serial=str]
+              [,asset=str][,part=str][,max-speed=%d][,current-speed=%d]
+              [,processor-id=%d]
+                specify SMBIOS type 4 fields
+-smbios type=8[,external_reference=str][,internal_reference=str][,connector_type=%d][,port_type=%d]
+                specify SMBIOS type 8 fields
+-smbios type=11[,value=str][,path=filename]
+                specify SMBIOS type 11 fields
+-smbios type=17[,loc_pfx=str][,bank=str][,manufacturer=str][,serial=str]
+               [,asset=str][,part=str][,speed=%d]
+                specify SMBIOS type 17 fields
+-smbios type=41[,designation=str][,kind=str][,instance=%d][,pcidev=str]
+                specify SMBIOS type 41 fields`,
+      addSmbios,
+    ),
   ),
   ...rows(
     "Network options",

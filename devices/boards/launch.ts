@@ -231,6 +231,7 @@ function build(
     cpuid: (leaf) => board.vcpus[0].cpuid(leaf, 0),
     ...board instanceof MicrovmBoard ? { microvm: board.firmwareView() } : {
       sleep: board.chipset.sleepStates,
+      pciAddress: (id) => board.chipset.bus.addressOf(id),
       pciexbar: board.chipset.pciexbar && (() => board.chipset.pciexbar!()),
     },
   };

@@ -76,6 +76,7 @@ async function boot(
     machine: { acpi: "on", hpet: true, i8042: true, oemId: "QENO", oemTableId: "QENO" },
     serials: [],
     parallels: [],
+    acpiTables: [],
     smp: { cpus: 1, sockets: 1, cores: 1, dies: 1, threads: 1 },
   } as unknown as MachineConfig);
   firmware.attach(view);

@@ -502,6 +502,16 @@ export class PciBus {
     return space === "io" ? 1 + order : -0.5 + order;
   }
 
+  /** Bus number × 256 + devfn of the device with this id, on this bus or below. */
+  addressOf(id: string): number | undefined {
+    const dev = this.present().find((d) => d.id === id);
+    if (dev !== undefined) return this.number * 256 + dev.devfn;
+    for (const child of this.children) {
+      const at = child.addressOf(id);
+      if (at !== undefined) return at;
+    }
+  }
+
   /** OpenFirmware path of the device `name` at `devfn`, as `bootorder` names it. */
   firmwarePath(name: string, devfn: number): string {
     const above = this.bridge?.bus?.firmwarePath(this.bridge.type, this.bridge.devfn);

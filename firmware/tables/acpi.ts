@@ -35,6 +35,8 @@ export interface AcpiMachine {
   /** `-machine x-oem-id=`, `x-oem-table-id=`: at most 6 and 8 characters. */
   readonly oemId?: string;
   readonly oemTableId?: string;
+  /** Complete tables of the user's, which come last; a microvm does without. */
+  readonly userTables?: readonly Uint8Array[];
 }
 
 /** Power management ports of the PIIX4 as our BIOS and SeaBIOS set them up. */
@@ -112,6 +114,15 @@ class Writer {
   }
 }
 
+/** OEMID and OEM Table ID in a header. */
+const OEM = 10, OEM_SIZE = 14;
+/** Windows wants these named as the table with its licence is (Software Licensing Table, SLIC). */
+const NAMED_AS_SLIC = ["FACP", "RSDT", "XSDT"];
+
+function isSlic(table: Uint8Array): boolean {
+  return new TextDecoder().decode(table.subarray(0, 4)) === "SLIC";
+}
+
 class TableSet {
   readonly bytes: number[] = [];
   readonly script = new LinkerScript();
@@ -125,6 +136,10 @@ class TableSet {
     const header = new Writer().text(signature, 4).u32(36 + content.length).u8(revision, 0)
       .text(this.m.oemId ?? "QENO", 6).text(this.m.oemTableId ?? "QENOPC", 8).u32(1)
       .text("QENO", 4).u32(1);
+    const slic = NAMED_AS_SLIC.includes(signature) ? this.m.userTables?.find(isSlic) : undefined;
+    if (slic !== undefined) {
+      header.bytes.splice(OEM, OEM_SIZE, ...slic.subarray(OEM, OEM + OEM_SIZE));
+    }
     this.bytes.push(...header.bytes, ...content);
     return at;
   }
@@ -176,6 +191,7 @@ export function buildAcpi(m: AcpiMachine): AcpiFiles {
   if (m.pciexbar !== undefined) rest.push(t.add("MCFG", 1, mcfgBody(m.pciexbar)));
   rest.push(t.add("WAET", 1, new Writer().u32(2))); // the ACPI timer can be trusted
   for (const at of rest) t.checksum(at);
+  for (const table of m.userTables ?? []) rest.push(t.raw([...table], 16));
   return finish(m, t, [fadt, ...rest]);
 }
 

@@ -1,6 +1,7 @@
-/** SMBIOS 2.8 structures and entry point. DMTF DSP0134 2.8.0. */
+/** SMBIOS structures and entry point as QEMU makes them. DMTF DSP0134 2.8.0, 3.0.0. */
+import { UserError } from "../../core/errors.ts";
+import { noSmbios, type SmbiosOptions } from "../../core/options/smbios.ts";
 
-/** Texts may be undefined: then QEMU's defaults stand. */
 export interface SmbiosMachine {
   readonly ramSize: number;
   /** Bytes of it below 4 GiB. */
@@ -17,10 +18,11 @@ export interface SmbiosMachine {
   /** Machine description and name: "Standard PC (i440FX + PIIX, 1996)", "pc-i440fx-7.2". */
   readonly product: string;
   readonly version: string;
-  /** `-smbios type=0`. */
-  readonly bios?: { readonly vendor?: string; readonly version?: string; readonly date?: string };
-  /** `-smbios type=1`, type=2, type=3, type=4, type=17 fields by QEMU's names. */
-  readonly fields?: Readonly<Record<number, Readonly<Record<string, string>>>>;
+  /** `smbios-entry-point-type=64`: the entry point of SMBIOS 3.0. */
+  readonly wide?: boolean;
+  readonly options?: SmbiosOptions;
+  /** Bus number × 256 + devfn of the PCI device with an id. */
+  readonly pciAddress?: (id: string) => number | undefined;
 }
 
 const GIB = 2 ** 30, KIB = 1024;
@@ -29,7 +31,7 @@ const MAX_DIMM = 16 * GIB;
 
 class Structure {
   readonly #data: number[] = [];
-  readonly #strings: string[] = [];
+  readonly #strings: Uint8Array[] = [];
   constructor(readonly type: number, readonly handle: number) {}
   u8(...v: number[]): this {
     this.#data.push(...v.map((x) => x & 0xff));
@@ -46,13 +48,14 @@ class Structure {
   }
   /** A string's number; 0 for an empty one. */
   str(s: string): this {
-    if (s === "") return this.u8(0);
-    let n = this.#strings.indexOf(s);
-    if (n < 0) n = this.#strings.push(s) - 1;
-    return this.u8(n + 1);
+    return this.u8(s === "" ? 0 : this.text(new TextEncoder().encode(s)));
+  }
+  /** Adds a string and gives its number. */
+  text(bytes: Uint8Array): number {
+    return this.#strings.push(bytes);
   }
   bytes(): number[] {
-    const text = this.#strings.flatMap((s) => [...new TextEncoder().encode(s), 0]);
+    const text = this.#strings.flatMap((s) => [...s, 0]);
     const header = [this.type, this.#data.length + 4, this.handle & 0xff, this.handle >> 8];
     return [...header, ...this.#data, ...(text.length === 0 ? [0, 0] : [...text, 0])];
   }
@@ -66,32 +69,59 @@ export interface SmbiosFiles {
   readonly tables: Uint8Array;
 }
 
+/** Throws UserError when the options ask for what there is not. */
 export function buildSmbios(m: SmbiosMachine): SmbiosFiles {
-  const list = structures(m);
-  const encoded = list.map((s) => s.bytes());
-  const tables = Uint8Array.from(encoded.flat());
-  const anchor = new Uint8Array(31), v = new DataView(anchor.buffer);
-  anchor.set(new TextEncoder().encode("_SM_"));
-  anchor[5] = 31;
-  anchor[6] = 2;
-  anchor[7] = 8;
-  v.setUint16(8, Math.max(...encoded.map((e) => e.length)), true);
-  anchor.set(new TextEncoder().encode("_DMI_"), 16);
-  v.setUint16(22, tables.length, true);
-  v.setUint16(28, list.length, true);
-  anchor[30] = 0x28;
-  return { anchor, tables };
+  const options = m.options ?? noSmbios();
+  const made = structures(m, options).filter((s) => !options.binaryTypes.has(s.type));
+  const encoded = [...options.binaries, ...made.map((s) => s.bytes())];
+  const processors = options.binaries.filter((b) => b[0] === 4).length;
+  if (processors > 0 && processors !== m.sockets) {
+    throw new UserError(`Expected ${m.sockets} SMBIOS Type 4 tables, got ${processors} instead`);
+  }
+  const tables = Uint8Array.from(encoded.flatMap((e) => [...e]));
+  return { anchor: m.wide ? anchor3(tables.length) : anchor2(encoded, tables.length), tables };
 }
 
-function structures(m: SmbiosMachine): Structure[] {
-  const get = (type: number, key: string, fallback: string) => m.fields?.[type]?.[key] ?? fallback;
+/** The 32-bit entry point, 5.2.1. */
+function anchor2(structures: readonly ArrayLike<number>[], length: number): Uint8Array {
+  const b = new Uint8Array(31), v = new DataView(b.buffer);
+  b.set(new TextEncoder().encode("_SM_"));
+  b[5] = b.length;
+  b[6] = 2;
+  b[7] = 8;
+  v.setUint16(8, Math.max(...structures.map((s) => s.length)), true);
+  b.set(new TextEncoder().encode("_DMI_"), 16);
+  v.setUint16(22, length, true);
+  v.setUint16(28, structures.length, true);
+  b[30] = 0x28;
+  return b;
+}
+
+/** The 64-bit entry point, 5.2.2 of DSP0134 3.0.0. */
+function anchor3(length: number): Uint8Array {
+  const b = new Uint8Array(24);
+  b.set(new TextEncoder().encode("_SM3_"));
+  b[6] = b.length;
+  b[7] = 3;
+  b[10] = 1; // revision of this entry point
+  new DataView(b.buffer).setUint32(12, length, true);
+  return b;
+}
+
+/** A value of `-smbios type=…`, or what stands in its place. */
+type Get = (type: number, key: string, otherwise: string) => string;
+
+function structures(m: SmbiosMachine, o: SmbiosOptions): Structure[] {
+  const get: Get = (type, key, otherwise) => o.texts.get(type)?.get(key) ?? otherwise;
   const maker = "QEMU";
   const list: Structure[] = [];
-  if (m.bios !== undefined) {
+  if (o.texts.has(0)) {
+    const [major, minor] = o.release ?? [0, 0];
     list.push(
-      new Structure(0, 0).str(m.bios.vendor ?? maker).str(m.bios.version ?? m.version)
-        .u16(0xe800).str(m.bios.date ?? "01/01/2011").u8(0).u64(0x08).u8(0, 0x1c)
-        .u8(0, 0, 0xff, 0xff),
+      new Structure(0, 0).str(get(0, "vendor", "")).str(get(0, "version", "")).u16(0xe800)
+        .str(get(0, "date", "")).u8(0).u64(0x08) // characteristics are not supported
+        .u8(0, o.uefi ? 0x1c : 0x14) // virtual machine, targeted content, UEFI
+        .u8(major, minor, 0xff, 0xff),
     );
   }
   list.push(
@@ -100,7 +130,7 @@ function structures(m: SmbiosMachine): Structure[] {
       .str(get(1, "version", m.version)).str(get(1, "serial", ""))
       .u8(...smbiosUuid(m.uuid)).u8(6).str(get(1, "sku", "")).str(get(1, "family", "")),
   );
-  if (m.fields?.[2] !== undefined) {
+  if (o.texts.has(2)) {
     list.push(
       new Structure(2, 0x200)
         .str(get(2, "manufacturer", maker)).str(get(2, "product", m.product))
@@ -114,30 +144,54 @@ function structures(m: SmbiosMachine): Structure[] {
       .str(get(3, "serial", "")).str(get(3, "asset", "")).u8(3, 3, 3, 2).u32(0)
       .u8(0, 0, 0, 0).str(get(3, "sku", "")),
   );
-  for (let n = 0; n < m.sockets; n++) {
-    const small = (v: number) => v > 255 ? 255 : v;
+  for (let n = 0; n < m.sockets; n++) list.push(processor(m, o, get, n));
+  o.connectors.forEach((c, n) =>
     list.push(
-      new Structure(4, 0x400 + n)
-        .str(`${get(4, "sock_pfx", "CPU")} ${n}`).u8(3, 1).str(get(4, "manufacturer", maker))
-        .u32(m.cpuSignature).u32(m.cpuFeatures).str(get(4, "version", m.version))
-        .u8(0).u16(0).u16(2000).u16(2000).u8(0x41, 1).u16(0xffff).u16(0xffff).u16(0xffff)
-        .str(get(4, "serial", "")).str(get(4, "asset", "")).str(get(4, "part", ""))
-        .u8(small(m.coresPerSocket), small(m.coresPerSocket), small(m.threadsPerSocket))
-        .u16(2).u16(1).u16(m.coresPerSocket).u16(m.coresPerSocket).u16(m.threadsPerSocket),
-    );
+      new Structure(8, n).str(c.internal ?? "").u8(0).str(c.external ?? "")
+        .u8(c.connectorType, c.portType),
+    )
+  );
+  if (o.oemStrings.length > 0) {
+    const oem = new Structure(11, 0xe00).u8(o.oemStrings.length);
+    for (const text of o.oemStrings) if (text.length > 0) oem.text(text);
+    list.push(oem);
   }
-  memory(m, list, get);
+  memory(m, o, list, get);
   list.push(new Structure(32, 0x2000).u8(0, 0, 0, 0, 0, 0).u8(0));
+  o.onboard.forEach((d, n) => {
+    const at = d.pcidev === undefined ? 0 : m.pciAddress?.(d.pcidev);
+    if (at === undefined) {
+      const name = d.designation ?? "(null)";
+      throw new UserError(`No PCI device ${d.pcidev} for SMBIOS type 41 entry ${name}`);
+    }
+    list.push(
+      new Structure(41, 0x2900 + n).str(d.designation ?? "").u8(d.kind | 0x80, d.instance)
+        .u16(0).u8(at >> 8, at & 0xff),
+    );
+  });
   list.push(new Structure(127, 0x7f00));
   return list;
 }
 
+/** Type 4. SMBIOS 3.0 has wide counts behind what 2.8 has. */
+function processor(m: SmbiosMachine, o: SmbiosOptions, get: Get, n: number): Structure {
+  const small = (v: number) => v > 255 ? 255 : v;
+  const given = o.processorId !== 0n;
+  const signature = given ? Number(o.processorId & 0xffffffffn) : m.cpuSignature;
+  const features = given ? Number(o.processorId >> 32n) : m.cpuFeatures;
+  const { coresPerSocket: cores, threadsPerSocket: threads } = m;
+  const s = new Structure(4, 0x400 + n)
+    .str(`${get(4, "sock_pfx", "CPU")} ${n}`).u8(3, 1).str(get(4, "manufacturer", "QEMU"))
+    .u32(signature).u32(features).str(get(4, "version", m.version))
+    .u8(0).u16(0).u16(o.maxSpeed).u16(o.currentSpeed).u8(0x41, 1)
+    .u16(0xffff).u16(0xffff).u16(0xffff)
+    .str(get(4, "serial", "")).str(get(4, "asset", "")).str(get(4, "part", ""))
+    .u8(small(cores), small(cores), small(threads)).u16(2).u16(1);
+  return m.wide ? s.u16(cores).u16(cores).u16(threads) : s;
+}
+
 /** Types 16, 17 and 19: the array, its modules, and where they are in the address space. */
-function memory(
-  m: SmbiosMachine,
-  list: Structure[],
-  get: (type: number, key: string, fallback: string) => string,
-): void {
+function memory(m: SmbiosMachine, o: SmbiosOptions, list: Structure[], get: Get): void {
   const dimms = Math.max(1, Math.ceil(m.ramSize / MAX_DIMM));
   const kib = m.ramSize / KIB;
   const big = kib >= 0x80000000;
@@ -151,9 +205,12 @@ function memory(
     list.push(
       new Structure(17, 0x1100 + n)
         .u16(0x1000).u16(0xfffe).u16(0xffff).u16(0xffff).u16(extended ? 0x7fff : mib).u8(9, 0)
-        .str(`${get(17, "loc_pfx", "DIMM")} ${n}`).str(get(17, "bank", "")).u8(7).u16(2).u16(0)
+        .str(`${get(17, "loc_pfx", "DIMM")} ${n}`).str(get(17, "bank", "")).u8(7).u16(2).u16(
+          o.memorySpeed,
+        )
         .str(get(17, "manufacturer", "QEMU")).str(get(17, "serial", "")).str(get(17, "asset", ""))
-        .str(get(17, "part", "")).u8(0).u32(extended ? mib : 0).u16(0).u16(0).u16(0).u16(0),
+        .str(get(17, "part", "")).u8(0).u32(extended ? mib : 0).u16(o.memorySpeed)
+        .u16(0).u16(0).u16(0),
     );
   }
   const below = m.lowRamSize;

@@ -208,3 +208,28 @@ Deno.test("SMBIOS: structures in order, strings ended, the entry point's counts"
   assertEquals([v.getUint16(22, true), v.getUint16(28, true)], [tables.length, types.length]);
   assertEquals(v.getUint16(8, true), longest);
 });
+
+Deno.test("ACPI: the user's tables come last in the lists; with a SLIC its names are the RSDT's", () => {
+  const table = (signature: string, name: string) => {
+    const t = new Uint8Array(40), v = new DataView(t.buffer);
+    t.set(new TextEncoder().encode(signature));
+    v.setUint32(4, t.length, true);
+    t.set(new TextEncoder().encode(name), 10);
+    return t;
+  };
+  const userTables = [table("USER", "ABCDEFGHIJKLMN"), table("SLIC", "OEM-IDTABLE-ID")];
+  const { tables } = buildAcpi({ ...machine, userTables });
+  const found = tablesOf(tables),
+    name = (t: Uint8Array) => String.fromCharCode(...t.subarray(10, 24));
+  const [rsdt, fadt, madt] = ["RSDT", "FACP", "APIC"].map((s) => found.get(s)!);
+  assertEquals([name(rsdt), name(fadt), name(madt)], [
+    "OEM-IDTABLE-ID",
+    "OEM-IDTABLE-ID",
+    "QENO  QENOPC  ",
+  ]);
+  const v = new DataView(rsdt.buffer, rsdt.byteOffset, rsdt.length);
+  for (const [n, user] of userTables.entries()) {
+    const at = v.getUint32(rsdt.length - 8 + 4 * n, true);
+    assertEquals(tables.slice(at, at + 40), user);
+  }
+});
