@@ -73,6 +73,11 @@ export interface Sregs {
   efer: bigint;
   /** IA32_APIC_BASE. */
   apicBase: bigint;
+  /**
+   * The four page-directory-pointer entries that PAE paging (CR0.PG, CR4.PAE, no EFER.LMA) uses. When
+   * they are not given they are read from where CR3 points. SDM volume 3, 4.4.1.
+   */
+  pdptes?: readonly bigint[];
 }
 
 /** x87 and SSE state, as FXSAVE keeps it, and what XSAVE adds to it. */

@@ -42,6 +42,8 @@ export const Req = {
   SET_REGS: 0x4090ae82,
   GET_SREGS: 0x8138ae83,
   SET_SREGS: 0x4138ae84,
+  GET_SREGS2: 0x8140aecc,
+  SET_SREGS2: 0x4140aecd,
   INTERRUPT: 0x4004ae86,
   GET_MSRS: 0xc008ae88,
   SET_MSRS: 0x4008ae89,

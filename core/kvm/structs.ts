@@ -21,6 +21,7 @@ export class Struct {
 export const Size = {
   REGS: 144,
   SREGS: 312,
+  SREGS2: 320,
   XSAVE: 4096,
   XCRS: 392,
   DEBUGREGS: 128,
@@ -137,6 +138,19 @@ export function writeSregs(s: Struct, r: Partial<Sregs>): void {
     const c = r[name];
     if (c !== undefined) s.setU64(CONTROL + 8 * i, c);
   });
+}
+
+/** `struct kvm_sregs2` ends with flags and PDPTEs where `struct kvm_sregs` has the interrupt bitmap. */
+const FLAGS2 = 280, PDPTRS = 288, PDPTRS_VALID = 1n;
+
+/** PAE paging's four PDPTEs of a `struct kvm_sregs2`, or undefined when it has none. */
+export function readPdptes(s: Struct): bigint[] | undefined {
+  if (!(s.u64(FLAGS2) & PDPTRS_VALID)) return undefined;
+  return [0, 1, 2, 3].map((n) => s.u64(PDPTRS + 8 * n));
+}
+export function writePdptes(s: Struct, pdptes: readonly bigint[]): void {
+  s.setU64(FLAGS2, PDPTRS_VALID);
+  pdptes.forEach((v, n) => s.setU64(PDPTRS + 8 * n, v));
 }
 
 export function readDebugRegs(s: Struct): DebugRegs {

@@ -9,12 +9,14 @@ import type { CpuidEntry } from "./cpuid.ts";
 import { MsrBank } from "./msrs.ts";
 import {
   readDebugRegs,
+  readPdptes,
   readRegs,
   readSregs,
   Size,
   SREGS_INTERRUPT_BITMAP,
   Struct,
   writeDebugRegs,
+  writePdptes,
   writeRegs,
   writeSregs,
 } from "./structs.ts";
@@ -28,11 +30,18 @@ import {
 } from "./xstate.ts";
 
 const RFLAGS = 136, RFLAGS_IF = 0x200n;
+const CR0_PG = 1n << 31n, CR4_PAE = 1n << 5n, EFER_LMA = 1n << 10n;
+
+/** PAE paging, whose PDPTEs are in registers. */
+function usesPdptes(s: Sregs): boolean {
+  return (s.cr0 & CR0_PG) !== 0n && (s.cr4 & CR4_PAE) !== 0n && (s.efer & EFER_LMA) === 0n;
+}
 
 export abstract class VcpuRegisters {
   protected readonly msrs: MsrBank;
   readonly #regs = new Struct(Size.REGS);
   readonly #sregs = new Struct(Size.SREGS);
+  readonly #sregs2 = new Struct(Size.SREGS2);
   readonly #xsave = new Struct(Size.XSAVE);
   readonly #xcrs = new Struct(Size.XCRS);
   readonly #layout: XstateLayout;
@@ -88,7 +97,14 @@ export abstract class VcpuRegisters {
   getSregs(): Sregs {
     this.settle();
     this.must(Req.GET_SREGS, this.#sregs.u8, "KVM_GET_SREGS");
-    return readSregs(this.#sregs);
+    const s = readSregs(this.#sregs);
+    const pdptes = usesPdptes(s) && this.#hasSregs2() ? readPdptes(this.#sregs2) : undefined;
+    return pdptes === undefined ? s : { ...s, pdptes };
+  }
+
+  /** Reads `struct kvm_sregs2`, which KVM has since Linux 5.14. */
+  #hasSregs2(): boolean {
+    return this.libc.ioctlBuffer(this.fd, Req.GET_SREGS2, this.#sregs2.u8) >= 0;
   }
 
   setSregs(s: Partial<Sregs>): void {
@@ -108,6 +124,12 @@ export abstract class VcpuRegisters {
     if (dropInterrupt) this.#sregs.u8.fill(0, SREGS_INTERRUPT_BITMAP);
     writeSregs(this.#sregs, s);
     this.must(Req.SET_SREGS, this.#sregs.u8, "KVM_SET_SREGS");
+    // Without this KVM reads the PDPTEs from memory, which may have others by now.
+    if (s.pdptes === undefined || !this.#hasSregs2() || !usesPdptes(readSregs(this.#sregs2))) {
+      return;
+    }
+    writePdptes(this.#sregs2, s.pdptes);
+    this.must(Req.SET_SREGS2, this.#sregs2.u8, "KVM_SET_SREGS2");
   }
 
   getFpu(): Fpu {

@@ -423,8 +423,11 @@ export class Mmu implements LinearMemory {
         table += (cpu.i32[(S.CR3 >> 2) + 1] & 0xfffff) * 0x100000000;
         level = cr4 & 0x1000 ? 5 : 4;
       } else {
-        table = (cpu.i32[S.CR3 >> 2] & ~0x1f) >>> 0;
-        level = 3;
+        // The highest level is in registers, without rights or an accessed bit.
+        const at = (S.PDPTE >> 2) + 2 * (lo >>> 30), pdpte = cpu.i32[at];
+        if (!(pdpte & 1)) this.#fault(lo, hi, error);
+        table = ((pdpte & ~0xfff) >>> 0) + (cpu.i32[at + 1] & 0xff) * 0x100000000;
+        level = 2;
       }
       for (;;) {
         const index = level === 5
@@ -432,7 +435,7 @@ export class Mmu implements LinearMemory {
           : level === 4
           ? (hi >>> 7) & 0x1ff
           : level === 3
-          ? (cpu.lma ? ((hi << 2) | (lo >>> 30)) & 0x1ff : lo >>> 30)
+          ? ((hi << 2) | (lo >>> 30)) & 0x1ff
           : level === 2
           ? (lo >>> 21) & 0x1ff
           : (lo >>> 12) & 0x1ff;
@@ -446,15 +449,11 @@ export class Mmu implements LinearMemory {
         }
         key = (ehi >>> 27) & 15;
         const next = ((elo & ~0xfff) >>> 0) + (ehi & 0xff) * 0x100000000;
-        if (level === 3 && !cpu.lma) {
-          if (elo & 0x1e6) this.#fault(lo, hi, error | PF.P | PF.RSVD);
-        } else {
-          us = us && (elo & 4) !== 0;
-          rw = rw && (elo & 2) !== 0;
-          nx = nx || (ehi & 0x80000000) !== 0;
-        }
+        us = us && (elo & 4) !== 0;
+        rw = rw && (elo & 2) !== 0;
+        nx = nx || (ehi & 0x80000000) !== 0;
         const large = (elo & 0x80) !== 0 &&
-          (level === 2 || (level === 3 && cpu.lma && cpu.env.model.has("pdpe1gb")));
+          (level === 2 || (level === 3 && cpu.env.model.has("pdpe1gb")));
         if (large || level === 1) {
           leafAt = at;
           leaf = elo;
@@ -467,8 +466,8 @@ export class Mmu implements LinearMemory {
           break;
         }
         // PS where a table must follow: level 4 and 5, and level 3 without 1 GiB pages.
-        if (elo & 0x80 && level >= 3 && cpu.lma) this.#fault(lo, hi, error | PF.P | PF.RSVD);
-        if (!(elo & 0x20) && !(level === 3 && !cpu.lma)) this.#writePhys32(at, elo | 0x20);
+        if (elo & 0x80 && level >= 3) this.#fault(lo, hi, error | PF.P | PF.RSVD);
+        if (!(elo & 0x20)) this.#writePhys32(at, elo | 0x20);
         table = next;
         level--;
       }
@@ -561,17 +560,20 @@ export class Mmu implements LinearMemory {
       const pte = read(((pde & ~0xfff) + (((lo >>> 12) & 0x3ff) << 2)) >>> 0);
       return pte & 1 ? ((pte & ~0xfff) >>> 0) + (lo & 0xfff) : undefined;
     }
-    let level = cpu.lma ? (cpu.cr4 & 0x1000 ? 5 : 4) : 3;
-    let table = Number(cpu.cr3 & (cpu.lma ? 0xffffffffff000n : 0xffffffe0n));
+    let level = cpu.lma ? (cpu.cr4 & 0x1000 ? 5 : 4) : 2;
+    let table = Number(cpu.cr3 & 0xffffffffff000n);
+    if (!cpu.lma) {
+      const at = (S.PDPTE >> 2) + 2 * (lo >>> 30);
+      if (!(cpu.i32[at] & 1)) return undefined;
+      table = ((cpu.i32[at] & ~0xfff) >>> 0) + (cpu.i32[at + 1] & 0xff) * 0x100000000;
+    }
     for (;; level--) {
       const shift = 12 + 9 * (level - 1);
-      const index = Number(
-        (BigInt.asUintN(64, lin) >> BigInt(shift)) & (level === 3 && !cpu.lma ? 3n : 0x1ffn),
-      );
+      const index = Number((BigInt.asUintN(64, lin) >> BigInt(shift)) & 0x1ffn);
       const elo = read(table + index * 8), ehi = read(table + index * 8 + 4);
       if (!(elo & 1)) return undefined;
       const next = ((elo & ~0xfff) >>> 0) + (ehi & 0xfffff) * 0x100000000;
-      const large = (elo & 0x80) !== 0 && (level === 2 || (level === 3 && cpu.lma));
+      const large = (elo & 0x80) !== 0 && (level === 2 || level === 3);
       if (level === 1 || large) {
         const size = 2 ** shift;
         return next - (next % size) + Number(BigInt.asUintN(shift, lin));

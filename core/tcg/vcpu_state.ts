@@ -1,6 +1,6 @@
 /** The register groups of a software vCPU, as the accelerator interface shows them. */
 import type { DebugRegs, Fpu, InterruptSource, Regs, Segment, Sregs } from "../accel.ts";
-import { setControlRegister, setEfer } from "../x86/control.ts";
+import { reloadPdptes, setControlRegister, setEfer, usesPdptes } from "../x86/control.ts";
 import { Attr, type Cpu, GuestFault } from "../x86/cpu.ts";
 import { Seg } from "../x86/insn.ts";
 import { readMsr, writeMsr } from "../x86/msr.ts";
@@ -91,6 +91,9 @@ export function readSregs(cpu: Cpu, apic: InterruptSource | undefined): Sregs {
     apicBase: apic?.apicBase ?? 0n,
   } as Sregs;
   SEG_NAMES.forEach((name, n) => s[name] = segment(cpu, n));
+  if (usesPdptes(cpu)) {
+    s.pdptes = Array.from({ length: S.PDPTES }, (_, n) => cpu.get64(S.PDPTE + 8 * n));
+  }
   return s;
 }
 
@@ -113,6 +116,8 @@ export function writeSregs(
   if (s.cr4 !== undefined) setControlRegister(cpu, 4, s.cr4, true);
   if (s.cr3 !== undefined) setControlRegister(cpu, 3, s.cr3, true);
   if (s.cr0 !== undefined) setControlRegister(cpu, 0, s.cr0, true);
+  if (s.pdptes !== undefined) s.pdptes.forEach((v, n) => cpu.set64(S.PDPTE + 8 * n, v));
+  else if ([s.cr0, s.cr3, s.cr4, s.efer].some((v) => v !== undefined)) reloadPdptes(cpu);
   if (s.cr8 !== undefined) apic?.setTpr(Number(s.cr8));
   if (s.apicBase !== undefined) apic?.setApicBase(s.apicBase);
   SEG_NAMES.forEach((name, n) => {

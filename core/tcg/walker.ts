@@ -115,7 +115,7 @@ class FillEmitter {
   readonly #word: Local<"i32">;
   readonly #at: Local<AddressType>;
   readonly #entry: Local<"i32">;
-  /** The entry above a 4 KiB page's; `at` is 0 when its accessed bit need not be set. */
+  /** 32-bit paging: the entry above a page's; `at` is 0 when its accessed bit need not be set. */
   readonly #upper: { word: Local<"i32">; at: Local<AddressType>; entry: Local<"i32"> };
   /** Physical addresses are as wide as those of storage: what needs more is TypeScript's. */
   readonly #phys: Local<AddressType>;
@@ -147,13 +147,11 @@ class FillEmitter {
   #giveUpIf(cond: I32): void {
     this.f.if(cond, () => this.#giveUp());
   }
-  /** The access faults when `cond`, after the accessed bits on the way have been set. */
+  /** The access faults when `cond`. 32-bit paging sets accessed bits together with the leaf's. */
   #faultIf(cond: I32, present: 0 | 1): void {
     this.f.if(cond, () => {
       // A fetch's error code depends on more.
       this.#giveUpIf(this.#want.and(WANT.EXEC).ne(0));
-      // 32-bit paging sets them together with the leaf's.
-      this.f.if(this.#cr4.get().and(CR4_PAE).ne(0), () => this.#markUpper());
       const error = this.#want.and(WANT.WRITE).shl(1).or(this.#want.and(WANT.USER)).or(present);
       this.f.store("i32.store", this.#cpu, error, S.WALK_ERROR);
       this.#giveUp();
@@ -310,7 +308,8 @@ class FillEmitter {
     const nxOff = f.let(this.#state(S.EFER).and(EFER_NXE).eqz());
     /** Bits 62:32 of an entry that must be 0 here. */
     const reserved = f.local("i32");
-    const read = (index: I32) => {
+    /** Reads an entry. */
+    const take = (index: I32) => {
       this.#find((table.get() as AnyInt).add(this.#wide(index.shl(3))));
       this.#entry.set(load("i32.load", this.#at.get()));
       this.#high.set(load("i32.load", this.#at.get(), 4));
@@ -318,12 +317,8 @@ class FillEmitter {
       this.#faultIf(this.#entry.get().and(PTE.P).eqz(), 0);
       // Reserved, or an address that is too high, or NX while it is off.
       this.#giveUpIf(high.and(reserved.get()).or(high.shr_u(31).and(nxOff)).ne(0));
-    };
-    /** Reads an entry that has rights. */
-    const take = (index: I32) => {
-      read(index);
       this.#rights.set(this.#rights.get().and(this.#entry.get()));
-      this.#nx.set(this.#nx.get().or(this.#high.get()));
+      this.#nx.set(this.#nx.get().or(high));
     };
     /** Goes down a level from an entry that names a table. */
     const descend = () => {
@@ -373,17 +368,17 @@ class FillEmitter {
       descend();
     }, () => {
       reserved.set(I32.of(0x7fffffff & ~above));
-      table.set(this.#wide(this.#state(S.CR3).and(~0x1f)));
-      read(lo.shr_u(30));
-      // A page-directory-pointer entry has neither rights nor an accessed bit.
-      this.#giveUpIf(this.#entry.get().and(0x1e6).ne(0));
+      // The page-directory-pointer entries are in registers; they have neither rights nor an accessed bit.
+      const pdpte = f.let(this.#cpu.add(lo.shr_u(30).shl(3)));
+      this.#entry.set(load("i32.load", pdpte, S.PDPTE));
+      this.#high.set(load("i32.load", pdpte, S.PDPTE + 4));
+      this.#faultIf(this.#entry.get().and(PTE.P).eqz(), 0);
+      this.#giveUpIf(this.#high.get().and(reserved.get()).ne(0));
       table.set(named(-4096) as I32);
     });
     take(lo.shr_u(21).and(0x1ff));
     large(21, S.TLB_FLAGS.LARGE);
-    // In PAE an accessed bit set now could be a reserved one of a table above, if we then gave up.
-    this.#markLater();
-    table.set(named(-4096) as I32);
+    descend();
     take(lo.shr_u(12).and(0x1ff));
     this.#phys.set(named(-4096).or(this.#wide(lo.and(0xfff))) as I32);
   }

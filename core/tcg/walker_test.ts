@@ -2,6 +2,7 @@ import { AddressSpace } from "../memory/address_space.ts";
 import { GuestMemory, type RamBlock } from "../memory/guest_memory.ts";
 import { ioRegion, ramRegion } from "../memory/region.ts";
 import { assert, assertEquals } from "../std/assert.ts";
+import { reloadPdptes } from "../x86/control.ts";
 import { Cpu, type CpuEnv, GuestFault } from "../x86/cpu.ts";
 import * as S from "../x86/state.ts";
 import { ACCESS } from "./lower.ts";
@@ -59,7 +60,7 @@ class Bed {
     this.mmu = new Mmu(this.cpu, this.map, {
       invalidate: (host, n) => void this.log.push(`code ${host},${n}`),
     });
-    this.cpu.env = { ...this.cpu.env, mem: this.mmu };
+    this.cpu.env = { ...this.cpu.env, mem: this.mmu, phys: space };
     this.cpu.set32(S.A20_MASK, -1);
     this.cpu.setCpl(0);
     const pages = memory.buffer.byteLength / 65536;
@@ -184,6 +185,7 @@ function prepare(b: Bed, bytes: Uint8Array, rom: Uint8Array, code: Code): void {
     b.map.setCode(at, true);
     b.map.addCode(at + from, at + to);
   }
+  reloadPdptes(b.cpu);
   b.mmu.flush();
   b.slow = 0;
   b.log.length = 0;
@@ -202,7 +204,7 @@ function tables(
   for (let at = 0; at < size; at += wide ? 8 : 4) {
     if (at >= 0x10000 && rnd(8) !== 0) continue;
     const where = tidy ? 9 : rnd(wide ? 80 : 24);
-    let page = where === 0
+    const page = where === 0
       ? DEVICE + 0x1000 * rnd(3)
       : where === 1
       ? ROM + 0x1000 * rnd(4)
@@ -211,8 +213,6 @@ function tables(
       : where === 3
       ? 0x7000000
       : 0x1000 * (1 + rnd(rnd(4) ? 15 : 40));
-    // Processors keep PAE's first table in registers: it is not to be changed by walks.
-    if (pae && page === 0x1000) page = 0x2000;
     // With more levels to go through, each goes wrong more rarely.
     const seldom = wide ? 5 : 1;
     let e = page | (rnd(12 * seldom) === 0 && !tidy ? 0 : 1);

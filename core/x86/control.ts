@@ -8,7 +8,10 @@ import { Vec } from "./state.ts";
 const CR0_PE = 1, CR0_ET = 0x10, CR0_NW = 0x20000000, CR0_CD = 0x40000000, CR0_PG = 0x80000000;
 const CR0_DEFINED = 0xe005003f;
 const EFER_LME = 0x100, EFER_LMA = 0x400;
-const CR4_DE = 8, CR4_PAE = 0x20, CR4_LA57 = 0x1000, CR4_PCIDE = 0x20000;
+const CR4_PSE = 0x10, CR4_DE = 8, CR4_PAE = 0x20, CR4_PGE = 0x80, CR4_LA57 = 0x1000;
+const CR4_PCIDE = 0x20000, CR4_SMEP = 0x100000;
+/** Bits whose change by MOV makes PAE paging load its PDPTEs. SDM volume 3, 4.4.1. */
+const CR0_PDPTES = CR0_PG | CR0_CD | CR0_NW, CR4_PDPTES = CR4_PAE | CR4_PGE | CR4_PSE | CR4_SMEP;
 /** Physical address bits, as the page walk has them. */
 const PHYSICAL_BITS = 40n;
 
@@ -43,7 +46,8 @@ export function cr4Allowed(cpu: Cpu): number {
 
 /**
  * Writes CR0, CR3 or CR4. Raises #GP(0) for a value the processor refuses unless `force` (state set by
- * the machine, INIT). Translations are dropped where the SDM says so.
+ * the machine, INIT), which leaves PDPTEs to {@link reloadPdptes}. Translations are dropped where the
+ * SDM says so.
  */
 export function setControlRegister(cpu: Cpu, n: 0 | 2 | 3 | 4, value: bigint, force = false): void {
   switch (n) {
@@ -56,7 +60,7 @@ export function setControlRegister(cpu: Cpu, n: 0 | 2 | 3 | 4, value: bigint, fo
       const keep = (cpu.cr4 & CR4_PCIDE) !== 0 && value >> 63n !== 0n;
       if (!force) {
         value = checkCr3(cpu, value);
-        if (paePdptes(cpu, cpu.cr4)) checkPdptes(cpu, value);
+        if (usesPdptes(cpu) && !loadPdptes(cpu, value)) cpu.gp();
       }
       cpu.set64(S.CR3, value);
       if (force) cpu.env.mem?.flush();
@@ -71,8 +75,8 @@ export function setControlRegister(cpu: Cpu, n: 0 | 2 | 3 | 4, value: bigint, fo
         if (v & ~cpu.cr4 & CR4_PCIDE && (!cpu.lma || cpu.cr3 & 0xfffn)) cpu.gp();
       }
       const old = cpu.cr4;
-      if (!force && (old ^ v) & (CR4_PAE | 0x10 | 0x80) && paePdptes(cpu, v)) {
-        checkPdptes(cpu, cpu.cr3);
+      if (!force && (old ^ v) & CR4_PDPTES && usesPdptes(cpu, v) && !loadPdptes(cpu, cpu.cr3)) {
+        cpu.gp();
       }
       cpu.set64(S.CR4, value);
       if ((old ^ v) & CR4_DE) cpu.env.debugChanged();
@@ -94,20 +98,47 @@ function checkCr3(cpu: Cpu, value: bigint): bigint {
   return value;
 }
 
-function paePdptes(cpu: Cpu, cr4: number): boolean {
+/** Whether PAE paging is in use, which has its PDPTEs in registers. */
+export function usesPdptes(cpu: Cpu, cr4 = cpu.cr4): boolean {
   return (cpu.cr0 & CR0_PG) !== 0 && (cr4 & CR4_PAE) !== 0 && !cpu.lma;
 }
 
-/**
- * Loading CR3 in PAE mode reads the four PDPTEs: reserved bits raise #GP, and the register keeps its
- * value. SDM volume 3, 4.4.1.
- */
-function checkPdptes(cpu: Cpu, cr3: bigint): void {
-  const table = Number(cr3 & 0xffffffe0n);
-  for (let i = 0; i < 4; i++) {
-    const lo = cpu.env.phys.read(table + 8 * i, 4), hi = cpu.env.phys.read(table + 8 * i + 4, 4);
-    if (lo & 1 && (lo & 0x1e6 || BigInt(hi >>> 0) >> (PHYSICAL_BITS - 32n))) cpu.gp();
+const pdptes = new Int32Array(2 * S.PDPTES);
+
+/** Reads the entries that `cr3` points to into {@link pdptes}; false when a reserved bit is set in one. */
+function readPdptes(cpu: Cpu, cr3: bigint): boolean {
+  const table = Number(cr3 & 0xffffffe0n) & cpu.get32(S.A20_MASK);
+  let valid = true;
+  for (let n = 0; n < pdptes.length; n += 2) {
+    const at = (table >>> 0) + 4 * n;
+    const lo = cpu.env.phys.read(at, 4), hi = cpu.env.phys.read(at + 4, 4);
+    pdptes[n] = lo;
+    pdptes[n + 1] = hi;
+    if (lo & 1 && (lo & 0x1e6 || hi >>> Number(PHYSICAL_BITS - 32n))) valid = false;
   }
+  return valid;
+}
+
+/** Whether PAE paging could use the PDPTEs at `cr3`: none that is present has a reserved bit set. */
+export function validPdptes(cpu: Cpu, cr3: bigint): boolean {
+  return readPdptes(cpu, cr3);
+}
+
+/** Loads the PDPTE registers, or keeps them and gives false when {@link validPdptes} does. */
+export function loadPdptes(cpu: Cpu, cr3: bigint): boolean {
+  if (!readPdptes(cpu, cr3)) return false;
+  cpu.i32.set(pdptes, S.PDPTE >> 2);
+  return true;
+}
+
+/** Loads the PDPTE registers when PAE paging is in use; an entry that is not valid is as if absent. */
+export function reloadPdptes(cpu: Cpu): void {
+  if (!usesPdptes(cpu)) return;
+  readPdptes(cpu, cpu.cr3);
+  for (let n = 0; n < pdptes.length; n += 2) {
+    if (pdptes[n] & 0x1e6 || pdptes[n + 1] >>> Number(PHYSICAL_BITS - 32n)) pdptes[n] = 0;
+  }
+  cpu.i32.set(pdptes, S.PDPTE >> 2);
 }
 
 function setCr0(cpu: Cpu, value: bigint, force: boolean): void {
@@ -125,9 +156,8 @@ function setCr0(cpu: Cpu, value: bigint, force: boolean): void {
     if (!(v & CR0_PG) && old & CR0_PG && (cpu.long || cpu.cr4 & CR4_PCIDE)) cpu.gp();
   }
   v = ((v & CR0_DEFINED) | CR0_ET) >>> 0;
-  if (!force && v & CR0_PG && !(old & CR0_PG) && cpu.cr4 & CR4_PAE && !(cpu.efer & EFER_LME)) {
-    checkPdptes(cpu, cpu.cr3);
-  }
+  const pae = v & CR0_PG && cpu.cr4 & CR4_PAE && !(cpu.efer & EFER_LME);
+  if (!force && (old ^ v) & CR0_PDPTES && pae && !loadPdptes(cpu, cpu.cr3)) cpu.gp();
   cpu.set64(S.CR0, BigInt(v));
   const efer = cpu.efer;
   if (efer & EFER_LME) {

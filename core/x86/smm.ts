@@ -3,7 +3,7 @@
  * (32-bit map: table 31-1); AMD APM volume 2, chapter 10 (64-bit map: table 10-1). The map is AMD's
  * where the CPU has long mode, else Intel's, as KVM chooses; fields and revision are QEMU's.
  */
-import { cr4Allowed, setControlRegister, setEfer } from "./control.ts";
+import { cr4Allowed, reloadPdptes, setControlRegister, setEfer } from "./control.ts";
 import { Attr, type Cpu, defineHelper } from "./cpu.ts";
 import { log, LogItem, logMask } from "../log.ts";
 import { Seg } from "./insn.ts";
@@ -207,6 +207,7 @@ export function leaveSmm(cpu: Cpu): "running" | "halted" | "shutdown" {
   setControlRegister(cpu, 4, BigInt(cr4), true);
   setControlRegister(cpu, 3, a.getWide(map.cr3), true);
   setControlRegister(cpu, 0, BigInt(cr0), true);
+  reloadPdptes(cpu);
   map.segments.forEach((p, n) => {
     const attr = a.get(p.attributes, map.wide ? 2 : 4) & 0xf0ff;
     const usable = attr & Attr.P || n === Seg.CS || n === S.TR;

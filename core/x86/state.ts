@@ -152,6 +152,12 @@ export const IA32_SYSENTER_EIP = IA32_STAR + 56;
 export const IA32_TSC_AUX = IA32_STAR + 64;
 /** What the guest has added to its time-stamp counter. */
 export const TSC_OFFSET = IA32_STAR + 72;
+/**
+ * The four page-directory-pointer-table entries of PAE paging, 8 bytes each: walks use these, not what
+ * stands in memory. SDM volume 3, 4.4.1.
+ */
+export const PDPTE = TSC_OFFSET + 8;
+export const PDPTES = 4;
 
 /** A TLB: that of the supervisor, or that of user code. */
 export const TLB_ENTRIES = 1024;

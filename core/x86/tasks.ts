@@ -1,5 +1,5 @@
 /** Hardware task switches. Intel SDM volume 3, chapter 7. */
-import { setControlRegister } from "./control.ts";
+import { reloadPdptes, setControlRegister, usesPdptes, validPdptes } from "./control.ts";
 import { Attr, type Cpu, GuestFault } from "./cpu.ts";
 import { debugTrap, Dr6, Dr7 } from "./debug.ts";
 import { Seg } from "./insn.ts";
@@ -90,6 +90,10 @@ export function switchTask(cpu: Cpu, selector: number, kind: TaskSwitchKind, ext
     trap: wide ? mem.read(at(WIDE.trap), 2, true) & 1 : 0,
   };
 
+  // PAE paging's PDPTEs come with another CR3.
+  const pdptes = wide && usesPdptes(cpu) && BigInt(next.cr3) !== cpu.cr3;
+  if (pdptes && !validPdptes(cpu, BigInt(next.cr3))) cpu.gp(0);
+
   // Busy bits: the old task's is cleared by JMP and IRET, the new one's is set by all but IRET.
   const setBusy = (where: Descriptor["at"], busy: boolean) => {
     const byte = typeof where === "bigint" ? where + 5n : where + 5;
@@ -116,6 +120,7 @@ export function switchTask(cpu: Cpu, selector: number, kind: TaskSwitchKind, ext
   cpu.setSegment(S.TR, selector, base, d.limit, d.attr | 2);
   cpu.set64(S.CR0, BigInt((cpu.cr0 | 8) >>> 0));
   if (wide && cpu.cr0 & 0x80000000) setControlRegister(cpu, 3, BigInt(next.cr3), true);
+  if (pdptes) reloadPdptes(cpu);
   cpu.eip = next.eip;
   for (let n = 0; n < 8; n++) {
     if (wide) cpu.setReg32(n, next.regs[n]);

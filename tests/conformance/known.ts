@@ -25,6 +25,7 @@ const deadly: readonly (readonly [RegExp, string])[] = [
   ],
   [/^a debug trap on entry: T$/, "does not look at a TSS's T, and the task has no end"],
   [/^two: CR4.PAE set under paging/, "does not check PDPTEs"],
+  [/^pae: and so is the one that code runs by/, "reads PDPTEs at every walk"],
   [/^SMP: logical, all clusters$/, "has no broadcast to all clusters: the wait would be long"],
   [/^SYSENTER with CS 3$/, "looks for 0 alone, and goes on without code"],
   [/^stack switch: SS0 without room$/, "writes beyond the segment's limit"],
@@ -84,7 +85,10 @@ export const known: readonly (readonly [RegExp, string])[] = [
     /^(two|pae): a large page's reserved|^pae: .* is reserved$/,
     "a reserved bit's error code lacks P",
   ],
-  [/^pae: (a PDPTE with reserved|PDPTEs are loaded)/, "reads PDPTEs at every walk"],
+  [
+    /^pae: (a PDPTE with reserved|PDPTEs are not |.* with a PDPTE that is not valid|a MOV to CR3 that faults)|^pae: (an entry taken away|a task switch with the same CR3)/,
+    "reads PDPTEs at every walk",
+  ],
   [/^V86: a word at FFFFh/, "checks no limits"],
   [/^V86: VME: (CLI|STI sets)/, "has no virtual interrupt flag here"],
   [/^SYSCALL in compatibility mode$|^LOCK SYSCALL$/, "takes it"],
@@ -120,9 +124,7 @@ export const known: readonly (readonly [RegExp, string])[] = [
 ];
 
 /** Where qeno does not do what the manual says. */
-const ours: readonly (readonly [RegExp, string])[] = [
-  [/^pae: PDPTEs are loaded by MOV to CR3 alone$/, "reads PDPTEs at every walk"],
-];
+const ours: readonly (readonly [RegExp, string])[] = [];
 
 /** Takes what is known of qeno out of a report. */
 export function judgeOurs(kernel: Kernel, r: Report): Report & { note: string } {

@@ -15,6 +15,7 @@ import { instructionFaults } from "./faults64.ts";
 import { implicitAccess, protectionKeys } from "./keys64.ts";
 import { segmentLoads, systemSegments } from "./selectors64.ts";
 import { gates } from "./gates64.ts";
+import { pdptes } from "./pdptes32.ts";
 import { accessRights } from "./paging64.ts";
 import { translation } from "./translation64.ts";
 
@@ -46,5 +47,5 @@ export const suites: Readonly<Record<string, (leaveOut?: LeaveOut) => Kernel>> =
   legacy: (w) => kernel(new Kernel32(w), segments, tasks),
   devices: (w) => kernel(new Kernel32(w, "none", TEST_DEVICES), testDevices),
   paging32: (w) => kernel(new Kernel32(w, "two"), pagingLegacy),
-  pae: (w) => kernel(new Kernel32(w, "pae"), pagingLegacy),
+  pae: (w) => kernel(new Kernel32(w, "pae"), pagingLegacy, pdptes),
 };

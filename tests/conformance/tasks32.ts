@@ -5,7 +5,7 @@ import { done, END, type Expect, fault, pageFault, Pf, Vec } from "./check.ts";
 import { At, descriptor, flat, type Kernel32, Sel } from "./kernel32.ts";
 import { task } from "./segments32.ts";
 
-const { ax, cr0, cr3, cr4, ds, eax, ebx, ecx, esp } = o;
+const { ax, cr0, cr4, ds, eax, ebx, ecx, esp } = o;
 const GP0 = fault(Vec.GP);
 const { LAB } = At, NX = 1n << 63n;
 
@@ -425,17 +425,6 @@ export function pagingLegacy(k: Kernel32): void {
     });
     return;
   }
-  k.check("pae: a PDPTE with reserved bit 1", GP0, () => {
-    k.put(At.SCRATCH, BigInt(At.PD | 3));
-    i.mov(eax, At.SCRATCH);
-    k.at();
-    i.mov(cr3, eax);
-  });
-  k.check("pae: an absent PDPTE with other bits", done(), () => {
-    k.put(At.PDPT + 8, 0xfffffffffffffffen);
-    i.mov(eax, At.PDPT);
-    i.mov(cr3, eax);
-  });
   k.check(
     "pae: a PDPTE that is absent",
     pageFault(0, 0x40000000),
@@ -455,10 +444,5 @@ export function pagingLegacy(k: Kernel32): void {
     k.setEfer(0);
     k.page(0, 3n | NX);
     access("read");
-  });
-  k.check("pae: PDPTEs are loaded by MOV to CR3 alone", pageFault(0, 0x40000000), () => {
-    k.put(At.PDPT + 8, BigInt(At.PD | 1));
-    k.at();
-    i.mov(eax, dword(0x40000000));
   });
 }

@@ -360,3 +360,22 @@ kvmTest(
       assertEquals(b.run().reason, "hlt");
     }),
 );
+
+guestTest(
+  "PAE's page-directory-pointer entries move with the vCPU",
+  (opts) =>
+    withBench(opts, (b) => {
+      const v = b.vcpu, { view } = b.ram, PDPT = 0x4000, DIR = 0x5000;
+      b.load(0x1000, hex("f4")); // hlt
+      view.setBigUint64(DIR, 0xe7n, true);
+      view.setBigUint64(PDPT, BigInt(DIR | 1), true);
+      b.protectedMode(0x1000);
+      const entry = BigInt(DIR | 1), pdptes = [entry, entry, 0n, 0n], s = v.getSregs();
+      v.setSregs({ ...s, cr0: s.cr0 | 1n << 31n, cr3: BigInt(PDPT), cr4: s.cr4 | 0x20n, pdptes });
+      const now = v.getSregs();
+      if (!(now.cr0 >> 31n & 1n) || now.pdptes === undefined) return; // a host that cannot
+      assertEquals(now.pdptes, pdptes);
+      v.setSregs({ ...now, pdptes: undefined });
+      assertEquals(v.getSregs().pdptes, [entry, 0n, 0n, 0n]);
+    }),
+);
