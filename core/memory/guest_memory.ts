@@ -13,7 +13,8 @@ const MAX_WASM32 = 2 ** 32 - PAGE;
 export const MAX_MEMORY = 2 ** 34 - PAGE;
 
 /** The descriptor of a shared memory of `pages` that does not grow. Source: WebAssembly JS Interface. */
-function memoryType(pages: number, address: "i32" | "i64"): WebAssembly.MemoryDescriptor {
+/** What {@link GuestMemory} makes its memory from. */
+export function memoryType(pages: number, address: "i32" | "i64"): WebAssembly.MemoryDescriptor {
   if (address === "i32") return { initial: pages, maximum: pages, shared: true };
   const bounds = { initial: BigInt(pages), maximum: BigInt(pages) };
   // TypeScript's type of the descriptor knows 32-bit memories alone.

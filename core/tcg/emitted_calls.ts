@@ -41,7 +41,7 @@ export class EmittedCalls {
 
   /** The fault of an access to a non-canonical address. */
   #addressFault(rec: number, lo: number, hi: number): GuestFault {
-    const cpu = this.cpu, i = this.#insns.get(rec);
+    const cpu = this.cpu, i = this.#insns.exact(rec);
     const lin = BigInt.asUintN(64, (BigInt(hi) << 32n) | BigInt(lo >>> 0));
     if (i !== undefined) this.#setNext(rec, i.length);
     const stack = i !== undefined && throughStack(cpu, i, lin);

@@ -45,8 +45,6 @@ export interface RegionJob {
   readonly entered: Uint16Array;
   /** The first of {@link REGION_RECORDS} records to be used. */
   readonly records: number;
-  /** Handler number of records whose code has changed. */
-  readonly stale: number;
 }
 
 /** A region that is to be put into place. */
@@ -54,16 +52,18 @@ export interface RegionCode {
   readonly bytes: Uint8Array<ArrayBuffer>;
   /** Offset in the page and length of each instruction. */
   readonly insns: readonly (readonly [at: number, length: number])[];
-  /** Records for reporting exceptions of an instruction; the first is the guard. */
+  /** Stands for the region in the translation cache. */
+  readonly guard: number;
+  /** Records by which an instruction is left to tier 0. */
   readonly records: readonly (readonly [rec: number, at: number])[];
   /** Records that go on at an IP of the page. */
   readonly links: readonly (readonly [rec: number, ip: bigint])[];
 }
 
-/** A basic block for flags that arrive in the form `key`. */
+/** A basic block for flags that arrive in a form: see {@link RegionLowering.begin}. */
 interface Node extends CfgNode {
   readonly ip: bigint;
-  readonly key: string;
+  readonly form: number;
   /** Which copy of a loop's body it is, from 0. */
   readonly copy: number;
   /** Instructions before it that are not yet taken off the budget. */
@@ -104,39 +104,36 @@ class RegionBuilder {
     const f = this.#f;
     const low = new RegionLowering(f, this.#runtime, {
       ...this.#use,
-      guard,
       long: this.#long,
-      stale: job.stale,
       pages: this.#isTightLoop() ? MAX_PAGES : 0,
       record: (i) => this.#record(i),
     });
-    low.prologue();
-    const entry = this.#node(this.job.ip, "");
-    for (let n = this.#work.pop(); n !== undefined; n = this.#work.pop()) this.#emit(low, n);
     const leave = (to: CfgNode, due: boolean) => {
       const n = to as Node;
-      low.begin(n.key);
+      low.begin(n.form);
       low.done = n.done;
       if (due) low.leaveIfDue(I64.of(n.ip));
       else this.#leave(low, n.ip);
     };
-    const loops = structure(f, entry, {
-      leave: (to) => leave(to, false),
-      backEdge: (to) => leave(to, true),
+    let loops = 0;
+    low.region(() => {
+      const entry = this.#node(this.job.ip, 0);
+      for (let n = this.#work.pop(); n !== undefined; n = this.#work.pop()) this.#emit(low, n);
+      loops = structure(f, entry, {
+        leave: (to) => leave(to, false),
+        backEdge: (to) => leave(to, true),
+      });
     });
     // Without a loop the way in and out can cost more than it saves.
     if (loops === 0 && this.#insns.size < MIN_STRAIGHT) return undefined;
     if (this.#next > job.records + REGION_RECORDS * Rec.SIZE) return undefined;
     const m = new ModuleBuilder(this.limits);
     m.add(f, undefined, "region");
-    low.exits.add(m);
     return {
       bytes: m.encode(),
       insns: [...this.#insns.values()].map((i) => [this.#at(i.ip), i.insn.length]),
-      records: [
-        [guard, job.at],
-        ...[...this.#records].map(([ip, r]) => [r, this.#at(ip)] as const),
-      ],
+      guard,
+      records: [...this.#records].map(([ip, r]) => [r, this.#at(ip)]),
       links: [...this.#links].map(([ip, r]) => [r, ip]),
     };
   }
@@ -199,7 +196,10 @@ class RegionBuilder {
       while (!this.#insns.has(ip) && this.#insns.size < MAX_INSNS && this.#inPage(ip)) {
         const insn = this.#decode(ip);
         if (insn === undefined) break;
-        const i = scanInsn(this.#f, insn, this.job.mode, ip, this.#use, this.#runtime.host);
+        const i = this.#f.scoped(
+          "scan",
+          () => scanInsn(this.#f, insn, this.job.mode, ip, this.#use, this.#runtime.host),
+        );
         if (i === undefined) break;
         this.#insns.set(ip, i);
         if (i.end !== undefined) {
@@ -215,11 +215,11 @@ class RegionBuilder {
     }
   }
 
-  #node(ip: bigint, key: string, copy = 0, done = 0): Node {
-    const id = `${ip} ${key} ${copy}`;
+  #node(ip: bigint, form: number, copy = 0, done = 0): Node {
+    const id = `${ip} ${form} ${copy}`;
     let n = this.#nodes.get(id);
     if (n === undefined) {
-      n = { ip, key, copy, done, stmts: [], cond: undefined, edges: [] };
+      n = { ip, form, copy, done, stmts: [], cond: undefined, edges: [] };
       this.#nodes.set(id, n);
       if (copy === 0) this.#versions.set(ip, (this.#versions.get(ip) ?? 0) + 1);
       this.#work.push(n);
@@ -227,30 +227,45 @@ class RegionBuilder {
     return n;
   }
 
+  /** Whether the basic block at `ip` may look at the flags it begins with, or hand them on. */
+  #looksAtFlags(ip: bigint): boolean {
+    for (let i = this.#insns.get(ip); i !== undefined; i = this.#insns.get(i.next)) {
+      if (i.flags.reads) return true;
+      if (i.flags.sets) return false;
+      if (i.end !== undefined || this.#leaders.has(i.next)) return true;
+    }
+    return false;
+  }
+
+  /** Whether something may see the flags that an instruction leaves. */
+  #areLive(i: RegionInsn): boolean {
+    while (i.end === undefined && !this.#leaders.has(i.next)) {
+      const next = this.#insns.get(i.next);
+      if (next === undefined || next.flags.exits || next.flags.reads) return true;
+      if (next.flags.sets) return false;
+      i = next;
+    }
+    return true;
+  }
+
   /** The way from `from` to `ip` with the flags as they are now. */
   #edge(low: RegionLowering, from: Node, ip: bigint): Edge {
-    const stmts: Stmt[] = [], { flags, done } = low;
-    let key = low.flagsKey();
+    const stmts: Stmt[] = [], { done } = low;
+    let form = this.#looksAtFlags(ip) ? low.flagsForm() : -1;
     if (
-      key !== undefined && !this.#nodes.has(`${ip} ${key} 0`) &&
-      (this.#versions.get(ip) ?? 0) >= MAX_VERSIONS
-    ) key = undefined;
+      !this.#nodes.has(`${ip} ${form} 0`) && (this.#versions.get(ip) ?? 0) >= MAX_VERSIONS
+    ) form = -1;
     // A block that is a loop by itself goes on in its next copy, and pays at the last one.
     const copies = Math.min(MAX_COPIES, Math.floor(MAX_COPIED_INSNS / (done - from.done)));
-    const next = ip === from.ip && key === from.key && copies > 1 ? (from.copy + 1) % copies : 0;
-    this.#f.collect(stmts, () => {
-      if (key === undefined) low.pack();
-      else low.passFlags();
-      if (next === 0) low.charge();
-    });
-    low.flags = flags;
+    const next = ip === from.ip && form === from.form && copies > 1 ? (from.copy + 1) % copies : 0;
+    if (next === 0) this.#f.collect(stmts, () => low.charge());
     low.done = done;
-    return { to: this.#node(ip, key ?? "", next, next === 0 ? 0 : done), stmts, cut: false };
+    return { to: this.#node(ip, form, next, next === 0 ? 0 : done), stmts, cut: false };
   }
 
   #emit(low: RegionLowering, n: Node): void {
     this.#f.collect(n.stmts, () => {
-      low.begin(n.key);
+      low.begin(n.form);
       low.done = n.done;
       let ip = n.ip;
       for (;;) {
@@ -260,10 +275,9 @@ class RegionBuilder {
           n.edges = [this.#edge(low, n, ip)];
           return;
         }
-        low.insn(i, i.stmts);
+        low.insn(i, this.#areLive(i));
         low.done++;
         if (i.end !== undefined) return this.#end(low, n, i);
-        if (i.writes) low.leaveIfStale(I64.of(i.next));
         ip = i.next;
       }
     });
@@ -283,7 +297,6 @@ class RegionBuilder {
       case "dynamic":
         return low.leave(low.expr(end.target) as I64);
       case "jump":
-        if (i.writes) low.leaveIfStale(I64.of(end.target));
         n.edges = [this.#edge(low, n, end.target)];
         return;
       case "cond":
@@ -319,7 +332,8 @@ export function decodeInPage(
 export function regionMode(mode: number): boolean {
   const code = mode & Mode.CODE_MASK;
   const flat = code === 1 && (mode & Mode.CS_FLAT) !== 0 && !(mode & Mode.LONG);
-  return (code === 2 || flat) && !(mode & (Mode.SINGLE | Mode.ALIGN));
+  const alone = Mode.SINGLE | Mode.ALIGN | Mode.ALONE;
+  return (code === 2 || flat) && !(mode & alone);
 }
 
 /** Makes the code of a region; undefined when the place is better left to tier 0. */

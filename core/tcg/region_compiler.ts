@@ -10,7 +10,6 @@ import { featureNames } from "../x86/table/row.ts";
 import { Rec } from "../x86/state.ts";
 import {
   buildRegion,
-  decodeInPage,
   REGION_RECORDS,
   type RegionCode,
   type RegionJob,
@@ -85,7 +84,6 @@ export class RegionCompiler {
       mode: block.mode,
       entered: cache.entered(block),
       records,
-      stale: cache.handlers.stale,
     };
     const wanted = { cpu, block, job, flushes: cache.stats.flushes };
     const thread = this.threaded ? this.#start(cpu) : undefined;
@@ -135,21 +133,19 @@ export class RegionCompiler {
   }
 
   #install(w: Wanted, code: Omit<RegionCode, "bytes">, module: WebAssembly.Module): void {
-    const { cache } = this, { job, block } = w, { mode } = job;
+    const { cache } = this, { job, block } = w;
     if (!block.valid || cache.stats.flushes !== w.flushes || cache.hasBreakpoints) return;
     const page = block.host - job.at, { u8 } = cache.memory;
     for (const [at, length] of code.insns) {
       for (let n = at; n < at + length; n++) if (u8[page + n] !== job.page[n]) return;
     }
-    const has = (f: string) => w.cpu.env.model.has(f);
     for (const [rec, at] of code.records) {
-      const insn = decodeInPage(job.page, at, mode, has)!;
-      cache.looseRecord(rec, job.ip + BigInt(at - job.at), insn);
+      cache.linkRecord(rec, job.ip + BigInt(at - job.at), true);
     }
-    for (const [rec, ip] of code.links) cache.linkRecord(rec, ip);
+    for (const [rec, ip] of code.links) cache.linkRecord(rec, ip, false);
     const index = this.shapes.install(module, "region");
     const ranges = code.insns.map(([at, n]) => [page + at, page + at + n] as const);
-    cache.installRegion(block, code.records[0][0], ranges, index, () => this.shapes.release(index));
+    cache.installRegion(block, code.guard, ranges, index, () => this.shapes.release(index));
   }
 
   /** Ends the thread; what was asked for is forgotten. */
@@ -163,6 +159,6 @@ export class RegionCompiler {
 
 /** How many records of its run a region uses. */
 function used(job: RegionJob, code: RegionCode): number {
-  const last = Math.max(...code.records.map(([r]) => r), ...code.links.map(([r]) => r));
+  const last = Math.max(code.guard, ...code.records.map(([r]) => r), ...code.links.map(([r]) => r));
   return (last - job.records) / Rec.SIZE + 1;
 }

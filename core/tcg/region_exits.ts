@@ -1,15 +1,13 @@
 /**
- * The ways out of a region's hot code: functions of the region's module that bring the vCPU state up to
- * date and go on to the run-time library. The hot code hands them its registers and pending flags
- * as arguments, which keeps the many places where it may have to leave small.
+ * The way out of a region: one piece of code at the function's end brings the vCPU state up to date and
+ * goes on to the run-time library. Each of the many places where the hot code may have to leave says where to
+ * by a local or two and branches there, which keeps it small.
  */
-import { type Expr, I32, I64 } from "../wasm/expr.ts";
-import { call, type Callee, FunctionBuilder, type FuncType } from "../wasm/func.ts";
-import type { ModuleBuilder } from "../wasm/module.ts";
-import type { ValType } from "../wasm/opcodes.ts";
+import { I32, I64, load } from "../wasm/expr.ts";
+import type { FunctionBuilder, Label, Local } from "../wasm/func.ts";
 import * as S from "../x86/state.ts";
 import { followLink } from "./lower.ts";
-import { carried, carry, type FlagState, type Packed, packFlags } from "./region_flags.ts";
+import type { RegionRegs } from "./region_regs.ts";
 import type { RuntimeImports } from "./runtime.ts";
 
 /** A general register that a region may have changed. */
@@ -20,143 +18,87 @@ export interface ExitRegister {
   readonly wide: boolean;
 }
 
-type Way = "probe" | "leave" | "link" | "raise";
-
-/** What each way out has before the state, behind the vCPU's address. */
-const OWN: Record<Way, readonly ValType[]> = {
-  /** record, linear address (i64 in 64-bit code), access */
-  probe: ["i32", "i32", "i32"],
-  /** entry record, RIP */
-  leave: ["i32", "i64"],
-  /** record that jumps */
-  link: ["i32"],
-  /** record, vector, error code */
-  raise: ["i32", "i32", "i32"],
-};
-/** flag form and its two values, FLAG_RES, FLAG_AUX, budget */
-const STATE: readonly ValType[] = ["i32", "i32", "i32", "i64", "i32", "i32"];
+/** The flags where no basic block knows more: see `region_flags.ts`. */
+export interface FlagLocals {
+  readonly res: Local<"i64">;
+  readonly aux: Local<"i32">;
+  readonly form: Local<"i32">;
+  readonly values: readonly (Local<"i32"> | Local<"i64">)[];
+}
 
 export class RegionExits {
-  readonly #forms = new Map<string, number>();
-  readonly #ways = new Map<Way, Callee>();
+  /** Record that is left by, if not 0, and else the RIP. */
+  readonly #rec: Local<"i32">;
+  readonly #rip: Local<"i64">;
+  /** Instructions left in the slice. */
+  readonly budget: Local<"i32">;
+  #label: Label | undefined;
 
-  /** @param long 64-bit code: linear addresses and registers are i64 */
-  constructor(
-    readonly rt: RuntimeImports,
-    readonly registers: readonly ExitRegister[],
-    readonly long: boolean,
-  ) {}
-
-  /** The function of a way out; {@link add} must follow. */
-  way(way: Way): Callee {
-    let c = this.#ways.get(way);
-    if (c === undefined) {
-      const type: FuncType = {
-        params: ["i32", ...this.#own(way), ...STATE, ...this.registers.map(() => this.#word)],
-        results: way === "probe" ? [this.rt.host] : [],
-      };
-      this.#ways.set(way, c = { name: way, type });
-    }
-    return c;
-  }
-
-  get #word(): "i32" | "i64" {
-    return this.long ? "i64" : "i32";
-  }
-
-  #own(way: Way): readonly ValType[] {
-    return way === "probe" ? ["i32", this.#word, "i32"] : OWN[way];
+  constructor(readonly f: FunctionBuilder, readonly rt: RuntimeImports) {
+    this.#rec = f.local("i32");
+    this.#rip = f.local("i64");
+    this.budget = f.local("i32");
   }
 
   /**
-   * The state as arguments of {@link way}.
-   * @param values the registers' values, in their order
+   * Emits the region: `body`, from which all ways lead out, and what they come to.
+   * @param written registers to be written back
    */
-  args(
-    flags: FlagState,
-    packed: Packed,
-    budget: I32,
-    values: readonly Expr[],
-    bind: (v: I32) => I32,
-  ): Expr[] {
-    const c = carry(flags);
-    if (c === undefined) {
-      const p = packFlags(flags, packed, bind);
-      return [I32.of(0), I32.of(0), I32.of(0), p.res, p.aux, budget, ...values];
-    }
-    const [a = I32.of(0), b = I32.of(0)] = c.values;
-    return [I32.of(this.#form(c.key)), a, b, packed.res, packed.aux, budget, ...values];
-  }
-
-  #form(key: string): number {
-    if (key === "") return 0;
-    let n = this.#forms.get(key);
-    if (n === undefined) this.#forms.set(key, n = this.#forms.size + 1);
-    return n;
-  }
-
-  /** Adds the functions that are used to the region's module. */
-  add(m: ModuleBuilder): void {
-    for (const [way, callee] of this.#ways) {
-      const f = new FunctionBuilder(way, callee.type);
-      const cpu = f.param(0, "i32");
-      this.#writeBack(f, cpu, 1 + OWN[way].length);
-      switch (way) {
-        case "probe":
-          f.return(call(
-            this.rt.probe,
-            this.rt.host,
-            cpu,
-            f.param(1, "i32"),
-            this.long ? f.param(2, "i64") : f.param(2, "i32").extend_u(),
-            f.param(3, "i32"),
-          ));
-          break;
-        case "leave":
-          f.tail(this.rt.jump, cpu, f.param(1, "i32"), f.param(2, "i64"));
-          break;
-        case "link":
-          // The record's index is 0, and its RIP the target.
-          followLink(f, this.rt.jumpSlow, cpu, f.param(1, "i32"));
-          break;
-        case "raise":
-          f.tail(
-            this.rt.raise,
-            cpu,
-            f.param(1, "i32"),
-            f.param(2, "i32"),
-            f.param(3, "i32"),
-          );
-          break;
-      }
-      m.add(f, undefined, undefined, callee);
-    }
-  }
-
-  #writeBack(f: FunctionBuilder, cpu: I32, at: number): void {
-    const form = f.param(at, "i32"), values = [f.param(at + 1, "i32"), f.param(at + 2, "i32")];
-    const old: Packed = { res: f.param(at + 3, "i64"), aux: f.param(at + 4, "i32") };
-    const res = f.local("i64"), aux = f.local("i32");
-    res.set(old.res);
-    aux.set(old.aux);
-    for (const [key, n] of this.#forms) {
-      f.if(form.eq(n), () => {
-        const p = packFlags(carried(key, (i) => values[i]), old, (v) => f.let(v));
-        res.set(p.res as I64);
-        aux.set(p.aux);
-      });
-    }
-    f.store("i64.store", cpu, res.get(), S.FLAG_RES);
-    f.store("i32.store", cpu, aux.get(), S.FLAG_AUX);
-    f.store("i32.store", cpu, f.param(at + 5, "i32"), S.BUDGET);
-    this.registers.forEach(({ n, wide }, i) => {
-      if (this.long) {
-        f.store("i64.store", cpu, f.param(at + 6 + i, "i64"), S.GPR + 8 * n);
-        return;
-      }
-      const v = f.param(at + 6 + i, "i32");
-      if (wide) f.store("i64.store", cpu, v.extend_u(), S.GPR + 8 * n);
-      else f.store("i32.store", cpu, v, S.GPR + 8 * n);
+  around(
+    body: () => void,
+    regs: RegionRegs,
+    written: readonly ExitRegister[],
+    flags: FlagLocals,
+  ): void {
+    const { f, budget } = this, cpu = f.param(0, "i32"), entry = f.param(1, "i32");
+    f.block((label) => {
+      this.#label = label;
+      budget.set(load("i32.load", cpu, S.BUDGET));
+      body();
     });
+    const form = flags.form.get();
+    f.if(form.eqz(), () => {
+      f.store("i64.store", cpu, flags.res.get(), S.FLAG_RES);
+      f.store("i32.store", cpu, flags.aux.get(), S.FLAG_AUX);
+    }, () => this.storeFlags(flags));
+    for (const { n, wide } of written) {
+      const v = regs.get(n);
+      if (v.type === "i64") f.store("i64.store", cpu, v, S.GPR + 8 * n);
+      else if (wide) f.store("i64.store", cpu, (v as I32).extend_u(), S.GPR + 8 * n);
+      else f.store("i32.store", cpu, v, S.GPR + 8 * n);
+    }
+    // The record left by is the first of its block: the jump takes one off the budget for it.
+    f.store("i32.store", cpu, budget.get().add(1), S.BUDGET);
+    const rec = this.#rec.get();
+    f.if(rec.ne(0), () => followLink(f, this.rt.jumpSlow, cpu, rec));
+    f.tail(this.rt.jump, cpu, entry, this.#rip.get());
+  }
+
+  /** Stores the flags of any form. */
+  storeFlags({ form, values, res, aux }: FlagLocals): void {
+    const [a, b] = values.map((l) => {
+      const v = l.get() as I32 | I64;
+      return v.type === "i32" ? (v as I32).extend_u() : v;
+    });
+    const cpu = this.f.param(0, "i32");
+    this.f.call(this.rt.flags, cpu, form.get(), a, b, res.get(), aux.get());
+  }
+
+  /** Leaves after `done` instructions that are not yet taken off the budget. */
+  #out(done: number): void {
+    if (done !== 0) this.budget.set(this.budget.get().sub(done));
+    this.f.br(this.#label!);
+  }
+
+  /** Leaves for `rip`. */
+  leave(rip: I64, done: number): void {
+    this.#rip.set(rip);
+    this.#out(done);
+  }
+
+  /** Leaves by the link of record `rec` for the RIP that stands there. */
+  link(rec: number, done: number): void {
+    this.#rec.set(I32.of(rec));
+    this.#out(done);
   }
 }

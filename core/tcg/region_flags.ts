@@ -1,9 +1,12 @@
 /**
  * Flags inside a region: an update stays pending, as its kind and operands, until something needs the
- * flags. Most updates are overwritten unread; most reads are a compare of two operands.
+ * flags. Most updates are overwritten unread; most reads are a compare of two operands. From one
+ * instruction to the next a pending update is a form, which is a number, and two values.
  */
-import { type Expr, I32, type I64 } from "../wasm/expr.ts";
+import { type Expr, I32, I64 } from "../wasm/expr.ts";
+import type { FunctionBuilder } from "../wasm/func.ts";
 import type { FlagKind, FlagUpdate } from "../x86/ir.ts";
+import * as S from "../x86/state.ts";
 import { condExpr, flagExpr, flagValues } from "./lower.ts";
 
 /** Flags as FLAG_RES and FLAG_AUX hold them. */
@@ -16,22 +19,25 @@ export interface Packed {
 export type FlagState =
   /** In the region's two flag locals. */
   | { readonly kind: "packed" }
+  /** Whatever the region's form local says. */
+  | { readonly kind: "any" }
   /** Not computed yet. `cf` is what INC and DEC leave in CF: 0 or 1. */
   | {
     readonly kind: "pending";
     readonly update: FlagUpdate;
-    readonly args: readonly I32[];
+    readonly args: readonly Expr[];
     readonly cf: I32 | undefined;
   };
 
 export const PACKED: FlagState = { kind: "packed" };
+export const ANY: FlagState = { kind: "any" };
 
 /** Updates that need the flags before them for more than CF. */
 const PARTIAL = new Set<FlagKind>(["cf", "cfof", "zf"]);
 
-/** Whether the update can wait: it sets all six flags, or all but CF, from 32-bit operands. */
+/** Whether the update sets all six flags, or all but CF. */
 export function canWait(u: FlagUpdate): boolean {
-  return u.bits !== 64 && !PARTIAL.has(u.kind);
+  return !PARTIAL.has(u.kind);
 }
 
 /** Whether the update sets all six flags. */
@@ -39,9 +45,19 @@ export function isFull(u: FlagUpdate): boolean {
   return !PARTIAL.has(u.kind) && u.kind !== "inc" && u.kind !== "dec";
 }
 
+/** Forms: 0 is packed flags, the others are a kind of update and its width. */
+const KINDS = ["add", "sub", "logic", "inc", "dec"] as const;
+const WIDTHS = [8, 16, 32, 64] as const;
+type Waiting = typeof KINDS[number];
+
 /** The flags of `s` in packed form; temporaries are made with `bind`. */
-export function packFlags(s: FlagState, old: Packed, bind: (v: I32) => I32): Packed {
+export function packFlags(
+  s: FlagState,
+  old: Packed,
+  bind: (v: I32) => I32,
+): Packed {
   if (s.kind === "packed") return old;
+  if (s.kind === "any") throw new Error("flags of no known form");
   const { cf } = s;
   const v = flagValues(
     s.update,
@@ -53,19 +69,24 @@ export function packFlags(s: FlagState, old: Packed, bind: (v: I32) => I32): Pac
   return { res: v.res ?? old.res, aux: v.aux };
 }
 
+/** Operand `n` with its sign in the highest bit. */
+function high(s: FlagState & { kind: "pending" }, n: number): I32 | I64 {
+  const a = s.args[n] as I32 | I64;
+  return s.update.bits < 32 ? (a as I32).shl(32 - s.update.bits) : a;
+}
+
 /** CF of `s`, 0 or 1. */
 export function carryOf(s: FlagState, old: Packed, bind: (v: I32) => I32): I32 {
-  if (s.kind === "packed") return old.aux.shr_u(31);
-  const a = s.args, up = 32 - s.update.bits;
+  if (s.kind !== "pending") return old.aux.shr_u(31);
   switch (s.update.kind) {
     case "logic":
       return I32.of(0);
     case "sub":
-      return a[0].shl(up).lt_u(a[1].shl(up));
+      return (high(s, 0) as I32).lt_u(high(s, 1) as I32);
     case "add":
-      return a[2].shl(up).lt_u(a[0].shl(up));
+      return (high(s, 2) as I32).lt_u(high(s, 0) as I32);
     case "explicit":
-      return a[1];
+      return s.args[1] as I32;
     case "inc":
     case "dec":
       return s.cf!;
@@ -77,16 +98,16 @@ export function carryOf(s: FlagState, old: Packed, bind: (v: I32) => I32): I32 {
 export function flagOf(name: string, s: FlagState, old: Packed, bind: (v: I32) => I32): I32 {
   if (name === "cf") return carryOf(s, old, bind);
   if (s.kind === "pending") {
-    const r = resultOf(s.update, s.args);
+    const r = resultOf(s);
     if (r !== undefined && name === "zf") return r.eqz();
-    if (r !== undefined && name === "sf") return r.shr_u(31);
+    if (r !== undefined && name === "sf") return (r as I32).lt_s(0);
   }
   const p = packFlags(s, old, bind);
   return flagExpr(name, () => p.res, once(p.aux, bind));
 }
 
-/** Result of the operation in the high bits of an i32, for the kinds where one argument is it. */
-function resultOf(u: FlagUpdate, args: readonly I32[]): I32 | undefined {
+/** Result of the operation with its sign in the highest bit, for the kinds where one argument is it. */
+function resultOf(s: FlagState & { kind: "pending" }): I32 | I64 | undefined {
   const at: Partial<Record<FlagKind, number>> = {
     add: 2,
     adc: 2,
@@ -97,8 +118,8 @@ function resultOf(u: FlagUpdate, args: readonly I32[]): I32 | undefined {
     logic: 0,
     explicit: 0,
   };
-  const n = at[u.kind];
-  return n === undefined ? undefined : args[n].shl(32 - u.bits);
+  const n = at[s.update.kind];
+  return n === undefined ? undefined : high(s, n);
 }
 
 function once(v: I32, bind: (v: I32) => I32): () => I32 {
@@ -109,7 +130,7 @@ function once(v: I32, bind: (v: I32) => I32): () => I32 {
 /** Condition `cc` (Jcc encoding) on `s`, 0 or 1. */
 export function condOf(cc: number, s: FlagState, old: Packed, bind: (v: I32) => I32): I32 {
   if (s.kind === "pending") {
-    const direct = directCond(cc, s.update, s.args);
+    const direct = directCond(cc, s);
     if (direct !== undefined) return direct;
     if (cc >> 1 === 1) {
       const c = carryOf(s, old, bind);
@@ -121,10 +142,9 @@ export function condOf(cc: number, s: FlagState, old: Packed, bind: (v: I32) => 
 }
 
 /** The condition as a compare of the operation's operands or of its result with zero. */
-function directCond(cc: number, u: FlagUpdate, args: readonly I32[]): I32 | undefined {
-  const up = 32 - u.bits;
-  if (u.kind === "sub") {
-    const a = args[0].shl(up), b = args[1].shl(up);
+function directCond(cc: number, s: FlagState & { kind: "pending" }): I32 | undefined {
+  if (s.update.kind === "sub") {
+    const a = high(s, 0) as I32, b = high(s, 1) as I32;
     switch (cc) {
       case 2:
         return a.lt_u(b);
@@ -148,7 +168,7 @@ function directCond(cc: number, u: FlagUpdate, args: readonly I32[]): I32 | unde
         return a.gt_s(b);
     }
   }
-  const r = resultOf(u, args);
+  const r = resultOf(s) as I32 | undefined;
   if (r === undefined) return undefined;
   switch (cc) {
     case 4:
@@ -160,7 +180,7 @@ function directCond(cc: number, u: FlagUpdate, args: readonly I32[]): I32 | unde
     case 9:
       return r.ge_s(0);
   }
-  if (u.kind !== "logic") return undefined;
+  if (s.update.kind !== "logic") return undefined;
   // CF and OF are 0.
   switch (cc) {
     case 6:
@@ -179,48 +199,67 @@ function directCond(cc: number, u: FlagUpdate, args: readonly I32[]): I32 | unde
   return undefined;
 }
 
-/**
- * How a pending update crosses from one basic block to the next: under `key`, with `values` copied to
- * the region's carrier locals. `undefined`: it must be packed first.
- */
-export function carry(s: FlagState): { key: string; values: readonly I32[] } | undefined {
-  if (s.kind === "packed") return { key: "", values: [] };
-  const { update: u, args: a } = s;
-  const key = `${u.kind}${u.bits}`;
-  switch (u.kind) {
+/** A pending update as a form and its values; undefined: it must be packed. */
+export function carry(s: FlagState): { form: number; values: readonly Expr[] } | undefined {
+  if (s.kind !== "pending") return undefined;
+  const { update: { kind, bits }, args: a } = s;
+  const n = KINDS.indexOf(kind as Waiting);
+  if (n < 0) return undefined;
+  const form = 1 + n * WIDTHS.length + WIDTHS.indexOf(bits);
+  switch (kind as Waiting) {
     case "add":
     case "sub":
-      return { key, values: [a[0], a[1]] };
+      return { form, values: [a[0], a[1]] };
     case "logic":
-      return { key, values: [a[0]] };
-    case "inc":
-    case "dec":
-      return s.cf!.isConst
-        ? { key: `${key} ${s.cf!.imm}`, values: [a[1]] }
-        : { key, values: [a[1], s.cf!] };
-  }
-  return undefined;
-}
-
-/** The state that {@link carry} gave `key` for, with its values in `c`. */
-export function carried(key: string, c: (n: number) => I32): FlagState {
-  if (key === "") return PACKED;
-  const m = /^([a-z]+)(\d+)(?: (\d))?$/.exec(key)!;
-  const update: FlagUpdate = { kind: m[1] as FlagKind, bits: Number(m[2]) as 8 | 16 | 32 };
-  const pending = (args: I32[], cf?: I32): FlagState => ({ kind: "pending", update, args, cf });
-  switch (update.kind) {
-    case "add":
-      return pending([c(0), c(1), c(0).add(c(1))]);
-    case "sub":
-      return pending([c(0), c(1), c(0).sub(c(1))]);
-    case "logic":
-      return pending([c(0)]);
-    case "inc":
-      return pending([c(0).sub(1), c(0)], m[3] ? I32.of(Number(m[3])) : c(1));
+      return { form, values: [a[0]] };
     default:
-      return pending([c(0).add(1), c(0)], m[3] ? I32.of(Number(m[3])) : c(1));
+      return { form, values: [a[1], s.cf!] };
   }
 }
 
-/** Arguments of a guest flag statement as 32-bit values. */
-export const asI32 = (args: readonly Expr[]): readonly I32[] => args as readonly I32[];
+/** The state that {@link carry} gave `form` for; `word` reads value n in the width of a local. */
+export function carried(form: number, word: (n: number) => I32 | I64): FlagState {
+  if (form === 0) return PACKED;
+  const kind = KINDS[Math.floor((form - 1) / WIDTHS.length)];
+  const bits = WIDTHS[(form - 1) % WIDTHS.length];
+  const narrow = (v: I32 | I64): I32 => v.type === "i64" ? (v as I64).wrap() : v as I32;
+  // Both widths have the operations used here.
+  const value = (n: number): I32 => bits === 64 ? word(n) as never : narrow(word(n));
+  const pending = (args: I32[], cf?: I32): FlagState => ({
+    kind: "pending",
+    update: { kind, bits },
+    args,
+    cf,
+  });
+  switch (kind) {
+    case "add":
+      return pending([value(0), value(1), value(0).add(value(1))]);
+    case "sub":
+      return pending([value(0), value(1), value(0).sub(value(1))]);
+    case "logic":
+      return pending([value(0)]);
+    case "inc":
+      return pending([value(0).sub(1), value(0)], narrow(word(1)));
+    case "dec":
+      return pending([value(0).add(1), value(0)], narrow(word(1)));
+  }
+}
+
+/**
+ * Body of the library's `flags`: (cpu, form, two values, FLAG_RES, FLAG_AUX) stores what the flags of a
+ * form are; packed ones are the last two arguments.
+ */
+export function emitFlags(f: FunctionBuilder): void {
+  const cpu = f.param(0, "i32"), form = f.param(1, "i32");
+  const values = [f.param(2, "i64"), f.param(3, "i64")];
+  const old: Packed = { res: f.param(4, "i64"), aux: f.param(5, "i32") };
+  const store = (p: Packed) => {
+    f.store("i64.store", cpu, p.res, S.FLAG_RES);
+    f.store("i32.store", cpu, p.aux, S.FLAG_AUX);
+    f.return();
+  };
+  for (let n = 1; n <= KINDS.length * WIDTHS.length; n++) {
+    f.if(form.eq(n), () => store(packFlags(carried(n, (k) => values[k]), old, (v) => f.let(v))));
+  }
+  store(old);
+}

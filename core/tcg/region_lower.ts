@@ -1,8 +1,8 @@
 /**
  * Tier 1's meaning of the guest-level nodes: one function covers several basic blocks, general registers
- * are WebAssembly locals, operands are constants and flags wait in {@link FlagState}. The vCPU state is
- * made exact wherever the guest or the run loop can look: before the slow path of a memory access,
- * before an exception and on the way out.
+ * are WebAssembly locals, operands are constants and flags wait in {@link FlagState}. Nothing in a region
+ * calls TypeScript or raises an exception: an instruction that has to is left to tier 0, with the vCPU
+ * state as it was before.
  */
 import {
   type AddressType,
@@ -21,11 +21,10 @@ import type { Lowering } from "../wasm/module.ts";
 import { opcode, type ValType } from "../wasm/opcodes.ts";
 import { type FlagUpdate, G, type MemAccess, type StateRef, type StateStore } from "../x86/ir.ts";
 import * as S from "../x86/state.ts";
-import { Rec } from "../x86/state.ts";
 import { Gpr } from "../x86/insn.ts";
-import { ACCESS, accessBits, hostAt, isBounce, loadAddend, tlbHit } from "./lower.ts";
+import { ACCESS, accessBits, hostAt, loadAddend, low32, tlbHit } from "./lower.ts";
 import {
-  asI32,
+  ANY,
   canWait,
   carried,
   carry,
@@ -37,7 +36,7 @@ import {
   type Packed,
   packFlags,
 } from "./region_flags.ts";
-import { type ExitRegister, RegionExits } from "./region_exits.ts";
+import { type FlagLocals, RegionExits } from "./region_exits.ts";
 import { RegionRegs } from "./region_regs.ts";
 import { hasFlagUpdate, type RegionInsn } from "./region_scan.ts";
 import type { RuntimeImports } from "./runtime.ts";
@@ -67,8 +66,6 @@ const folds = new Map<number, (a: number, b: number) => number>([
   [opcode("i32.ne"), (a, b) => a !== b ? 1 : 0],
 ]);
 
-/** Instructions between two looks at KICK. */
-const POLL = 4096;
 /** Equal to no page address. */
 const NO_PAGE = 0x800;
 
@@ -80,12 +77,9 @@ export interface RegionPlan {
   readonly wide: number;
   /** 64-bit code. */
   readonly long: boolean;
-  /** Record whose handler becomes `stale` when code of the region changes. */
-  readonly guard: number;
-  readonly stale: number;
   /** Pages that the region remembers in locals. */
   readonly pages: number;
-  /** Record that exceptions of the instruction are reported with. */
+  /** Record by which the instruction is left to tier 0. */
   record(i: RegionInsn): number;
 }
 
@@ -98,201 +92,157 @@ interface PageMemory {
   readonly addend: Local<AddressType>;
 }
 
-function setTag({ tag }: PageMemory, page: Lin): void {
-  if (tag.type === "i32") tag.set(page as I32);
-  else (tag as Local<"i64">).set(page.type === "i32" ? (page as I32).extend_s() : page as I64);
-}
-
-/** `page`, or no page when the TLB entry does not let it be written. */
-function whereWritable(entry: I32, page: Lin): Lin {
-  return page.type === "i64"
-    ? load("i64.load", entry, S.TLB_WRITE).eq(page).select(page, I64.of(NO_PAGE))
-    : load("i32.load", entry, S.TLB_WRITE).eq(page).select(page, I32.of(NO_PAGE));
-}
-
 export class RegionLowering implements Lowering {
   /** Flags at this point. */
   flags: FlagState = PACKED;
   /** Instructions of the basic block that are behind us and not yet taken off the budget. */
   done = 0;
   readonly #cpu: I32;
-  readonly #entry: I32;
   readonly #regs: RegionRegs;
-  readonly #res: Local<"i64">;
-  readonly #aux: Local<"i32">;
+  readonly #locals: FlagLocals;
   readonly #tlb: Local<"i32">;
-  /** Instructions left before the next look at the rest of the slice and at KICK; and that rest. */
-  readonly #budget: Local<"i32">;
-  readonly #rest: Local<"i32">;
-  /** Non-zero when the region's code has been changed: only calls to TypeScript can do that. */
-  readonly #stale: Local<"i32">;
   /** Pages that accesses were last made to, by kind of access and address registers. */
   readonly #pages: readonly PageMemory[];
   /** The page that the stack was last accessed in, which may be written. */
   readonly #stack: PageMemory;
   readonly #pageOf = new Map<string, number>();
-  /** Temporary that register n was last set from, since the basic block began. */
-  readonly #from = new Map<number, number>();
-  readonly #carriers: readonly Local<"i32">[];
   #insn!: RegionInsn;
   /** Nesting of conditional statements in the instruction. */
   #depth = 0;
   /** Temporaries of this instruction known to be constants. */
   readonly #consts = new Map<number, Expr>();
-  readonly exits: RegionExits;
+  readonly #exits: RegionExits;
 
   constructor(readonly f: FunctionBuilder, readonly rt: RuntimeImports, readonly plan: RegionPlan) {
-    const registers: ExitRegister[] = [];
-    for (let n = 0; n < 16; n++) {
-      if (plan.written & (1 << n)) registers.push({ n, wide: (plan.wide & (1 << n)) !== 0 });
-    }
-    this.exits = new RegionExits(rt, registers, plan.long);
+    this.#exits = new RegionExits(f, rt);
     this.#cpu = f.param(0, "i32");
-    this.#entry = f.param(1, "i32");
     this.#regs = new RegionRegs(f, plan.used, plan.long);
-    this.#res = f.local("i64");
-    this.#aux = f.local("i32");
     this.#tlb = f.local("i32");
-    this.#budget = f.local("i32");
-    this.#rest = f.local("i32");
-    this.#stale = f.local("i32");
-    const page = (): PageMemory => ({
-      tag: f.local(plan.long ? "i64" : "i32") as PageMemory["tag"],
-      addend: f.local(rt.host),
-    });
+    const word = () => f.local(plan.long ? "i64" : "i32") as PageMemory["tag"];
+    this.#locals = {
+      res: f.local("i64"),
+      aux: f.local("i32"),
+      form: f.local("i32"),
+      values: [word(), word()],
+    };
+    const page = (): PageMemory => ({ tag: word(), addend: f.local(rt.host) });
     this.#pages = Array.from({ length: plan.pages }, page);
     this.#stack = page();
-    this.#carriers = [f.local("i32"), f.local("i32")];
   }
 
   readonly #bind = (v: I32): I32 => this.f.let(v);
 
   get #packed(): Packed {
-    return { res: this.#res.get(), aux: this.#aux.get() };
+    return { res: this.#locals.res.get(), aux: this.#locals.aux.get() };
   }
 
-  /** Reads the vCPU state into locals. */
-  prologue(): void {
-    this.#regs.prologue(this.#cpu);
-    this.#res.set(load("i64.load", this.#cpu, S.FLAG_RES));
-    this.#aux.set(load("i32.load", this.#cpu, S.FLAG_AUX));
-    this.#tlb.set(load("i32.load", this.#cpu, S.TLB_PTR));
-    this.#rest.set(load("i32.load", this.#cpu, S.BUDGET));
-    this.#forget();
-  }
-
-  /**
-   * Starts a basic block that flags reach as `key` of {@link passFlags}.
-   */
-  begin(key: string): void {
-    this.done = 0;
-    this.#from.clear();
-    const [form, ...places] = key.split("@");
-    this.flags = carried(form, (n) => {
-      const reg = places[n];
-      return reg === "" ? this.#carriers[n].get() : this.f.let(this.#regs.get(Number(reg)) as I32);
-    });
-  }
-
-  /** How the flags would go on to another basic block: what {@link begin} takes. */
-  flagsKey(): string | undefined {
-    const c = carry(this.flags);
-    if (c === undefined) return undefined;
-    return c.key === "" ? "" : [c.key, ...c.values.map((v) => this.#holder(v) ?? "")].join("@");
-  }
-
-  /** The general register that holds `v`. */
-  #holder(v: I32): number | undefined {
-    if (v.op !== LOCAL_GET) return undefined;
-    for (const [reg, from] of this.#from) if (from === v.imm) return reg;
-    return undefined;
-  }
-
-  /** Passes the flags on as {@link flagsKey} says. */
-  passFlags(): void {
-    const bound = carry(this.flags)!.values.map((v) =>
-      this.#holder(v) === undefined ? this.f.let(v) : undefined
+  /** Emits the region, whose code is `body`. */
+  region(body: () => void): void {
+    const { plan } = this;
+    const written = [];
+    for (let n = 0; n < 16; n++) {
+      if (plan.written & (1 << n)) written.push({ n, wide: (plan.wide & (1 << n)) !== 0 });
+    }
+    this.#exits.around(
+      () => {
+        this.#regs.prologue(this.#cpu);
+        this.#locals.res.set(load("i64.load", this.#cpu, S.FLAG_RES));
+        this.#locals.aux.set(load("i32.load", this.#cpu, S.FLAG_AUX));
+        this.#tlb.set(load("i32.load", this.#cpu, S.TLB_PTR));
+        for (const { tag } of [this.#stack, ...this.#pages]) {
+          if (tag.type === "i32") tag.set(I32.of(NO_PAGE));
+          else (tag as Local<"i64">).set(I64.of(NO_PAGE));
+        }
+        body();
+      },
+      this.#regs,
+      written,
+      this.#locals,
     );
-    bound.forEach((v, n) => v && this.#carriers[n].set(v));
+  }
+
+  /** Starts a basic block that flags reach as {@link flagsForm} says; -1: in any form. */
+  begin(form: number): void {
+    this.done = 0;
+    this.flags = form < 0 ? ANY : carried(form, (n) => this.#locals.values[n].get() as I32 | I64);
+  }
+
+  /** The form that the flags are in at the end of an instruction; -1: it is not known. */
+  flagsForm(): number {
+    if (this.flags === ANY) return -1;
+    return carry(this.flags)?.form ?? 0;
   }
 
   /** Computes pending flags into the flag locals. */
   pack(): void {
+    const { form, res, aux } = this.#locals;
     if (this.flags === PACKED) return;
-    const p = packFlags(this.flags, this.#packed, this.#bind);
-    const aux = this.f.let(p.aux);
-    this.#res.set(p.res);
-    this.#aux.set(aux);
+    if (this.flags === ANY) {
+      this.#exits.storeFlags(this.#locals);
+      res.set(load("i64.load", this.#cpu, S.FLAG_RES));
+      aux.set(load("i32.load", this.#cpu, S.FLAG_AUX));
+    } else {
+      const p = packFlags(this.flags, this.#packed, this.#bind);
+      const a = this.f.let(p.aux);
+      res.set(p.res);
+      aux.set(a);
+    }
+    form.set(I32.of(0));
     this.flags = PACKED;
+  }
+
+  /** Puts what the last instruction left pending where other basic blocks and exits find it. */
+  #settle(): void {
+    if (this.flags.kind !== "pending") return;
+    const c = carry(this.flags);
+    if (c === undefined) return this.pack();
+    const { form, values } = this.#locals;
+    const words = c.values.map((v) =>
+      this.plan.long && v.type === "i32" ? (v as I32).extend_u() : v
+    );
+    // The second value may be made from what the first local holds.
+    if (words.length > 1) words[1] = this.f.let(words[1]);
+    words.forEach((v, n) => (values[n] as Local<"i32">).set(v as I32));
+    form.set(I32.of(c.form));
+    this.flags = carried(c.form, (n) => values[n].get() as I32 | I64);
   }
 
   /** Takes the basic block's instructions off the budget. */
   charge(): void {
-    this.#budget.set(this.#budget.get().sub(this.done));
+    const { budget } = this.#exits;
+    if (this.done !== 0) budget.set(budget.get().sub(this.done));
     this.done = 0;
   }
 
-  /** The vCPU state as arguments of a way out; the budget is made larger by `extra`. */
-  #state(extra = 0): Expr[] {
-    return this.exits.args(
-      this.flags,
-      this.#packed,
-      this.#rest.get().add(this.#budget.get()).add(extra - this.done),
-      this.exits.registers.map(({ n }) => this.#regs.get(n)),
-      this.#bind,
-    );
-  }
-
-  /** Leaves the region for `rip`. The entry record is the first of its block: its index is 0. */
+  /** Leaves the region for `rip`. */
   leave(rip: I64): void {
-    // The jump takes one instruction off the budget for the record it is made from.
-    this.f.tail(this.exits.way("leave"), this.#cpu, this.#entry, rip, ...this.#state(1));
+    this.#exits.leave(rip, this.done);
   }
 
   /** Leaves for the RIP of record `rec`, in the region's page, by the record's link. */
   jump(rec: number): void {
-    this.f.tail(this.exits.way("link"), this.#cpu, I32.of(rec), ...this.#state(1));
+    this.#exits.link(rec, this.done);
+  }
+
+  /** Leaves for `rip` when the slice is over. Nothing in a region asks for the run loop. */
+  leaveIfDue(rip: I64): void {
+    this.f.ifRare(this.#exits.budget.get().lt_s(0), () => this.leave(rip));
   }
 
   /**
-   * Leaves for `rip` when the slice is over or somebody wants the run loop; looks every
-   * {@link POLL} instructions.
+   * Emits the effects of an instruction.
+   * @param live something may see the flags it leaves
    */
-  leaveIfDue(rip: I64): void {
-    const f = this.f;
-    f.ifRare(this.#budget.get().lt_s(0), () => {
-      const left = f.let(this.#rest.get().add(this.#budget.get()));
-      f.if(left.or(load("i32.load", this.#cpu, S.KICK)).lt_s(0), () => this.leave(rip));
-      this.#budget.set(left.lt_s(POLL).select(left, I32.of(POLL)));
-      this.#rest.set(left.sub(this.#budget.get()));
+  insn(i: RegionInsn, live: boolean): void {
+    this.f.scoped("insn", () => {
+      this.#insn = i;
+      this.#consts.clear();
+      for (const { local, type } of i.zeroed) {
+        this.f.emit({ k: "set", local, value: zero(type) });
+      }
+      this.#walk(i.stmts);
+      if (live) this.#settle();
     });
-  }
-
-  /** After a call to TypeScript: pages may be mapped elsewhere, and KICK may be set. */
-  #called(): void {
-    this.#stale.set(load("i32.load", I32.of(this.plan.guard), Rec.HANDLER).eq(this.plan.stale));
-    this.#forget();
-    this.#rest.set(this.#rest.get().add(this.#budget.get()));
-    this.#budget.set(I32.of(0));
-  }
-
-  #forget(): void {
-    for (const p of [this.#stack, ...this.#pages]) setTag(p, I32.of(NO_PAGE));
-  }
-
-  /** Leaves for `rip` when the region's code has been changed. */
-  leaveIfStale(rip: I64): void {
-    this.f.ifRare(this.#stale.get(), () => this.leave(rip));
-  }
-
-  /** Emits `stmts` of an instruction. */
-  insn(i: RegionInsn, stmts: readonly Stmt[]): void {
-    this.#insn = i;
-    this.#consts.clear();
-    for (const { local, type } of i.zeroed) {
-      this.f.emit({ k: "set", local, value: zero(type) });
-    }
-    this.#walk(stmts);
   }
 
   #walk(stmts: readonly Stmt[]): void {
@@ -380,8 +330,10 @@ export class RegionLowering implements Lowering {
       case G.NEXT_IP:
         return I64.of(i.next);
       case G.FLAG:
+        if (this.flags === ANY) this.pack();
         return flagOf(x.data as string, this.flags, this.#packed, this.#bind);
       case G.COND:
+        if (this.flags === ANY) this.pack();
         return condOf(x.imm as number, this.flags, this.#packed, this.#bind);
     }
     throw new Error("guest expression in a region");
@@ -403,19 +355,15 @@ export class RegionLowering implements Lowering {
         return this.#setFlags(s.data as FlagUpdate, args);
       case G.LOAD: {
         const d = s.data as MemAccess, l = d.target!;
-        const host = this.#translate(args[0] as Lin, d, S.TLB_READ, ACCESS.READ);
+        const host = this.#access(args[0] as Lin, d, S.TLB_READ, ACCESS.READ);
         const value = wrap(l.type as ValType, d.op, [host], 0);
         f.emit({ k: "set", local: l.index, value });
         return;
       }
       case G.STORE: {
         const d = s.data as MemAccess;
-        const put = (addr: AnyInt) =>
-          f.emit({ k: "store", op: d.op, addr, value: args[1], offset: 0 });
-        this.#access(args[0] as Lin, d, S.TLB_WRITE, ACCESS.WRITE, put, (host) => {
-          put(host);
-          this.#commit(host);
-        });
+        const host = this.#access(args[0] as Lin, d, S.TLB_WRITE, ACCESS.WRITE);
+        f.emit({ k: "store", op: d.op, addr: host, value: args[1], offset: 0 });
         return;
       }
       case G.PROBE: {
@@ -423,16 +371,16 @@ export class RegionLowering implements Lowering {
         const read = d.access === "w" ? 0 : ACCESS.READ;
         const write = d.access === "r" ? 0 : ACCESS.WRITE;
         const tag = write ? S.TLB_WRITE : S.TLB_READ;
-        const host = this.#translate(args[0] as Lin, d, tag, read | write);
+        const host = this.#access(args[0] as Lin, d, tag, read | write);
         f.emit({ k: "set", local: d.target!.index, value: host });
         return;
       }
       case G.COMMIT:
-        return this.#commit(args[0] as AnyInt);
+        // The write was made in place.
+        return;
       case G.RAISE:
-        return this.#raise(s.data as number, (args[0] as I32) ?? I32.of(-1));
       case G.SEG_FAULT:
-        return this.#raise(s.data === 2 ? S.Vec.SS : S.Vec.GP, I32.of(0));
+        return this.#toTier0();
     }
     throw new Error("guest statement in a region");
   }
@@ -442,11 +390,8 @@ export class RegionLowering implements Lowering {
       this.f.emit({ k: "store", op: d.op, addr: this.#cpu, value, offset: d.offset });
       return;
     }
-    this.#from.delete(d.offset >> 3);
     if (d.op === op.store64 && !this.plan.long) {
-      const v = value.op === op.extend ? value.args[0] as I32 : (value as I64).wrap();
-      if (v.op === LOCAL_GET && this.#depth === 0) this.#from.set(d.offset >> 3, v.imm as number);
-      value = v;
+      value = value.op === op.extend ? value.args[0] as I32 : (value as I64).wrap();
     }
     this.#regs.write(d.offset, d.op, value);
   }
@@ -454,33 +399,21 @@ export class RegionLowering implements Lowering {
   #setFlags(update: FlagUpdate, args: readonly Expr[]): void {
     if (!canWait(update)) {
       this.pack();
-      const old = this.#packed;
-      const s: FlagState = { kind: "pending", update, args: asI32(args), cf: undefined };
-      const p = packFlags(s, old, this.#bind);
-      const aux = this.f.let(p.aux);
-      if (p.res !== old.res) this.#res.set(p.res);
-      this.#aux.set(aux);
+      const { res, aux } = this.#locals, old = this.#packed;
+      const p = packFlags({ kind: "pending", update, args, cf: undefined }, old, this.#bind);
+      const a = this.f.let(p.aux);
+      if (p.res !== old.res) res.set(p.res);
+      aux.set(a);
       return;
     }
     const keeps = update.kind === "inc" || update.kind === "dec";
+    if (keeps && this.flags === ANY) this.pack();
     const cf = keeps ? carryOf(this.flags, this.#packed, this.#bind) : undefined;
-    this.flags = { kind: "pending", update, args: asI32(args), cf };
-  }
-
-  #tlbOf(d: MemAccess): I32 {
-    return d.system ? load("i32.load", this.#cpu, S.TLB_SYS_PTR) : this.#tlb.get();
-  }
-
-  #translate(lin: Lin, d: MemAccess, tag: number, access: number): AnyInt {
-    const host = this.f.local(this.rt.host);
-    const set = (h: AnyInt) => host.set(h as I32);
-    this.#access(lin, d, tag, access, set, set);
-    return host.get();
+    this.flags = { kind: "pending", update, args, cf };
   }
 
   /** The remembered page that an access of this instruction most likely goes to. */
   #page(d: MemAccess, tag: number): PageMemory | undefined {
-    if (d.system) return undefined;
     const m = this.#insn.insn.operands.find((o) => o.kind === "mem");
     // Frames are addressed by EBP too; 64-bit code uses it for anything.
     const frame = m?.kind === "mem" && m.index < 0 &&
@@ -492,81 +425,42 @@ export class RegionLowering implements Lowering {
     return this.#pages[n];
   }
 
-  /** Gives the host address of an access to `fast`, or to `slow` when the slow path has found it. */
-  #access(
-    lin: Lin,
-    d: MemAccess,
-    tag: number,
-    access: number,
-    fast: (host: AnyInt) => void,
-    slow: (host: AnyInt) => void,
-  ): void {
-    const f = this.f;
-    const low = lin.type === "i64" ? lin.wrap() : lin;
-    const page = this.#page(d, tag);
+  /** The host address of an access, which is left to tier 0 if it cannot be made in place. */
+  #access(at: Lin, d: MemAccess, tag: number, access: number): AnyInt {
+    const f = this.f, { host: type } = this.rt;
+    const lin = at.op === LOCAL_GET ? at : f.let(at);
+    const low = low32(lin), host = f.local(type), page = this.#page(d, tag);
+    const set = (v: AnyInt) => host.set(v as I32);
     const look = () => {
-      const { entry, hit } = tlbHit(lin, d.bytes, tag, this.#tlbOf(d), this.#bind);
-      f.if(
-        hit,
-        () => {
-          const addend = f.let(loadAddend(this.rt.host, entry));
-          if (page !== undefined) {
-            const at = lin.type === "i64" ? lin.and(-4096) : lin.and(-4096);
-            const readOnly = page === this.#stack && tag === S.TLB_READ;
-            setTag(page, readOnly ? whereWritable(entry, at) : at);
-            page.addend.set(addend as I32);
-          }
-          fast(hostAt(this.rt.host, low, addend));
-        },
-        () => slow(this.#probe(lin, d, access)),
-        true,
-      );
+      const wide = lin.type === "i64" ? lin as I64 : (lin as I32).extend_u();
+      set(call(this.rt.look, type, this.#cpu, wide, I32.of(accessBits(d) | access)));
+      f.ifRare(host.get().eqz(), () => this.#toTier0());
     };
-    if (page === undefined) return look();
+    if (page === undefined) {
+      const { entry, hit } = tlbHit(lin, d.bytes, tag, this.#tlb.get(), this.#bind);
+      f.if(hit, () => set(hostAt(type, low, loadAddend(type, entry))), look, true);
+      return host.get();
+    }
     // An aligned access does not leave its page.
     f.if(
       (lin as I32).and(-4096 | (d.bytes - 1)).eq(page.tag.get() as I32),
-      () => fast(hostAt(this.rt.host, low, page.addend.get())),
-      look,
+      () => set(hostAt(type, low, page.addend.get())),
+      () => {
+        look();
+        // What the TLB entry holds belongs together, whichever page it is.
+        const { entry } = tlbHit(low, 1, tag, this.#tlb.get(), this.#bind);
+        const which = page === this.#stack ? S.TLB_WRITE : tag;
+        if (page.tag.type === "i32") page.tag.set(load("i32.load", entry, which));
+        else (page.tag as Local<"i64">).set(load("i64.load", entry, which));
+        page.addend.set(loadAddend(type, entry) as I32);
+      },
       true,
     );
+    return host.get();
   }
 
-  /** The slow path: it may fault, or look at the vCPU. */
-  #probe(lin: Lin, d: MemAccess, access: number): AnyInt {
-    const host = this.f.let(call(
-      this.exits.way("probe"),
-      this.rt.host,
-      this.#cpu,
-      I32.of(this.plan.record(this.#insn)),
-      lin,
-      I32.of(accessBits(d) | access),
-      ...this.#state(),
-    ));
-    this.f.ifRare(host.eqz(), () => this.f.return());
-    this.#called();
-    return host;
-  }
-
-  #commit(host: AnyInt): void {
-    this.f.ifRare(
-      isBounce(host, this.#cpu),
-      () => {
-        this.f.call(this.rt.commit, this.#cpu, I32.of(this.plan.record(this.#insn)));
-        this.#called();
-      },
-    );
-  }
-
-  #raise(vector: number, error: I32): void {
-    const rec = I32.of(this.plan.record(this.#insn));
-    this.f.tail(
-      this.exits.way("raise"),
-      this.#cpu,
-      rec,
-      I32.of(vector),
-      error,
-      ...this.#state(),
-    );
+  /** Leaves the instruction to tier 0. */
+  #toTier0(): void {
+    this.#exits.link(this.plan.record(this.#insn), this.done);
   }
 }

@@ -7,10 +7,11 @@ import { I32 } from "../wasm/expr.ts";
 import type { FunctionBuilder, Stmt } from "../wasm/func.ts";
 import { opcode, type ValType } from "../wasm/opcodes.ts";
 import type { Insn } from "../x86/insn.ts";
-import { G, type MemAccess, type StateRef, type StateStore } from "../x86/ir.ts";
+import { type FlagUpdate, G, type MemAccess, type StateRef, type StateStore } from "../x86/ir.ts";
 import { Emit, semanticsOf } from "../x86/semantics/emit.ts";
 import * as S from "../x86/state.ts";
 import { Mode, Vec } from "../x86/state.ts";
+import { isFull } from "./region_flags.ts";
 
 /** How an instruction ends its basic block. */
 export type Terminator =
@@ -31,8 +32,17 @@ export interface RegionInsn {
   readonly once: ReadonlySet<number>;
   /** Temporaries that not every path assigns: they begin as zero each time. */
   readonly zeroed: readonly { readonly local: number; readonly type: ValType }[];
-  /** It can write guest memory. */
-  readonly writes: boolean;
+  readonly flags: FlagUse;
+}
+
+/** What an instruction does with the six arithmetic flags, in this order. */
+export interface FlagUse {
+  /** It may be left to tier 0, which then sees the flags before it. */
+  readonly exits: boolean;
+  /** It needs some of them. */
+  readonly reads: boolean;
+  /** It sets all of them. */
+  readonly sets: boolean;
 }
 
 /** General registers by bit number. */
@@ -62,7 +72,7 @@ function offLimits(offset: number, write: boolean, registers: number): boolean {
 
 class Scan {
   ok = true;
-  writes = false;
+  readonly flags = { exits: false, reads: false, sets: false };
   readonly sets = new Map<number, number>();
   readonly zeroed = new Map<number, ValType>();
   #depth = 0;
@@ -71,6 +81,7 @@ class Scan {
 
   expr(x: Expr): void {
     if (x.op === G.CPU || x.op === G.REC) this.ok = false;
+    if (x.op === G.FLAG || x.op === G.COND) this.flags.reads = true;
     if (x.op === G.STATE) {
       const { offset } = x.data as StateRef;
       if (offset < this.registers) this.use.used |= 1 << (offset >> 3);
@@ -130,12 +141,11 @@ class Scan {
         return;
       }
       case G.STORE:
-      case G.COMMIT:
-        this.writes = true;
-        return;
       case G.LOAD:
       case G.PROBE: {
-        const t = (s.data as MemAccess).target;
+        this.flags.exits = true;
+        const { target: t, system, run } = s.data as MemAccess;
+        if (system || run) this.ok = false;
         if (t === undefined) return;
         this.#set(t.index, t.type);
         // Assigned by a load: never a constant.
@@ -143,8 +153,14 @@ class Scan {
         return;
       }
       case G.SET_FLAGS:
+        if (this.#depth > 0 || !isFull(s.data as FlagUpdate)) this.flags.reads = true;
+        else this.flags.sets = true;
+        return;
       case G.RAISE:
       case G.SEG_FAULT:
+        this.flags.exits = true;
+        return;
+      case G.COMMIT:
         return;
       default:
         this.ok = false;
@@ -208,5 +224,5 @@ export function scanInsn(
   use.wide |= own.wide;
   const once = new Set([...scan.sets].filter(([, n]) => n === 1).map(([l]) => l));
   const zeroed = [...scan.zeroed].map(([local, type]) => ({ local, type }));
-  return { insn, ip, next, imm, disp, stmts, end, once, zeroed, writes: scan.writes };
+  return { insn, ip, next, imm, disp, stmts, end, once, zeroed, flags: scan.flags };
 }

@@ -11,7 +11,8 @@ import { Rec } from "../x86/state.ts";
 import { addFind, FIND } from "./block_table.ts";
 import { addGates, DELIVER, IRET, SYSCALL, SYSENTER, SYSEXIT, SYSRET } from "./gates.ts";
 import { budgetAfter, followLink, HANDLER } from "./lower.ts";
-import { addWalker, emitCommit, emitProbe, type WalkerTables } from "./walker.ts";
+import { emitFlags } from "./region_flags.ts";
+import { addWalker, emitCommit, emitLook, emitProbe, type WalkerTables } from "./walker.ts";
 
 /** Functions that handlers import. */
 export interface RuntimeImports {
@@ -25,6 +26,10 @@ export interface RuntimeImports {
   readonly jumpSlow: Callee;
   /** (cpu, rec, linear address, access) → host address, the bounce buffer, or 0 after a fault. */
   readonly probe: Callee;
+  /** (cpu, linear address, access) → host address of bytes that can be accessed in place, or 0. */
+  readonly look: Callee;
+  /** (cpu, form, two values, FLAG_RES, FLAG_AUX): see `region_flags.ts`. */
+  readonly flags: Callee;
   /** (cpu, vector, error code or -1, EVENT) → 1 when the event was delivered; see `gates.ts`. */
   readonly deliver: Callee;
   /** (cpu, operand size in bytes) → 1 when IRET was carried out. */
@@ -52,6 +57,8 @@ const RUNTIME32: RuntimeImports = {
   jump: fn("jump", ["i32", "i32", "i64"], []),
   jumpSlow: fn("jumpSlow", ["i32", "i32", "i64"], []),
   probe: fn("probe", ["i32", "i32", "i64", "i32"], ["i32"]),
+  look: fn("look", ["i32", "i64", "i32"], ["i32"]),
+  flags: fn("flags", ["i32", "i32", "i64", "i64", "i64", "i32"], []),
   deliver: DELIVER,
   iret: IRET,
   syscall: SYSCALL,
@@ -70,6 +77,7 @@ export const RUNTIME: Record<AddressType, RuntimeImports> = {
     ...RUNTIME32,
     host: "i64",
     probe: fn("probe", ["i32", "i32", "i64", "i32"], ["i64"]),
+    look: fn("look", ["i32", "i64", "i32"], ["i64"]),
   },
 };
 
@@ -100,6 +108,8 @@ export interface RuntimeExports {
   jump: CallableFunction;
   jumpSlow: CallableFunction;
   probe: CallableFunction;
+  look: CallableFunction;
+  flags: CallableFunction;
   commit: CallableFunction;
   /** Delivers an event or gives 0: see `DELIVER` in `gates.ts`. */
   deliver(cpu: number, vector: number, error: number, source: number): number;
@@ -200,6 +210,16 @@ export function buildRuntime(
     const f = begin(runtime.probe);
     emitProbe(f, host, probeSlow[host]);
     m.add(f, undefined, "probe", runtime.probe);
+  }
+  {
+    const f = begin(runtime.look);
+    emitLook(f, host);
+    m.add(f, undefined, "look", runtime.look);
+  }
+  {
+    const f = begin(runtime.flags);
+    emitFlags(f);
+    m.add(f, undefined, "flags", runtime.flags);
   }
   {
     const f = begin(runtime.commit);

@@ -11,6 +11,7 @@ import { buildLibrary } from "../x86/library.ts";
 import { Emit, immediateMatters, semanticsOf } from "../x86/semantics/emit.ts";
 import * as S from "../x86/state.ts";
 import { Mode, Vec } from "../x86/state.ts";
+import { G } from "../x86/ir.ts";
 import { dispatchNext, HANDLER, Tier0Lowering } from "./lower.ts";
 import { RUNTIME, type RuntimeImports } from "./runtime.ts";
 
@@ -19,6 +20,8 @@ export interface Shape {
   readonly index: number;
   /** The block ends behind an instruction of this shape. */
   readonly ends: boolean;
+  /** It may call a helper, which looks at the instruction itself. */
+  readonly helps: boolean;
 }
 
 /** A handler to be compiled, and its place in the table. */
@@ -256,7 +259,7 @@ export class Shapes {
     const made = make();
     this.#waiting.push({ ...made, index });
     this.#loose.push(() => ({ ...make(), index }));
-    return { index, ends: made.ends };
+    return { index, ends: made.ends, helps: made.f.guestOps.has(G.HELPER) };
   }
 
   /** Puts the handler that a module exports as `name` into the table. */

@@ -19,7 +19,7 @@ import { assignSlots } from "../x86/semantics/emit.ts";
 import * as S from "../x86/state.ts";
 import { Mode, Rec, Vec } from "../x86/state.ts";
 import { type BlockTable, MODE_ANY } from "./block_table.ts";
-import { type Template, Templates } from "./templates.ts";
+import { fieldsOf, number, type Template, Templates } from "./templates.ts";
 import type { CodeWatcher, Mmu } from "./mmu.ts";
 import { isAllowed, isThere } from "./permitted.ts";
 import { type PhysMap, storagePage } from "./physmap.ts";
@@ -97,14 +97,17 @@ export class TranslationCache implements CodeWatcher {
     this.#arena = memory.alloc(arenaBytes, 64);
     this.#end = this.#arena + arenaBytes;
     this.#at = this.#arena;
-    this.insns = new RecordInsns(this.#arena);
     this.#i32 = new Int32Array(memory.buffer);
+    this.insns = new RecordInsns(this.#arena, this.#i32);
     this.#view = memory.view;
     this.#u8 = memory.u8;
   }
 
-  /** The translation of what `cpu` executes next, made if there is none. Throws {@link GuestFault}. */
-  lookup(cpu: Cpu, mmu: Mmu): Block {
+  /**
+   * The translation of what `cpu` executes next, made if there is none. Throws {@link GuestFault}.
+   * @param alone of one instruction, for a region that leaves it to tier 0
+   */
+  lookup(cpu: Cpu, mmu: Mmu, alone = false): Block {
     const mode = cpu.mode, ip = cpu.get32(S.RIP);
     let lo = ip, hi = 0;
     if ((mode & Mode.CODE_MASK) === 2) hi = cpu.get32(S.RIP + 4);
@@ -118,7 +121,8 @@ export class TranslationCache implements CodeWatcher {
     const word = this.phys.lookup(phys);
     if (word === 0) return this.#outsideRam(cpu, mmu, lo, hi);
     const host = this.phys.host(word) + (lo & 0xfff);
-    const key = mode & KEY_MASK, cs = cpu.get32(S.SEGS + S.SEG_SIZE * Seg.CS + S.SEG_BASE);
+    const key = mode & KEY_MASK | (alone ? Mode.ALONE : 0),
+      cs = cpu.get32(S.SEGS + S.SEG_SIZE * Seg.CS + S.SEG_BASE);
     const ipHi = cpu.get32(S.RIP + 4);
     for (let b = this.#byHost.get(host); b !== undefined; b = b.next) {
       const k = b.key;
@@ -127,7 +131,7 @@ export class TranslationCache implements CodeWatcher {
         return b;
       }
     }
-    return this.#translate(cpu, mmu, host, lo, hi);
+    return this.#translate(cpu, mmu, host, lo, hi, false, alone);
   }
 
   #outsideRam(cpu: Cpu, mmu: Mmu, lo: number, hi: number): Block {
@@ -138,10 +142,18 @@ export class TranslationCache implements CodeWatcher {
     return this.#translate(cpu, mmu, cpu.base + S.LIB, lo, hi, true);
   }
 
-  #translate(cpu: Cpu, mmu: Mmu, host: number, lo: number, hi: number, once = false): Block {
+  #translate(
+    cpu: Cpu,
+    mmu: Mmu,
+    host: number,
+    lo: number,
+    hi: number,
+    once = false,
+    alone = false,
+  ): Block {
     if (this.#at + (MAX_INSNS + 4) * Rec.SIZE > this.#end) this.flush();
     const mode = cpu.mode & KEY_MASK;
-    const single = once || (mode & Mode.SINGLE) !== 0;
+    const single = once || (mode & Mode.SINGLE) !== 0, most = alone ? 1 : MAX_INSNS;
     const long = (mode & 3) === 2;
     const bits = (16 << (mode & 3)) as 16 | 32 | 64;
     const decodeMode = { bits };
@@ -169,12 +181,22 @@ export class TranslationCache implements CodeWatcher {
       if (quick && pageEnd - at > MAX_INSN_LENGTH) {
         const t = this.#templates.find(this.#view, at, mode);
         if (t !== undefined) {
-          const shape = this.#copy(t, rec, startLo, startHi, at - host, host & 0xfff, count, long);
+          const shape = this.#copy(
+            t,
+            rec,
+            at,
+            startLo,
+            startHi,
+            at - host,
+            host & 0xfff,
+            count,
+            long,
+          );
           rec += Rec.SIZE;
           count++;
           at += t.insn.length;
           ended = shape.ends;
-          if (single || (count >= MAX_INSNS && t.insn.row.name !== "STI")) break;
+          if (single || (count >= most && t.insn.row.name !== "STI")) break;
           continue;
         }
       }
@@ -184,7 +206,7 @@ export class TranslationCache implements CodeWatcher {
         const lin = BigInt.asUintN(long ? 64 : 32, start + ip - startIp);
         if (this.#breakpoints.has(lin)) {
           if (count > 0) break;
-          const shape = { index: this.handlers.breakpoint, ends: true };
+          const shape = { index: this.handlers.breakpoint, ends: true, helps: false };
           this.#record(rec, shape, undefined, ip, 0, 0, 0n, false);
           rec += Rec.SIZE;
           at++;
@@ -240,7 +262,7 @@ export class TranslationCache implements CodeWatcher {
       at += length;
       ended = shape.ends;
       if (single || at >= pageEnd) break;
-      if (count >= MAX_INSNS && i?.row.name !== "STI") break;
+      if (count >= most && i?.row.name !== "STI") break;
     }
 
     if (!ended) {
@@ -265,7 +287,7 @@ export class TranslationCache implements CodeWatcher {
       records: (rec - first) / Rec.SIZE,
       host,
       ip: startIp,
-      mode,
+      mode: alone ? mode | Mode.ALONE : mode,
       cs: cpu.segBase(Seg.CS),
       key: {
         ip: Number(BigInt.asIntN(32, startIp)),
@@ -287,7 +309,7 @@ export class TranslationCache implements CodeWatcher {
 
   /** Lets emitted code find a block; of one that crosses a page it would not see the second. */
   #tell(b: Block): void {
-    if (b.ranges.length === 1) this.table.put(b);
+    if (b.ranges.length === 1 && !(b.mode & Mode.ALONE)) this.table.put(b);
   }
 
   /** Remembers an instruction and its record. */
@@ -307,6 +329,7 @@ export class TranslationCache implements CodeWatcher {
       mode,
       insn,
       rel,
+      fields: fieldsOf(insn, shape),
       shapes: samePage ? [undefined, shape] : [shape, undefined],
       words,
     });
@@ -314,6 +337,7 @@ export class TranslationCache implements CodeWatcher {
 
   /**
    * Makes the record of a known instruction.
+   * @param at storage address of the instruction
    * @param lo IP of the block's first instruction, and `hi` its upper half
    * @param distance from there in bytes
    * @param offset of the block's first instruction in its page
@@ -321,6 +345,7 @@ export class TranslationCache implements CodeWatcher {
   #copy(
     t: Template,
     rec: number,
+    at: number,
     lo: number,
     hi: number,
     distance: number,
@@ -328,20 +353,32 @@ export class TranslationCache implements CodeWatcher {
     index: number,
     long: boolean,
   ): Shape {
-    const { words, insn, rel } = t, i32 = this.#i32, w = rec >> 2;
+    const { words, insn, rel, fields } = t, i32 = this.#i32, w = rec >> 2;
     const ip = lo + distance;
     for (let n = 1; n < words.length; n++) i32[w + n] = words[n];
     i32[w + (Rec.LENGTH >> 2)] |= index << 16;
     i32[w + (Rec.IP >> 2)] = ip;
     i32[w + (Rec.IP >> 2) + 1] = hi;
+    if (fields.displacement !== 0) {
+      const disp = number(this.#view, at + fields.head, fields.displacement, true);
+      i32[w + (Rec.DISP >> 2)] = disp;
+      i32[w + (Rec.DISP >> 2) + 1] = disp >> 31;
+    }
+    const value = fields.immediate !== 0
+      ? number(this.#view, at + fields.at, fields.immediate, fields.signed)
+      : 0;
     let near: 0 | 1 = 0;
     if (rel !== undefined) {
-      let target = ip + insn.length + rel.value;
+      const distance = fields.immediate !== 0 ? value : rel.value;
+      let target = ip + insn.length + distance;
       if (!long) target = insn.opSize === 16 ? target & 0xffff : target >>> 0;
-      const at = offset + target - lo;
-      if (at >= 0 && at < 4096) near = 1;
+      const to = offset + target - lo;
+      if (to >= 0 && to < 4096) near = 1;
       i32[w + (Rec.IMM >> 2)] = target;
       i32[w + (Rec.IMM >> 2) + 1] = long ? hi + Math.floor(target / 0x100000000) : 0;
+    } else if (fields.immediate !== 0) {
+      i32[w + (Rec.IMM >> 2)] = value;
+      i32[w + (Rec.IMM >> 2) + 1] = value >> 31;
     }
     const shape = t.shapes[near] ??= this.shapes.get(insn, t.mode, near === 1);
     i32[w] = shape.index;
@@ -460,16 +497,8 @@ export class TranslationCache implements CodeWatcher {
   }
 
   /**
-   * Makes `rec` a record outside any block, for reporting exceptions of an instruction of a region: it
-   * is the first of its block, so that nothing is taken off the budget.
-   */
-  looseRecord(rec: number, ip: bigint, i: Insn): void {
-    this.#record(rec, { index: this.handlers.next, ends: false }, i, ip, i.length, 0, 0n, false);
-  }
-
-  /**
    * Lets table entry `handler` run in place of `entry`'s first record until a byte in `ranges` changes.
-   * The handler of record `guard` becomes `stale` then; `dropped` is called when the region is gone.
+   * Record `guard` is the region's own; `dropped` is called when the region is gone.
    */
   installRegion(
     entry: Block,
@@ -543,9 +572,13 @@ export class TranslationCache implements CodeWatcher {
     (target.incoming ??= []).push(rec);
   }
 
-  /** Makes `rec` a record outside any block from which a region jumps to `ip`, in its page. */
-  linkRecord(rec: number, ip: bigint): void {
+  /**
+   * Makes `rec` a record outside any block from which a region jumps to `ip`, in its page.
+   * @param alone the instruction there only is left to tier 0
+   */
+  linkRecord(rec: number, ip: bigint, alone: boolean): void {
     this.#i32.fill(0, rec >> 2, (rec + Rec.SIZE) >> 2);
+    this.#view.setUint8(rec + Rec.ALONE, alone ? 1 : 0);
     this.#i32[rec >> 2] = this.handlers.next;
     this.#view.setBigUint64(rec + Rec.IP, ip, true);
   }
@@ -621,10 +654,18 @@ export class TranslationCache implements CodeWatcher {
 /** Instructions by the address of their record. */
 export class RecordInsns {
   readonly #list: (Insn | undefined)[] = [];
-  constructor(readonly arena: number) {}
+  constructor(readonly arena: number, readonly i32: Int32Array) {}
 
+  /** The instruction of a record; where no helper looks at them, with some displacement and immediate. */
   get(rec: number): Insn | undefined {
     return this.#list[(rec - this.arena) / Rec.SIZE];
+  }
+  /** The same with its own displacement. */
+  exact(rec: number): Insn | undefined {
+    const i = this.get(rec);
+    if (i === undefined) return undefined;
+    const at = (rec + Rec.DISP) >> 2, disp = this.i32[at], dispHi = this.i32[at + 1];
+    return { ...i, operands: i.operands.map((o) => o.kind === "mem" ? { ...o, disp, dispHi } : o) };
   }
   set(rec: number, i: Insn): void {
     this.#list[(rec - this.arena) / Rec.SIZE] = i;

@@ -226,6 +226,7 @@ export class TcgVcpu implements Vcpu {
     this.#interrupted = false;
     vm.current = this;
     let linkFrom = 0, linkFlushes = 0, linkIp = 0n, linkCs = 0n, linkMode = 0, stepped = false;
+    let linkAlone = false;
     const debug = this.#debug, events = this.#events;
     vm.showSmram(cpu.smm);
     try {
@@ -276,9 +277,10 @@ export class TcgVcpu implements Vcpu {
         if (debug.step) cpu.alone = true;
         if (shadow !== 0 || cpu.alone) cpu.updateMode();
         const single = (cpu.mode & Mode.SINGLE) !== 0;
+        const alone = linkFrom !== 0 && linkAlone && cpu.rip === linkIp;
         let block: Block;
         try {
-          block = cache.lookup(cpu, this.mmu);
+          block = cache.lookup(cpu, this.mmu, alone);
         } catch (e) {
           if (!(e instanceof GuestFault)) throw e;
           events.exception(e.vector, e.error);
@@ -288,7 +290,8 @@ export class TcgVcpu implements Vcpu {
         }
         if (linkFrom !== 0) {
           // An event may have come in between: then this is not where the jump goes.
-          const target = block.ip === linkIp && block.cs === linkCs && block.mode === linkMode;
+          const target = block.ip === linkIp && block.cs === linkCs &&
+            (block.mode & ~Mode.ALONE) === linkMode;
           if (target && cache.stats.flushes === linkFlushes) cache.link(linkFrom, block);
           linkFrom = 0;
         }
@@ -299,7 +302,7 @@ export class TcgVcpu implements Vcpu {
           if (rf) cpu.set32(S.FLAG_SYS, cpu.get32(S.FLAG_SYS) & ~Fl.RF);
           cpu.set32(S.KICK, -0x80000000);
         } else {
-          this.#cacheJump(block);
+          if (!alone) this.#cacheJump(block);
           this.mmu.alone = false;
         }
         vm.enter(cpu.base, block.rec);
@@ -332,7 +335,8 @@ export class TcgVcpu implements Vcpu {
           linkFlushes = cache.stats.flushes;
           linkIp = cpu.rip;
           linkCs = cpu.segBase(Seg.CS);
-          linkMode = block.mode;
+          linkMode = block.mode & ~Mode.ALONE;
+          linkAlone = vm.memory.view.getUint8(rec + Rec.ALONE) !== 0;
         }
         if (single) trapAfterAlone(cpu, vm, block, tf, debug.breaks);
         else if (debug.breaks) amidRepetition(cpu, vm, rec);

@@ -11,7 +11,7 @@ import type { ModuleBuilder } from "../wasm/module.ts";
 import type { ValType } from "../wasm/opcodes.ts";
 import * as S from "../x86/state.ts";
 import { Bank, Fl, Mode } from "../x86/state.ts";
-import { ACCESS, low32 } from "./lower.ts";
+import { ACCESS, hostAt, loadAddend, low32 } from "./lower.ts";
 import { GRANULE_SHIFT, Page, WORD_PAGE_SHIFT } from "./physmap.ts";
 
 /** Where the tables of {@link PhysMap} and the block table lie in the shared memory. */
@@ -65,7 +65,7 @@ export function pageHost(host: AddressType, word: I32, offset: I32): AnyInt {
 }
 
 /**
- * Adds the functions that this file emits besides {@link emitProbe} and {@link emitCommit}.
+ * Adds the functions that this file emits besides `probe`, `look` and `commit`.
  * @param host what storage addresses are
  */
 export function addWalker(m: ModuleBuilder, host: AddressType, tables: WalkerTables): void {
@@ -476,6 +476,36 @@ class FillEmitter {
     f.store("i32.store", slot, addend, S.TLB_ADDEND);
     f.store("i32.store", slot, low32(phys.shr_u(12)).or(this.#flags.get()), S.TLB_PHYS);
   }
+}
+
+/**
+ * Body of `look`: (cpu, linear address, access) → the host address of bytes that can be accessed in
+ * place, or 0: the guest has seen nothing then.
+ */
+export function emitLook(f: FunctionBuilder, type: AddressType): void {
+  const cpu = f.param(0, "i32"), lin = f.param(1, "i64"), access = f.param(2, "i32");
+  const lo = f.let(lin.wrap()), offset = f.let(lo.and(0xfff)), bytes = f.let(access.and(0xff));
+  const none = asAddress(type, I32.of(0));
+  f.if(offset.add(bytes).gt_u(4096), () => f.return(none));
+  const write = f.let(access.and(ACCESS.WRITE).ne(0));
+  const entry = f.let(
+    load("i32.load", cpu, S.TLB_PTR).add(lo.shr_u(12 - 5).and((S.TLB_ENTRIES - 1) << 5)),
+  );
+  const tag = load("i64.load", entry.add(write.shl(3)), S.TLB_READ);
+  f.if(tag.eq(lin.and(-4096)), () => f.return(hostAt(type, lo, loadAddend(type, entry))));
+  const user = load("i32.load", cpu, S.CPL).eq(3);
+  const word = f.let(
+    call(FILL, "i32", cpu, lo, lin.shr_u(32).wrap(), write.or(user.shl(2))),
+  );
+  f.if(word.eqz(), () => f.return(none));
+  const host = f.let(pageHost(type, word, offset));
+  f.if(write, () => {
+    f.if(word.and(Page.READONLY).ne(0), () => f.return(none));
+    f.if(word.and(Page.CODE).ne(0), () => {
+      f.if(call(CODE_IN[type], "i32", host, bytes), () => f.return(none));
+    });
+  });
+  f.return(host);
 }
 
 /**

@@ -53,6 +53,10 @@ export class FunctionBuilder {
   readonly locals: ValType[] = [];
   readonly body: Stmt[] = [];
   #out: Stmt[] = this.body;
+  /** Locals that nobody uses any more, by scope and type. */
+  readonly #free = new Map<string, number[]>();
+  /** The innermost {@link scoped}: its name and the locals made in it. */
+  #scope: { readonly name: string; readonly made: [number, ValType][] } | undefined;
 
   constructor(readonly name: string, readonly type: FuncType) {}
 
@@ -61,10 +65,32 @@ export class FunctionBuilder {
     return wrap(type, LOCAL_GET, [], index) as TypeMap[T];
   }
 
-  /** A new local variable, zero at entry. */
+  /** A new local variable, zero at entry; inside {@link scoped} it may hold anything. */
   local<T extends ValType>(type: T): Local<T> {
-    this.locals.push(type);
-    return new Local(this, this.type.params.length + this.locals.length - 1, type);
+    const scope = this.#scope;
+    const old = scope && this.#free.get(`${scope.name} ${type}`)?.pop();
+    const index = old ?? this.type.params.length + this.locals.push(type) - 1;
+    scope?.made.push([index, type]);
+    return new Local(this, index, type);
+  }
+
+  /**
+   * Runs `body`. Local variables made in it are not used behind it: later scopes of the same name make
+   * theirs from them. Code of scopes with the same name must not be mixed.
+   */
+  scoped<R>(name: string, body: () => R): R {
+    const outer = this.#scope, scope = { name, made: [] as [number, ValType][] };
+    this.#scope = scope;
+    try {
+      return body();
+    } finally {
+      this.#scope = outer;
+      for (const [index, type] of scope.made) {
+        const key = `${name} ${type}`, list = this.#free.get(key);
+        if (list === undefined) this.#free.set(key, [index]);
+        else list.push(index);
+      }
+    }
   }
 
   /** Evaluates `value` now and names the result. Constants and locals never reassigned stay as they are. */
@@ -153,8 +179,12 @@ export class FunctionBuilder {
     this.emit({ k: "unreachable" });
   }
 
+  /** Numbers of the guest-level statements that the function has. */
+  readonly guestOps = new Set<number>();
+
   /** A guest-level statement. */
   guest(op: number, args: readonly Expr[], data?: unknown): void {
+    this.guestOps.add(op);
     this.emit({ k: "guest", op, args, data });
   }
 

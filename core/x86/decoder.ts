@@ -286,7 +286,7 @@ const BASE16 = [3, 3, 5, 5, 6, 7, 5, 3];
 const INDEX16 = [6, 7, 6, 7, -1, -1, -1, -1];
 
 // Result of memoryForm: plain variables, so that decoding allocates only what it returns.
-let memPos = 0, memBase = -1, memIndex = -1, memScale = 0, memDisp = 0;
+let memPos = 0, memDispAt = 0, memBase = -1, memIndex = -1, memScale = 0, memDisp = 0;
 let memRip = false, memStack = false;
 
 function signed32(bytes: Uint8Array, p: number): number {
@@ -314,6 +314,7 @@ function memoryForm(
   memScale = memDisp = 0;
   memRip = memStack = false;
   if (addrSize === 16) {
+    memDispAt = pos;
     if (mod === 0 && rm === 6) {
       memDisp = signed16(bytes, pos);
       memPos = pos + 2;
@@ -331,6 +332,7 @@ function memoryForm(
       memIndex = sib >> 3 & 7 | (rex & 2) << 2;
       if (memIndex === 4 && !vsib) memIndex = -1;
     }
+    memDispAt = pos;
     if (mod === 0 && base === 5) {
       memRip = rm === 5 && bits === 64;
       memDisp = signed32(bytes, pos);
@@ -413,6 +415,13 @@ function fault(used: number, avail: number, otherwise: DecodeFault): DecodeFault
   if (used <= avail && used <= MAX_INSN_LENGTH) return otherwise;
   return avail < MAX_INSN_LENGTH ? "short" : "toolong";
 }
+
+/**
+ * Of the last decoded instruction: where its ModRM displacement and what comes behind it (immediates)
+ * begin, which is the same place when it has no displacement; and whether its immediate is
+ * sign-extended.
+ */
+export const layout = { displacement: 0, immediate: 0, signed: false };
 
 /**
  * Decodes the instruction at `bytes[at]`, of which `avail` bytes may be looked at (up to the end of
@@ -622,6 +631,9 @@ export function decode(
     if (compiled.vsib) memIndex |= vvvv & 16;
   }
 
+  layout.immediate = pos - at;
+  layout.displacement = compiled.hasRm && modrm < 0xc0 && !memoryDone ? memDispAt - at : pos - at;
+
   // Operands.
   const specs = compiled.operands;
   const count = specs.length;
@@ -702,6 +714,7 @@ export function decode(
           break;
         case Op.Imm: {
           const n = spec.bytes[sizeIndex];
+          layout.signed = spec.signed;
           let value: number, valueHi: number;
           if (n === 1) value = spec.signed ? signed8(bytes, pos) : bytes[pos];
           else if (n === 2) {

@@ -299,6 +299,8 @@ export const Mode = {
   AVX512: 1 << 15,
   /** Data accesses raise #AC where they are not aligned (CR0.AM, EFLAGS.AC, CPL 3). */
   ALIGN: 1 << 16,
+  /** Of translations only: one instruction that a region leaves to tier 0. */
+  ALONE: 1 << 17,
 } as const;
 
 /** RFLAGS bits. */
@@ -356,6 +358,8 @@ export const Rec = {
   /** Instruction length (byte) and, from byte 14, its index in the block (2 bytes). */
   LENGTH: 12,
   INDEX: 14,
+  /** A byte; 1: what the record is linked to is its one instruction, run in tier 0. */
+  ALONE: 13,
   /** RIP of the instruction, 8 bytes. */
   IP: 16,
   /** Immediate, branch target, or number of the decoded instruction, 8 bytes. */

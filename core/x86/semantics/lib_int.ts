@@ -7,22 +7,33 @@ export const divU128 = library(
   "divU128",
   { params: ["i64", "i64", "i64"], results: ["i64"] },
   (f) => {
-    const d = f.param(2, "i64");
-    const hi = f.local("i64"), lo = f.local("i64"), n = f.local("i32");
-    hi.set(f.param(0, "i64"));
-    lo.set(f.param(1, "i64"));
-    // Restoring division, a bit a round: the quotient moves into the low word as it is used up.
-    f.loop((again) => {
-      const top = f.let(hi.get().shr_u(63));
-      hi.set(hi.get().shl(1).or(lo.get().shr_u(63)));
-      lo.set(lo.get().shl(1));
-      f.if(top.ne(0).or(hi.get().ge_u(d)), () => {
-        hi.set(hi.get().sub(d));
-        lo.set(lo.get().or(I64.of(1)));
+    const hi = f.param(0, "i64"), lo = f.param(1, "i64"), divisor = f.param(2, "i64");
+    f.if(hi.eqz(), () => f.return(lo.div_u(divisor)));
+    // Two digits of 32 bits, by long division with a divisor whose highest bit is set
+    // (Knuth, TAOCP volume 2, 4.3.1, algorithm D).
+    const shift = f.let(divisor.clz()), d = f.let(divisor.shl(shift));
+    const top = f.let(d.shr_u(32)), bottom = f.let(d.and(0xffffffff));
+    const rest = f.local("i64"), q = f.local("i64"), r = f.local("i64"), result = f.local("i64");
+    rest.set(hi.shl(shift).or(lo.shr_u(1).shr_u(shift.xor(63))));
+    const low = f.let(lo.shl(shift));
+    const digit = (next: I64) => {
+      q.set(rest.get().div_u(top));
+      r.set(rest.get().sub(q.get().mul(top)));
+      // The first estimate is too large by 2 at most.
+      f.loop((again) => {
+        const over = q.get().shr_u(32).ne(0)
+          .or(q.get().mul(bottom).gt_u(r.get().shl(32).or(next)));
+        f.if(over, () => {
+          q.set(q.get().sub(1));
+          r.set(r.get().add(top));
+          f.brIf(again, r.get().shr_u(32).eqz());
+        });
       });
-      n.set(n.get().add(1));
-      f.brIf(again, n.get().lt_u(64));
-    });
-    f.return(lo.get());
+      rest.set(rest.get().shl(32).add(next).sub(q.get().mul(d)));
+      result.set(result.get().shl(32).or(q.get()));
+    };
+    digit(f.let(low.shr_u(32)));
+    digit(f.let(low.and(0xffffffff)));
+    f.return(result.get());
   },
 );
