@@ -523,12 +523,12 @@ EVEX.512.66.0F3A.WIG 44 /r ib | VPCLMULQDQ zmm1, zmm2, zmm3/m512, imm8 | vpclmul
 EVEX.128.66.0F38.W0 CF /r | VGF2P8MULB xmm1{k1}{z}, xmm2, xmm3/m128 | gfni avx512vl e1
 EVEX.256.66.0F38.W0 CF /r | VGF2P8MULB ymm1{k1}{z}, ymm2, ymm3/m256 | gfni avx512vl e1
 EVEX.512.66.0F38.W0 CF /r | VGF2P8MULB zmm1{k1}{z}, zmm2, zmm3/m512 | gfni avx512f e1
-EVEX.128.66.0F3A.W1 CE /r ib | VGF2P8AFFINEQB xmm1{k1}{z}, xmm2, xmm3/m128/m64bcst, imm8 | gfni avx512vl e1 nf
-EVEX.256.66.0F3A.W1 CE /r ib | VGF2P8AFFINEQB ymm1{k1}{z}, ymm2, ymm3/m256/m64bcst, imm8 | gfni avx512vl e1 nf
-EVEX.512.66.0F3A.W1 CE /r ib | VGF2P8AFFINEQB zmm1{k1}{z}, zmm2, zmm3/m512/m64bcst, imm8 | gfni avx512f e1 nf
-EVEX.128.66.0F3A.W1 CF /r ib | VGF2P8AFFINEINVQB xmm1{k1}{z}, xmm2, xmm3/m128/m64bcst, imm8 | gfni avx512vl e1 nf
-EVEX.256.66.0F3A.W1 CF /r ib | VGF2P8AFFINEINVQB ymm1{k1}{z}, ymm2, ymm3/m256/m64bcst, imm8 | gfni avx512vl e1 nf
-EVEX.512.66.0F3A.W1 CF /r ib | VGF2P8AFFINEINVQB zmm1{k1}{z}, zmm2, zmm3/m512/m64bcst, imm8 | gfni avx512f e1 nf
+EVEX.128.66.0F3A.W1 CE /r ib | VGF2P8AFFINEQB xmm1{k1}{z}, xmm2, xmm3/m128/m64bcst, imm8 | gfni avx512vl e1 s1 nf
+EVEX.256.66.0F3A.W1 CE /r ib | VGF2P8AFFINEQB ymm1{k1}{z}, ymm2, ymm3/m256/m64bcst, imm8 | gfni avx512vl e1 s1 nf
+EVEX.512.66.0F3A.W1 CE /r ib | VGF2P8AFFINEQB zmm1{k1}{z}, zmm2, zmm3/m512/m64bcst, imm8 | gfni avx512f e1 s1 nf
+EVEX.128.66.0F3A.W1 CF /r ib | VGF2P8AFFINEINVQB xmm1{k1}{z}, xmm2, xmm3/m128/m64bcst, imm8 | gfni avx512vl e1 s1 nf
+EVEX.256.66.0F3A.W1 CF /r ib | VGF2P8AFFINEINVQB ymm1{k1}{z}, ymm2, ymm3/m256/m64bcst, imm8 | gfni avx512vl e1 s1 nf
+EVEX.512.66.0F3A.W1 CF /r ib | VGF2P8AFFINEINVQB zmm1{k1}{z}, zmm2, zmm3/m512/m64bcst, imm8 | gfni avx512f e1 s1 nf
 `;
 
 /** Instructions on mask registers: of 16 bits in AVX512F, 8 in DQ, 32 and 64 in BW. */
