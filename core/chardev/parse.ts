@@ -2,7 +2,7 @@
  * Text to {@link ChardevOptions}: `-chardev BACKEND,id=…` and the older one-word descriptions that
  * `-serial`, `-parallel`, `-monitor`, `-debugcon` and `-gdb` take. Messages are QEMU 7.2's.
  */
-import { EarlyExit, fail, type OptionsHost, report, warn } from "../options/host.ts";
+import { EarlyExit, fail, headed, type OptionsHost, report, warn } from "../options/host.ts";
 import { isHelp, type Opts, type OptsGroups, splitOpts } from "../options/qemu_opts.ts";
 import { CHARDEV_OPTS } from "../options/lists.ts";
 import { UserError } from "../errors.ts";
@@ -239,7 +239,7 @@ export function parseCompat(
     return { kind: "new", options: { ...chardevFromOpts(opts, host), monitor } };
   } catch (e) {
     if (!(e instanceof UserError)) throw e;
-    host.stderr(`${host.programName}: ${e.message}\n`);
+    host.stderr(`${headed(host.programName, e.message)}\n`);
     if (e.hint) host.stderr(e.hint + "\n");
     return undefined;
   }

@@ -3,7 +3,7 @@
  * QEMU's rules (7.2: a bus of IDE has two units; a drive without a place takes the first free one).
  */
 import type { DriveInterface, DriveOptions, MachineOptions } from "./config.ts";
-import { EarlyExit, fail, located, type OptionsHost, warn } from "./host.ts";
+import { EarlyExit, fail, type OptionsHost, report, warn } from "./host.ts";
 import { parseUint64 } from "./numbers.ts";
 import { checkBool, isHelp, type Opts, type OptsGroups } from "./qemu_opts.ts";
 import { DRIVE_OPTS } from "./lists.ts";
@@ -332,7 +332,7 @@ export function checkOrphans(
   const message = (d: DriveOptions) =>
     `machine type does not support if=${d.interface},bus=${d.bus},unit=${d.unit}`;
   for (const d of orphans.slice(0, -1)) {
-    host.stderr(`${host.programName}: ${located(d.loc, message(d))}\n`);
+    report(host, d.loc, message(d));
   }
   const last = orphans.at(-1);
   if (last) fail(last.loc, message(last));

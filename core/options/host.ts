@@ -52,6 +52,21 @@ export class BareUserError extends UserError {
   override name = "BareUserError";
 }
 
+/** Begins the location of a line of a file; no word of a command line can have it. */
+const IN_FILE = "\0";
+
+/** Where in a configuration file something stands: messages are `PROGRAM:PATH:LINE: …`. */
+export function fileLocation(path: string, line: number): string {
+  return `${IN_FILE}${path}:${line}`;
+}
+
+/** A message with the program's name in front. */
+export function headed(programName: string, message: string): string {
+  return message.startsWith(IN_FILE)
+    ? `${programName}:${message.slice(IN_FILE.length)}`
+    : `${programName}: ${message}`;
+}
+
 /** Puts `LOC: ` before a message; an empty location adds nothing. */
 export function located(loc: string, message: string): string {
   return loc === "" ? message : `${loc}: ${message}`;
@@ -64,7 +79,7 @@ export function fail(loc: string, message: string, hint?: string): never {
 
 /** Prints `PROGRAM: LOC: MESSAGE`, as QEMU's error_report does, and goes on. */
 export function report(host: OptionsHost, loc: string, message: string): void {
-  host.stderr(`${host.programName}: ${located(loc, message)}\n`);
+  host.stderr(`${headed(host.programName, located(loc, message))}\n`);
 }
 
 /** Prints `PROGRAM: LOC: warning: MESSAGE` and the hint. */
@@ -75,7 +90,7 @@ export function warn(host: OptionsHost, loc: string, message: string, hint?: str
 
 /** What a {@link UserError} looks like on stderr. */
 export function formatUserError(e: UserError, programName: string): string {
-  const first = e instanceof BareUserError ? e.message : `${programName}: ${e.message}`;
+  const first = e instanceof BareUserError ? e.message : headed(programName, e.message);
   if (!e.hint) return first + "\n";
   const hint = e.hint.startsWith("info: ") ? `${programName}: ${e.hint}` : e.hint;
   return first + "\n" + (hint.endsWith("\n") ? hint : hint + "\n");

@@ -3,6 +3,8 @@
  * core/options/qemu_lines.ts` records it in qemu_7_2.json, for machines without QEMU and for speed.
  */
 
+import { BAD_CONFIGS, GOOD_CONFIGS } from "./qemu_configs.ts";
+
 export const QEMU = "qemu-system-x86_64";
 
 export interface Outcome {
@@ -485,7 +487,14 @@ nofile.img
 -acpitable rev=256,data=words
 -acpitable oem_rev=4294967296,data=words
 -acpitable asl_compiler_rev=y
-`.trim().split("\n");
+-readconfig
+-readconfig ''
+-readconfig help
+-readconfig nosuch
+-readconfig .
+-readconfig dev.cfg -readconfig nosuch
+-readconfig chardevbad.cfg -M nosuch
+`.trim().split("\n").concat(Object.keys(BAD_CONFIGS).map((n) => `-readconfig ${n}.cfg`));
 
 /** What is accepted, with warnings. */
 export const WARNED = String.raw`
@@ -563,7 +572,9 @@ disk
 -acpitable sig=ABCDE,data=words
 -acpitable file=table
 -acpitable file=wrong
-`.trim().split("\n");
+-readconfig good.cfg -readconfig empty.cfg
+-readconfig machine.cfg -M pc
+`.trim().split("\n").concat(Object.keys(GOOD_CONFIGS).map((n) => `-readconfig ${n}.cfg`));
 
 /** What succeeds or fails with help: only status and standard error are compared. */
 export const HELP = String.raw`
@@ -681,6 +692,9 @@ export async function inImageDir<T>(f: (dir: string) => Promise<T>): Promise<T> 
     Deno.writeFileSync(`${dir}/table`, new Uint8Array(40).fill(40, 4, 5));
     Deno.writeFileSync(`${dir}/wrong`, new Uint8Array(40).fill(41, 4, 5));
     Deno.writeTextFileSync(`${dir}/words`, "abc");
+    for (const [name, text] of Object.entries({ ...BAD_CONFIGS, ...GOOD_CONFIGS })) {
+      Deno.writeTextFileSync(`${dir}/${name}.cfg`, text);
+    }
     return await f(dir);
   } finally {
     await Deno.remove(dir, { recursive: true });

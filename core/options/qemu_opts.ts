@@ -216,6 +216,12 @@ export class OptsGroups {
     return opts;
   }
 
+  /** Takes an option of a list without merging away again. */
+  drop(opts: Opts): void {
+    const g = this.all(opts.list), n = g.indexOf(opts);
+    if (n >= 0) g.splice(n, 1);
+  }
+
   /** Adds one checked pair. Throws UserError for an unknown key or a bad value. */
   add(opts: Opts, key: string, value: string, loc = opts.loc): void {
     const { list } = opts;

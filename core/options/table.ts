@@ -7,6 +7,7 @@ import { addAcpiTable } from "./acpitable.ts";
 import { addDrive } from "./drives.ts";
 import * as lists from "./lists.ts";
 import * as does from "./simple_options.ts";
+import { readConfig } from "./readconfig.ts";
 import { parseUuid } from "./settings.ts";
 import { addSmbios } from "./smbios.ts";
 
@@ -539,7 +540,7 @@ export const OPTIONS: readonly OptionRow[] = [
       does.group(lists.SANDBOX_OPTS),
       differs("accepted and checked; no system call filter is set up"),
     ),
-    missing("readconfig", true, "configuration files"),
+    arg("readconfig", "-readconfig <file>\n                read config file", readConfig),
     flag(
       "no-user-config",
       `-no-user-config
