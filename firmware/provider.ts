@@ -8,8 +8,6 @@ import { ACPI_RSDP, ACPI_TABLES, buildAcpi, TABLE_LOADER } from "./tables/acpi.t
 import { buildSmbios } from "./tables/smbios.ts";
 import { makeVgaRom } from "./vgabios/rom.ts";
 
-/** Lowest first address of PCI memory; more RAM moves it up. */
-const PCI_MEM_START = 0xc0000000;
 /** Where the memory-mapped configuration space is until firmware says otherwise. */
 const PCIEXBAR_DEFAULT = 0xb0000000;
 
@@ -42,7 +40,8 @@ function tables(board: FirmwareBoard, config: MachineConfig): void {
       floppy: true,
       serials: config.serials.map((_, n) => SERIALS[n]).filter((s) => s !== undefined),
       parallels: config.parallels.map((_, n) => PARALLELS[n]).filter((p) => p !== undefined),
-      pciMemStart: Math.max(board.ramSize, PCI_MEM_START),
+      // Foreign firmware puts BARs anywhere above RAM.
+      pciMemStart: board.ramSize,
       chipset: board.pciexbar === undefined ? "piix" as const : "ich9" as const,
       pciexbar,
       numa: config.numa && { ...config.numa, apicIds: board.apicIds, below4g: board.ramSize },
