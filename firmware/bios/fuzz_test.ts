@@ -16,8 +16,16 @@ function random(seed: number): () => number {
 }
 
 Deno.test("random frames for every function, with random variables", () => {
+  const virtio = memoryDrive("v", "disk", new Uint8Array(1 << 20));
   const r = new BiosRig({
     vga: "std",
+    drive: () => virtio,
+    devices: [{
+      driver: "virtio-blk-pci",
+      id: undefined,
+      props: new Map([["drive", "v"]]),
+      loc: "",
+    }],
     drives: [
       {
         drive: memoryDrive("h", "disk", new Uint8Array(1 << 20)),
