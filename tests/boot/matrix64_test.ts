@@ -59,9 +59,10 @@ const SMP: readonly [string, Topology][] = [
   ["2", { sockets: 1, cores: 2, threads: 1 }],
   ["4", { sockets: 1, cores: 4, threads: 1 }],
 ];
-const SHAPED: readonly [string, Topology][] = [
+const SHAPED: readonly [string, Topology, ...string[]][] = [
   ["4,sockets=2,cores=2", { sockets: 2, cores: 2, threads: 1 }],
-  ["4,cores=2,threads=2", { sockets: 1, cores: 2, threads: 2 }],
+  // The default model is of a family that has cores only.
+  ["4,cores=2,threads=2", { sockets: 1, cores: 2, threads: 2 }, "-cpu", "Nehalem"],
 ];
 
 const IDS = "physical_package_id core_id thread_siblings_list";
@@ -81,11 +82,11 @@ function boots(
   medium: MediumName,
   kernel: Kernel,
   board: Board,
-  [smp, topology]: readonly [string, Topology],
+  [smp, topology, ...options]: readonly [string, Topology, ...string[]],
 ): void {
   Deno.test(`${medium} boots the ${kernel} kernel on ${board}, -smp ${smp}, to a shell`, (t) =>
     booting(t, async (get) => [
-      ...["-M", board, "-smp", smp, "-m", "384", "-nographic"],
+      ...["-M", board, "-smp", smp, "-m", "384", "-nographic", ...options],
       ...await MEDIA[medium].options(get, kernel),
     ], async (s) => {
       const cpus = parseInt(smp);
