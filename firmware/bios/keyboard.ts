@@ -57,6 +57,13 @@ export function putKey(c: FrameContext, ax: number): boolean {
   return true;
 }
 
+/** How many keys can still be stored. */
+export function keyRoom(c: FrameContext): number {
+  const [start, end] = bounds(c), size = (end - start) / 2;
+  const used = (c.read16(Bda.kbdTail) - c.read16(Bda.kbdHead)) / 2;
+  return size - 1 - (used < 0 ? used + size : used);
+}
+
 /** The oldest key, or undefined. */
 export function peekKey(c: FrameContext): number | undefined {
   const head = c.read16(Bda.kbdHead);

@@ -5,7 +5,7 @@
  */
 import type { FrameContext } from "./frame.ts";
 import { Bda, Private, PRIVATE_BASE } from "./layout.ts";
-import { putKey } from "./keyboard.ts";
+import { keyRoom, putKey } from "./keyboard.ts";
 
 const LSR_DATA = 0x01, LSR_THRE = 0x20;
 const P = PRIVATE_BASE;
@@ -285,14 +285,16 @@ function plain(c: FrameContext, byte: number): void {
   putKey(c, ((scan ?? 0) << 8) | byte);
 }
 
-/** Takes what has arrived; a lone ESC becomes a key when nothing follows it. */
+/** Takes what has arrived, as far as there is room for it; a lone ESC becomes a key when nothing follows it. */
 export function serconPoll(c: FrameContext): void {
   const port = c.read16(P + Private.serconPort);
   if (port === 0) return;
   const at = P + Private.serconInput;
   for (let n = 0; n < 64; n++) {
-    if ((c.inb(port + 5) & LSR_DATA) === 0) break;
-    const byte = c.inb(port), length = c.read8(at);
+    const length = c.read8(at);
+    // What there is no room for waits in the port, and whoever sends it with it.
+    if (keyRoom(c) <= length || (c.inb(port + 5) & LSR_DATA) === 0) break;
+    const byte = c.inb(port);
     if (length === 0 && byte !== 0x1b) {
       plain(c, byte);
       continue;
@@ -310,7 +312,7 @@ export function serconPoll(c: FrameContext): void {
       c.write8(at, 0);
     }
   }
-  if (c.read8(at) === 1) {
+  if (c.read8(at) === 1 && (c.inb(port + 5) & LSR_DATA) === 0) {
     plain(c, 0x1b);
     c.write8(at, 0);
   }

@@ -1,4 +1,6 @@
 import { assert, assertEquals } from "@std/assert";
+import { BaseChardev } from "../../core/chardev/base.ts";
+import type { ChardevOptions } from "../../core/chardev/options.ts";
 import { Flag } from "./frame.ts";
 import { keymap } from "./keymap.ts";
 import { Bda, Private, PRIVATE_BASE } from "./layout.ts";
@@ -74,6 +76,30 @@ Deno.test("INT 16h/00h waits for the keyboard's interrupt", () => {
   const timer = r.pc.clock.timer(() => r.pc.board.keyboard.keyEvent("q", true));
   timer.arm(r.pc.clock.now() + 200_000_000);
   assertEquals(r.call(0x16, { ax: 0 }).ax, 0x1071);
+});
+
+/** A terminal that sends as fast as it is let. */
+class Terminal extends BaseChardev {
+  readonly filename = "terminal";
+  constructor() {
+    super({ id: "serial0", backend: "null" } as ChardevOptions);
+  }
+  protected transmit(): void {}
+  type(text: string): void {
+    void this.input(new TextEncoder().encode(text));
+  }
+}
+
+Deno.test("a pasted text arrives whole by the mirrored serial port, sequences too", () => {
+  const terminal = new Terminal();
+  const r = new BiosRig({ serials: [terminal], nographic: true }).post();
+  const text = "echo a line that is longer than FIFO and key buffer together\r";
+  terminal.type(text + "\x1b[A\x1b[B".repeat(12) + "x");
+  const got = Array.from({ length: text.length }, () => String.fromCharCode(key(r) & 0xff));
+  assertEquals(got.join(""), text);
+  const arrows = Array.from({ length: 24 }, () => key(r));
+  assertEquals(arrows, Array.from({ length: 12 }, () => [0x4800, 0x5000]).flat());
+  assertEquals(key(r) & 0xff, "x".charCodeAt(0));
 });
 
 Deno.test("INT 16h/05h stuffs keys until the buffer is full", () => {
