@@ -34,7 +34,14 @@ import { apicIdOf } from "./pc.ts";
 import { IOAPIC_BASE } from "./pc_irq.ts";
 import * as cmos from "./pc_cmos.ts";
 import type { PcConfig } from "./pc_config.ts";
-import { type BootEntry, bootOrderFile, e820, E820_RAM } from "./pc_fwcfg.ts";
+import {
+  type BootEntry,
+  bootOrderFile,
+  type DiskGeometry,
+  e820,
+  E820_RAM,
+  geometryFile,
+} from "./pc_fwcfg.ts";
 
 /** RAM ends here at the latest, and goes on at 4 GiB. */
 const LOW_RAM_END = 0xc0000000;
@@ -88,6 +95,7 @@ export class MicrovmBoard {
 
   readonly #devices: { id: string; device: Device }[] = [];
   readonly #bootEntries: BootEntry[] = [];
+  readonly #geometries: DiskGeometry[] = [];
   readonly #firstIrq: number;
   #unattached: number;
   #anonymous = 0;
@@ -173,6 +181,7 @@ export class MicrovmBoard {
       makeNode: (type, id) => this.userNode(type, id),
       windows: this.windows,
       addBootEntry: (path, index) => this.addBootEntry(path, index),
+      addGeometry: (path, node) => this.addGeometry(path, node),
       warn: (text) => c.warn?.(text),
     });
     for (const o of c.devices) this.#plug(o);
@@ -305,6 +314,7 @@ export class MicrovmBoard {
     const map: [number, number, number][] = [[0, ramSplit.below4g, E820_RAM]];
     if (ramSplit.above4g > 0) map.push([2 ** 32, ramSplit.above4g, E820_RAM]);
     fw.addFile("etc/e820", e820(map));
+    fw.addFile("bios-geometry", () => geometryFile(this.#geometries));
     fw.addFile("bootorder", () => bootOrderFile(this.#bootEntries, c.boot.strict));
     const wait = new Uint8Array(4);
     new DataView(wait.buffer).setInt32(0, c.boot.rebootTimeout ?? -1, true);
@@ -409,6 +419,12 @@ export class MicrovmBoard {
     return this.usedWindows().map(({ address, gsi }) =>
       ` virtio_mmio.device=${VIRTIO_MMIO_SIZE}@0x${address.toString(16)}:${gsi}`
     ).join("");
+  }
+
+  /** Notes the geometry that properties of a disk ask for. */
+  addGeometry(path: string, node: DeviceNode): void {
+    const [cylinders, heads, sectors] = ["lcyls", "lheads", "lsecs"].map((n) => node.number(n));
+    if (cylinders || heads || sectors) this.#geometries.push({ path, cylinders, heads, sectors });
   }
 
   addBootEntry(path: string, index: number): void {

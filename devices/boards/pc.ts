@@ -37,7 +37,13 @@ import type { MachineEnv } from "./env.ts";
 import { Ich9Chipset } from "./ich9_chipset.ts";
 import * as cmos from "./pc_cmos.ts";
 import type { PcConfig } from "./pc_config.ts";
-import { type BootEntry, bootOrderFile, fillFwCfg } from "./pc_fwcfg.ts";
+import {
+  type BootEntry,
+  bootOrderFile,
+  type DiskGeometry,
+  fillFwCfg,
+  geometryFile,
+} from "./pc_fwcfg.ts";
 import { firmwareBytes, type FirmwareRom, mapFirmware } from "./firmware_rom.ts";
 import { infoFlatViews, infoMtree, infoRoms } from "./pc_info.ts";
 import { makeInterrupts, type PcInterrupts } from "./pc_irq.ts";
@@ -95,6 +101,7 @@ export class PcBoard {
 
   readonly #devices: { id: string; device: Device }[] = [];
   readonly #bootEntries: BootEntry[] = [];
+  readonly #geometries: DiskGeometry[] = [];
   #unattached: number;
   #bootOrder: string;
   #bootOnce: string | undefined;
@@ -284,6 +291,7 @@ export class PcBoard {
     this.#bootOrder = c.boot.order ?? DEFAULT_BOOT_ORDER;
     this.#bootOnce = c.boot.once;
     this.setBootOrder(this.#bootOnce ?? this.#bootOrder);
+    this.fwCfg.addFile("bios-geometry", () => geometryFile(this.#geometries));
     this.fwCfg.addFile("bootorder", () => bootOrderFile(this.#bootEntries, c.boot.strict));
     this.#resetAll();
   }
@@ -363,6 +371,12 @@ export class PcBoard {
   /** A new source on each of the 16 ISA interrupts. */
   isaLines(): IrqLine[] {
     return Array.from({ length: 16 }, (_, n) => this.irqs.line(n));
+  }
+
+  /** Notes the geometry that properties of a disk ask for. */
+  addGeometry(path: string, node: DeviceNode): void {
+    const [cylinders, heads, sectors] = ["lcyls", "lheads", "lsecs"].map((n) => node.number(n));
+    if (cylinders || heads || sectors) this.#geometries.push({ path, cylinders, heads, sectors });
   }
 
   /** Makes something bootable by `bootindex`; a negative index is none. */

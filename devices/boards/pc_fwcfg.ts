@@ -31,6 +31,20 @@ export function bootOrderFile(entries: readonly BootEntry[], strict: boolean): U
   return lines.length === 0 ? new Uint8Array(0) : bytes(lines.join("\n") + "\0");
 }
 
+/** A disk's translated geometry, as a user gave it by `lcyls=`, `lheads=` and `lsecs=`. */
+export interface DiskGeometry {
+  readonly path: string;
+  readonly cylinders: number;
+  readonly heads: number;
+  readonly sectors: number;
+}
+
+/** `bios-geometry`: path and geometry of a disk on each line, NUL at the end. */
+export function geometryFile(disks: readonly DiskGeometry[]): Uint8Array {
+  const lines = disks.map((d) => `${d.path} ${d.cylinders} ${d.heads} ${d.sectors}`);
+  return lines.length === 0 ? new Uint8Array(0) : bytes(lines.join("\n") + "\0");
+}
+
 function bytes(text: string): Uint8Array {
   return new TextEncoder().encode(text);
 }

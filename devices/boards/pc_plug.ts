@@ -83,6 +83,7 @@ export class PcSlots {
         dev.onNotifyRanges = () => env.vm.setDoorbells?.(dev, dev.notifyRanges());
       },
       addBootEntry: (path, index) => board.addBootEntry(path, index),
+      addGeometry: (path, node) => board.addGeometry(path, node),
       warn: (text) => config.warn?.(text),
     });
   }
@@ -344,6 +345,7 @@ export class PcSlots {
     const drive = this.#driveOf(o);
     this.#plugIde(node, drive, bus, unit);
     this.#board.addBootEntry(to.path(unit), Number(o.props.get("bootindex") ?? -1));
+    if (node.type === "ide-hd") this.#board.addGeometry(to.path(unit), node);
   }
 
   #driveOf(o: DeviceOptions): Drive {

@@ -127,6 +127,7 @@ Deno.test("pc: fw_cfg has QEMU's items", () => {
   const r = pcRig({ cpus: 2, topology: { sockets: 2, dies: 1, cores: 1, threads: 1, maxcpus: 4 } });
   const fw = r.board.fwCfg;
   assertEquals(fw.fileNames, [
+    "bios-geometry",
     "bootorder",
     "etc/boot-fail-wait",
     "etc/e820",

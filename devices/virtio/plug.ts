@@ -50,6 +50,8 @@ export interface VirtioHost {
   addPci?(dev: PciDevice, node: DeviceNode, bus: string | undefined, loc: string): void;
   /** Makes a disk bootable. */
   addBootEntry?(path: string, index: number): void;
+  /** Tells firmware of the geometry that the properties of a disk's node ask for. */
+  addGeometry?(path: string, node: DeviceNode): void;
   readonly windows?: readonly MmioWindow[];
   warn(text: string): void;
 }
@@ -103,7 +105,7 @@ export class VirtioSlots {
     window.bus.add(node);
     if (device instanceof VirtioBlk) {
       const at = window.mmio.address.toString(16).padStart(16, "0");
-      this.#makeBootable(o, `/virtio-mmio@${at}`);
+      this.#makeBootable(o, node, `/virtio-mmio@${at}`);
     }
   }
 
@@ -134,14 +136,15 @@ export class VirtioSlots {
     addPci.call(host, pci, node, o.props.get("bus"), o.loc);
     node.addBus(new BusNode("virtio-bus", "virtio-pci-bus")).add(inner);
     if (device instanceof VirtioBlk) {
-      this.#makeBootable(o, pci.bus!.firmwarePath("scsi", pci.devfn));
+      this.#makeBootable(o, inner, pci.bus!.firmwarePath("scsi", pci.devfn));
     }
   }
 
-  /** Puts the disk of the device at `path` into the boot order, where it is asked for. */
-  #makeBootable(o: DeviceOptions, path: string): void {
-    const bootindex = Number(o.props.get("bootindex") ?? -1);
-    if (bootindex >= 0) this.host.addBootEntry?.(`${path}/disk@0,0`, bootindex);
+  /** Tells firmware what is asked for of the disk of the device at `path`. */
+  #makeBootable(o: DeviceOptions, node: DeviceNode, path: string): void {
+    const bootindex = Number(o.props.get("bootindex") ?? -1), disk = `${path}/disk@0,0`;
+    if (bootindex >= 0) this.host.addBootEntry?.(disk, bootindex);
+    this.host.addGeometry?.(disk, node);
   }
 
   /** How many MSI-X vectors a function gets; too many for a table are none, as in QEMU. */

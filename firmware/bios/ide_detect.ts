@@ -87,14 +87,19 @@ export function translateGeometry(
   return { cylinders: Math.max(1, Math.min(cylinders, 1024)), heads, sectors };
 }
 
-/** `bios-geometry`: lines "path cylinders heads sectors", a user's `lcyls=` and so on. */
+/**
+ * `bios-geometry`: lines "path cylinders heads sectors", a user's `lcyls=` and so on. What INT 13h
+ * cannot express counts as not given, or as 1024 cylinders.
+ */
 export function userGeometry(c: FrameContext, path: string) {
   const raw = readFile(c, "bios-geometry", 4096);
   if (raw === undefined) return undefined;
   for (const line of new TextDecoder().decode(raw).replaceAll("\0", "").split("\n")) {
     const [p, cyl, heads, secs] = line.split(" ");
-    if (!pathMatches(p, path) || !(Number(heads) > 0)) continue;
-    return { cylinders: Number(cyl), heads: Number(heads), sectors: Number(secs) };
+    const g = { cylinders: Number(cyl) & 0xffff, heads: Number(heads), sectors: Number(secs) };
+    if (!pathMatches(p, path)) continue;
+    if (!(g.heads > 0 && g.heads < 256 && g.sectors > 0 && g.sectors < 64)) continue;
+    return { ...g, cylinders: Math.max(1, Math.min(g.cylinders, 1024)) };
   }
   return undefined;
 }

@@ -138,6 +138,28 @@ Deno.test("virtio disk: INT 13h/08h, 15h, 41h, 48h as SeaBIOS answers", () => {
   }
 });
 
+Deno.test("lcyls=, lheads=, lsecs=: the geometry is the user's, where INT 13h can tell it", () => {
+  // Cylinders, heads, sectors given, and what is served: SeaBIOS's on QEMU.
+  const cases: [given: number[], served: number[]][] = [
+    [[100, 3, 7], [100, 3, 7]],
+    [[100, 255, 63], [100, 255, 63]],
+    [[1025, 16, 63], [1024, 16, 63]],
+    [[100, 256, 63], [20, 16, 63]],
+    [[100, 16, 64], [20, 16, 63]],
+    [[100, 16, 0], [20, 16, 63]],
+  ];
+  for (const [[lcyls, lheads, lsecs], [cylinders, heads, sectors]] of cases) {
+    const props = { lcyls: `${lcyls}`, lheads: `${lheads}`, lsecs: `${lsecs}` };
+    const r = rig([numbered(2048)], [numbered(20480), props]);
+    const p = r.call(0x13, { ax: 0x0800, dx: 0x81 });
+    assertEquals(
+      [(p.ch | (p.cl & 0xc0) << 2) + 2, p.dh + 1, p.cl & 63],
+      [cylinders, heads, sectors],
+      String([lcyls, lheads, lsecs]),
+    );
+  }
+});
+
 Deno.test("virtio disks share the queue: each is asked in turn", () => {
   const r = rig([numbered(2048, 0x10000)], [numbered(2048, 0x20000), { "disable-modern": "on" }], [
     numbered(2048, 0x30000),
