@@ -12,7 +12,14 @@ import {
   load,
   wrap,
 } from "../wasm/expr.ts";
-import { call, type Callee, FunctionBuilder, type FuncType, type Stmt } from "../wasm/func.ts";
+import {
+  call,
+  type Callee,
+  FunctionBuilder,
+  type FuncType,
+  type Local,
+  type Stmt,
+} from "../wasm/func.ts";
 import type { Lowering } from "../wasm/module.ts";
 import type { ValType } from "../wasm/opcodes.ts";
 import {
@@ -25,6 +32,7 @@ import {
 } from "../x86/ir.ts";
 import * as S from "../x86/state.ts";
 import { Rec } from "../x86/state.ts";
+import { slotsUsed } from "./restart.ts";
 import type { RuntimeImports } from "./runtime.ts";
 
 /** Every handler: (cpu, record) → nothing; why it returned stands in the vCPU state. */
@@ -197,6 +205,12 @@ export function flagValues(
   }
 }
 
+/** Address of the TLB entry of a linear address's low half, in the bank of the CPL. */
+export function tlbEntry(cpu: I32, low: I32): I32 {
+  return load("i32.load", cpu, S.TLB_PTR)
+    .add(low.shr_u(12 - 5).and((S.TLB_ENTRIES - 1) << 5));
+}
+
 /** The page-crossing-safe TLB look-up: gives the entry's address and whether the tag matches. */
 export function tlbHit(
   lin: Expr,
@@ -232,12 +246,16 @@ export function isBounce(host: AnyInt, cpu: I32): I32 {
 export class Tier0Lowering implements Lowering {
   readonly #cpu: I32;
   readonly #rec: I32;
+  /** The record's operand slots, read at once. */
+  readonly #slots: Local<"i64"> | undefined;
 
   /**
    * @param samePage the jump of this instruction stays in its page and may be linked
    * @param special registers are those of the instruction itself: their offsets are constants
    * @param single one-instruction blocks: jumps return to the run loop
    * @param wideTags compatibility mode: TLB entries may belong to addresses above 4 GiB
+   * @param slow handler that is gone on with where an access cannot be made in place: this one then
+   *   calls nothing, so that it needs no stack frame
    */
   constructor(
     readonly f: FunctionBuilder,
@@ -247,9 +265,23 @@ export class Tier0Lowering implements Lowering {
     readonly helperId: (name: string) => number,
     readonly special = false,
     readonly wideTags = false,
+    readonly slow: number | undefined = undefined,
   ) {
     this.#cpu = f.param(0, "i32");
     this.#rec = f.param(1, "i32");
+    if (special || slotsUsed(f.body) < 2) return;
+    this.#slots = f.local("i64");
+    f.body.unshift({
+      k: "set",
+      local: this.#slots.index,
+      value: load("i64.load", this.#rec, Rec.SLOTS),
+    });
+  }
+
+  #slot(n: number): I32 {
+    if (this.#slots === undefined) return load("i32.load16_u", this.#rec, Rec.SLOTS + 2 * n);
+    const v = this.#slots.get().shr_u(16 * n).wrap();
+    return n === 3 ? v : v.and(0xffff);
   }
 
   #state(offset: number): I32 {
@@ -259,7 +291,7 @@ export class Tier0Lowering implements Lowering {
   #address(ref: StateRef): { base: I32; offset: number } {
     if (ref.slot < 0 || this.special) return { base: this.#cpu, offset: ref.offset };
     return {
-      base: this.#cpu.add(load("i32.load16_u", this.#rec, Rec.SLOTS + 2 * ref.slot)),
+      base: this.#cpu.add(this.#slot(ref.slot)),
       offset: ref.plus ?? 0,
     };
   }
@@ -337,29 +369,14 @@ export class Tier0Lowering implements Lowering {
         return;
       }
       case G.STORE: {
-        const d = s.data as MemAccess, lin = this.#tagged(s.args[0]);
-        const { entry, hit } = tlbHit(
-          lin,
-          d.bytes,
-          S.TLB_WRITE,
-          this.#state(d.system ? S.TLB_SYS_PTR : S.TLB_PTR),
-          (x) => f.let(x),
-        );
-        const low = low32(lin);
-        f.if(hit, () => {
-          f.emit({
-            k: "store",
-            op: d.op,
-            addr: hostAt(this.rt.host, low, loadAddend(this.rt.host, entry)),
-            value: s.args[1],
-            offset: 0,
-          });
-        }, () => {
-          const host = f.let(this.#probe(lin, d, ACCESS.WRITE));
-          f.ifRare(host.eqz(), () => f.return());
-          f.emit({ k: "store", op: d.op, addr: host, value: s.args[1], offset: 0 });
+        const d = s.data as MemAccess;
+        const put = (addr: AnyInt) =>
+          f.emit({ k: "store", op: d.op, addr, value: s.args[1], offset: 0 });
+        const lin = this.#tagged(s.args[0]);
+        this.#translate(lin, d, S.TLB_WRITE, ACCESS.WRITE, put, (host) => {
+          put(host);
           this.#commit(host);
-        }, true);
+        });
         return;
       }
       case G.PROBE: {
@@ -376,15 +393,13 @@ export class Tier0Lowering implements Lowering {
         return;
       }
       case G.COMMIT:
-        this.#commit(s.args[0] as AnyInt);
+        if (this.slow === undefined) this.#commit(s.args[0] as AnyInt);
         return;
       case G.RAISE:
-        f.call(this.rt.raise, cpu, rec, I32.of(s.data as number), s.args[0] ?? I32.of(-1));
-        f.return();
+        f.tail(this.rt.raise, cpu, rec, I32.of(s.data as number), s.args[0] ?? I32.of(-1));
         return;
       case G.SEG_FAULT:
-        f.call(this.rt.raise, cpu, rec, I32.of(s.data === 2 ? S.Vec.SS : S.Vec.GP), I32.of(0));
-        f.return();
+        f.tail(this.rt.raise, cpu, rec, I32.of(s.data === 2 ? S.Vec.SS : S.Vec.GP), I32.of(0));
         return;
       case G.JUMP:
         this.#jump(s.args[0] as I64);
@@ -462,13 +477,17 @@ export class Tier0Lowering implements Lowering {
     }
   }
 
-  /** Host address of an access, through the TLB; leaves the handler on a fault. */
+  /**
+   * Gives the host address of an access to `fast`, or to `probed` when the slow path has found it; leaves
+   * the handler on a fault.
+   */
   #translate(
     lin: Expr,
     d: MemAccess,
     tag: number,
     access: number,
-    set: (host: AnyInt) => void,
+    fast: (host: AnyInt) => void,
+    probed: (host: AnyInt) => void = fast,
   ): void {
     const f = this.f;
     const { entry, hit } = tlbHit(
@@ -478,22 +497,28 @@ export class Tier0Lowering implements Lowering {
       this.#state(d.system ? S.TLB_SYS_PTR : S.TLB_PTR),
       (x) => f.let(x),
     );
-    const addend = () => loadAddend(this.rt.host, entry);
-    f.if(hit, () => set(hostAt(this.rt.host, low32(lin), addend())), () => {
-      const host = f.let(this.#probe(lin, d, access));
-      f.ifRare(host.eqz(), () => f.return());
-      set(host);
+    const host = () => hostAt(this.rt.host, low32(lin), loadAddend(this.rt.host, entry));
+    if (this.slow !== undefined) {
+      const bits = I32.of(accessBits(d) | access), slow = I32.of(this.slow);
+      f.ifRare(hit.eqz(), () => {
+        f.tail(this.rt.again, this.#cpu, this.#rec, wide(lin), bits, slow);
+      });
+      return fast(host());
+    }
+    f.if(hit, () => fast(host()), () => {
+      const h = f.let(this.#probe(lin, d, access));
+      f.ifRare(h.eqz(), () => f.return());
+      probed(h);
     }, true);
   }
 
   #probe(lin: Expr, d: MemAccess, access: number): AnyInt {
-    const wide = lin.type === "i64" ? lin as I64 : (lin as I32).extend_u();
     return call(
       this.rt.probe,
       this.rt.host,
       this.#cpu,
       this.#rec,
-      wide,
+      wide(lin),
       I32.of(accessBits(d) | access),
     );
   }
@@ -541,6 +566,10 @@ export function followLink(
   });
   f.store("i32.store", cpu, left, S.BUDGET);
   f.tailIndirect(HANDLER, load("i32.load", link, Rec.HANDLER), cpu, link);
+}
+
+function wide(lin: Expr): I64 {
+  return lin.type === "i64" ? lin as I64 : (lin as I32).extend_u();
 }
 
 /** The low half of an address. */

@@ -12,6 +12,7 @@ import { Emit, semanticsOf } from "../x86/semantics/emit.ts";
 import * as S from "../x86/state.ts";
 import { Mode, Vec } from "../x86/state.ts";
 import { isFull } from "./region_flags.ts";
+import { isRestartable } from "./restart.ts";
 
 /** How an instruction ends its basic block. */
 export type Terminator =
@@ -218,7 +219,7 @@ export function scanInsn(
   scan.stmts(stmts);
   if (end?.kind === "cond") scan.expr(end.cond);
   if (end?.kind === "dynamic") scan.expr(end.target);
-  if (!scan.ok) return undefined;
+  if (!scan.ok || !isRestartable(stmts)) return undefined;
   use.used |= own.used;
   use.written |= own.written;
   use.wide |= own.wide;

@@ -2,7 +2,7 @@
  * The run-time library of emitted code: jumps through the jump cache, entry from the run loop, and the
  * doors to TypeScript. One module per machine.
  */
-import { type AddressType, I32, I64, load } from "../wasm/expr.ts";
+import { type AddressType, type AnyInt, I32, I64, load } from "../wasm/expr.ts";
 import { call, type Callee, FunctionBuilder } from "../wasm/func.ts";
 import { type MemoryLimits, ModuleBuilder } from "../wasm/module.ts";
 import { Seg } from "../x86/insn.ts";
@@ -10,7 +10,7 @@ import * as S from "../x86/state.ts";
 import { Rec } from "../x86/state.ts";
 import { addFind, FIND } from "./block_table.ts";
 import { addGates, DELIVER, IRET, SYSCALL, SYSENTER, SYSEXIT, SYSRET } from "./gates.ts";
-import { budgetAfter, followLink, HANDLER } from "./lower.ts";
+import { ACCESS, budgetAfter, followLink, HANDLER, tlbEntry } from "./lower.ts";
 import { emitFlags } from "./region_flags.ts";
 import { addWalker, emitCommit, emitLook, emitProbe, type WalkerTables } from "./walker.ts";
 
@@ -28,6 +28,11 @@ export interface RuntimeImports {
   readonly probe: Callee;
   /** (cpu, linear address, access) → host address of bytes that can be accessed in place, or 0. */
   readonly look: Callee;
+  /**
+   * (cpu, rec, linear address, access, handler): lets the record's instruction begin again when the TLB
+   * has what it missed, and else goes on with that handler.
+   */
+  readonly again: Callee;
   /** (cpu, form, two values, FLAG_RES, FLAG_AUX): see `region_flags.ts`. */
   readonly flags: Callee;
   /** (cpu, vector, error code or -1, EVENT) → 1 when the event was delivered; see `gates.ts`. */
@@ -58,6 +63,7 @@ const RUNTIME32: RuntimeImports = {
   jumpSlow: fn("jumpSlow", ["i32", "i32", "i64"], []),
   probe: fn("probe", ["i32", "i32", "i64", "i32"], ["i32"]),
   look: fn("look", ["i32", "i64", "i32"], ["i32"]),
+  again: fn("again", ["i32", "i32", "i64", "i32", "i32"], []),
   flags: fn("flags", ["i32", "i32", "i64", "i64", "i64", "i32"], []),
   deliver: DELIVER,
   iret: IRET,
@@ -109,6 +115,7 @@ export interface RuntimeExports {
   jumpSlow: CallableFunction;
   probe: CallableFunction;
   look: CallableFunction;
+  again: CallableFunction;
   flags: CallableFunction;
   commit: CallableFunction;
   /** Delivers an event or gives 0: see `DELIVER` in `gates.ts`. */
@@ -122,6 +129,8 @@ export interface RuntimeExports {
   fill(cpu: number, lo: number, hi: number, want: number): number;
   /** Runs from a record until something needs the run loop. */
   enter(cpu: number, rec: number): void;
+  /** Stands for a handler that is made when it is first needed. */
+  unmade: CallableFunction;
   /** Handler of records whose translation was thrown away: back to the run loop at their RIP. */
   stale: CallableFunction;
   /** Handler of the record that ends a block whose next instruction is in the same page. */
@@ -217,6 +226,16 @@ export function buildRuntime(
     m.add(f, undefined, "look", runtime.look);
   }
   {
+    const f = begin(runtime.again);
+    const cpu = f.param(0, "i32"), rec = f.param(1, "i32"), lin = f.param(2, "i64");
+    const access = f.param(3, "i32"), h: AnyInt = f.let(call(runtime.look, host, cpu, lin, access));
+    f.if(h.eqz(), () => f.tailIndirect(HANDLER, f.param(4, "i32"), cpu, rec));
+    const tag = tlbEntry(cpu, lin.wrap()).add(access.and(ACCESS.WRITE).ne(0).shl(3));
+    f.if(load("i64.load", tag, S.TLB_READ).eq(lin.and(-4096)), () => dispatch(f, cpu, rec));
+    f.tailIndirect(HANDLER, f.param(4, "i32"), cpu, rec);
+    m.add(f, undefined, "again", runtime.again);
+  }
+  {
     const f = begin(runtime.flags);
     emitFlags(f);
     m.add(f, undefined, "flags", runtime.flags);
@@ -230,6 +249,12 @@ export function buildRuntime(
     const f = new FunctionBuilder("enter", HANDLER);
     dispatch(f, f.param(0, "i32"), f.param(1, "i32"));
     m.add(f, undefined, "enter");
+  }
+  {
+    const f = new FunctionBuilder("unmade", HANDLER);
+    const cpu = f.param(0, "i32"), rec = f.param(1, "i32");
+    leave(f, cpu, rec, load("i64.load", rec, Rec.IP), S.Exit.UNMADE);
+    m.add(f, undefined, "unmade");
   }
   {
     const f = new FunctionBuilder("stale", HANDLER);

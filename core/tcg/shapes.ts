@@ -13,6 +13,7 @@ import * as S from "../x86/state.ts";
 import { Mode, Vec } from "../x86/state.ts";
 import { G } from "../x86/ir.ts";
 import { dispatchNext, HANDLER, Tier0Lowering } from "./lower.ts";
+import { canBeQuick } from "./restart.ts";
 import { RUNTIME, type RuntimeImports } from "./runtime.ts";
 
 /** A handler's place in the function table and what the translator must know of it. */
@@ -24,10 +25,15 @@ export interface Shape {
   readonly helps: boolean;
 }
 
-/** A handler to be compiled, and its place in the table. */
-interface Waiting {
+/** A handler to be compiled. */
+interface Handler {
   readonly f: FunctionBuilder;
   readonly low: Tier0Lowering;
+  readonly ends: boolean;
+}
+
+/** The same and its place in the table. */
+interface Waiting extends Handler {
   readonly index: number;
 }
 
@@ -165,6 +171,8 @@ export class Shapes {
   #waiting: Waiting[] = [];
   /** How to make the handlers again that are in small modules of their own. */
   #loose: (() => Waiting)[] = [];
+  /** How to make the slow handlers that nobody has needed yet, by the number of the quick one. */
+  readonly #slow = new Map<number, () => Handler>();
   readonly #helperIds = new Map<string, number>();
   /** Make handlers for the registers of frequent instructions. */
   specialise = false;
@@ -208,7 +216,7 @@ export class Shapes {
     if (s === undefined) {
       s = semanticsOf(i.row.name) === undefined
         ? this.raising(Vec.UD, -1)
-        : this.#queue(() => this.#make(i, mode, samePage, special));
+        : this.#queue((slow) => this.#make(i, mode, samePage, special, slow));
       this.#shapes.set(key, s);
     }
     return s;
@@ -235,7 +243,8 @@ export class Shapes {
     return s;
   }
 
-  #make(i: Insn, mode: number, samePage: boolean, special: boolean) {
+  /** @param slow number of the slow handler, if there is to be a quick one that leaves to it */
+  #make(i: Insn, mode: number, samePage: boolean, special: boolean, slow?: number): Handler {
     const semantics = semanticsOf(i.row.name)!;
     const f = new FunctionBuilder(i.row.syntax, HANDLER);
     const e = new Emit(f, i, mode, this.runtime.host);
@@ -250,16 +259,31 @@ export class Shapes {
       (name) => this.helperId(name),
       special,
       (mode & Mode.LONG) !== 0,
+      slow !== undefined && canBeQuick(f.body) ? slow : undefined,
     );
     return { f, low, ends: e.ended };
   }
 
-  #queue(make: () => { f: FunctionBuilder; low: Tier0Lowering; ends: boolean }): Shape {
-    const index = this.#next++;
-    const made = make();
+  #queue(make: (slow?: number) => Handler): Shape {
+    const index = this.#next++, made = make(index + 1), { slow } = made.low;
+    if (slow !== undefined) {
+      this.#next++;
+      this.#slow.set(index, () => make());
+    }
     this.#waiting.push({ ...made, index });
-    this.#loose.push(() => ({ ...make(), index }));
+    this.#loose.push(() => ({ ...make(slow), index }));
     return { index, ends: made.ends, helps: made.f.guestOps.has(G.HELPER) };
+  }
+
+  /** Makes the slow handler that goes with handler `index`. */
+  makeSlow(index: number): void {
+    const make = this.#slow.get(index);
+    if (make === undefined) return;
+    this.#slow.delete(index);
+    const again = () => ({ ...make(), index: index + 1 });
+    this.#waiting.push(again());
+    this.#loose.push(again);
+    this.flush();
   }
 
   /** Puts the handler that a module exports as `name` into the table. */
@@ -307,6 +331,9 @@ export class Shapes {
     }
     for (const w of this.#waiting) {
       this.table.set(w.index, instance.exports[`h${w.index}`] as CallableFunction);
+      if (this.#slow.has(w.index)) {
+        this.table.set(w.index + 1, this.imports.unmade as CallableFunction);
+      }
     }
     this.#waiting = [];
   }

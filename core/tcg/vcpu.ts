@@ -311,9 +311,13 @@ export class TcgVcpu implements Vcpu {
         const rec = cpu.get32(S.EXIT_REC);
         const index = vm.memory.view.getUint16(rec + Rec.INDEX, true);
         let done = index + 1;
-        if (exit === Exit.RETRY || exit === Exit.EXCEPTION || exit === Exit.BREAK) done = index;
+        const retry = exit === Exit.RETRY || exit === Exit.BREAK || exit === Exit.UNMADE;
+        if (retry || exit === Exit.EXCEPTION) done = index;
         cpu.set32(S.BUDGET, cpu.get32(S.BUDGET) - done);
-        if (exit === Exit.RETRY || exit === Exit.BREAK) {
+        if (retry) {
+          if (exit === Exit.UNMADE) {
+            vm.shapes.makeSlow(vm.memory.view.getInt32(rec + Rec.HANDLER, true));
+          }
           // The instruction has not run: what held for it still does.
           if (rf) cpu.setFlags(Fl.RF, Fl.RF);
           cpu.debugTraps = traps;

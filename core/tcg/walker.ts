@@ -11,7 +11,7 @@ import type { ModuleBuilder } from "../wasm/module.ts";
 import type { ValType } from "../wasm/opcodes.ts";
 import * as S from "../x86/state.ts";
 import { Bank, Fl, Mode } from "../x86/state.ts";
-import { ACCESS, hostAt, loadAddend, low32 } from "./lower.ts";
+import { ACCESS, hostAt, loadAddend, low32, tlbEntry } from "./lower.ts";
 import { GRANULE_SHIFT, Page, WORD_PAGE_SHIFT } from "./physmap.ts";
 
 /** Where the tables of {@link PhysMap} and the block table lie in the shared memory. */
@@ -488,9 +488,7 @@ export function emitLook(f: FunctionBuilder, type: AddressType): void {
   const none = asAddress(type, I32.of(0));
   f.if(offset.add(bytes).gt_u(4096), () => f.return(none));
   const write = f.let(access.and(ACCESS.WRITE).ne(0));
-  const entry = f.let(
-    load("i32.load", cpu, S.TLB_PTR).add(lo.shr_u(12 - 5).and((S.TLB_ENTRIES - 1) << 5)),
-  );
+  const entry = f.let(tlbEntry(cpu, lo));
   const tag = load("i64.load", entry.add(write.shl(3)), S.TLB_READ);
   f.if(tag.eq(lin.and(-4096)), () => f.return(hostAt(type, lo, loadAddend(type, entry))));
   const user = load("i32.load", cpu, S.CPL).eq(3);

@@ -266,6 +266,8 @@ export const Exit = {
   BREAK: 8,
   /** EXC_VECTOR is to be delivered at RIP: the instruction has had its effect. */
   FAULT_HERE: 9,
+  /** The instruction at EXIT_REC needs its slow handler, which is to be made. */
+  UNMADE: 10,
 } as const;
 
 /** Bits of {@link MODE}: what translations depend on. */
