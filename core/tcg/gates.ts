@@ -1,7 +1,8 @@
 /**
  * Event delivery through interrupt and trap gates to CPL 0, and IRET from there, as emitted code: what
- * a kernel does all the time. Likewise SYSCALL and SYSRET of 64-bit mode. Flat 32-bit segments or 64-bit mode, descriptors in the GDT with their
- * accessed bits set, a frame inside one page. In every other case (faults among them) the functions
+ * a kernel does all the time. Likewise SYSCALL, SYSENTER and their returns. Flat 32-bit segments or
+ * 64-bit mode, with programs in 64-bit or flat 32-bit code, descriptors in the GDT with their accessed
+ * bits set, a frame inside one page. In every other case (faults among them) the functions
  * give 0 and have changed nothing that a program can see; `core/x86` then does it all. Intel SDM
  * volume 3, 6.12 and 6.14; volume 2, IRET.
  */
@@ -29,11 +30,13 @@ export const IRET: Callee = {
   name: "iret",
   type: { params: ["i32", "i32"], results: ["i32"] },
 };
-/** (cpu) → 1 when SYSCALL in 64-bit mode was carried out; RIP is that of the next instruction. */
+/** (cpu) → 1 when SYSCALL in long mode was carried out; RIP is that of the next instruction. */
 export const SYSCALL: Callee = { name: "syscall", type: { params: ["i32"], results: ["i32"] } };
 /** (cpu) → 1 when SYSRET to 64-bit mode was carried out. */
 export const SYSRET: Callee = { name: "sysret", type: { params: ["i32"], results: ["i32"] } };
-/** (cpu) → 1 when SYSENTER, or SYSEXIT, was carried out in flat 32-bit mode. */
+/** The same of SYSRET to compatibility mode. */
+export const SYSRET32: Callee = { name: "sysret32", type: { params: ["i32"], results: ["i32"] } };
+/** (cpu) → 1 when SYSENTER was carried out, or SYSEXIT in flat 32-bit mode. */
 export const SYSENTER: Callee = { name: "sysenter", type: { params: ["i32"], results: ["i32"] } };
 export const SYSEXIT: Callee = { name: "sysexit", type: { params: ["i32"], results: ["i32"] } };
 /** (cpu, linear address, bytes, {@link WANT}) → storage address inside one page, or 0. */
@@ -43,7 +46,9 @@ const within = (host: AddressType): Callee => ({
 });
 const WITHIN: Record<AddressType, Callee> = { i32: within("i32"), i64: within("i64") };
 
-const INTERRUPT_GATE = 14;
+const INTERRUPT_GATE = 14, { JC_MODE } = S.Bank;
+/** What of the mode is that of the code's size and of flat segments. */
+const CODE_MODE = Mode.CODE_MASK | Mode.SS32 | Mode.FLAT | Mode.CS_FLAT;
 const TSS_RSP0 = 4, TSS_IST1 = 0x24;
 /** Bits of a descriptor's upper half. */
 const D = {
@@ -76,7 +81,8 @@ export function addGates(m: ModuleBuilder, host: AddressType): void {
   add(DELIVER, (g) => g.deliver());
   add(IRET, (g) => g.iret());
   add(SYSCALL, (g) => g.syscall());
-  add(SYSRET, (g) => g.sysret());
+  add(SYSRET, (g) => g.sysret(true));
+  add(SYSRET32, (g) => g.sysret(false));
   add(SYSENTER, (g) => g.sysenter());
   add(SYSEXIT, (g) => g.sysexit());
 }
@@ -128,19 +134,51 @@ class Gates {
   }
 
   /**
-   * The mode must be one whose code and segments stay as they are but for the CPL: 64-bit, or flat
-   * 32-bit protected mode. Gives 1 for 64-bit mode.
+   * The mode must be 64-bit mode, flat 32-bit protected mode, or, where the caller has a way for it, a
+   * program's compatibility mode with 32-bit code (`compat`). `long`: the code is 64-bit; `wide`:
+   * EFER.LMA is set.
    */
-  #mode(): { mode: I32; long: I32 } {
+  #mode(program = false): { mode: I32; long: I32; wide: I32; compat: I32 } {
     const mode = this.#get(S.MODE);
     const long = this.f.let(mode.and(Mode.LONG | Mode.CODE_MASK).eq(Mode.LONG | 2));
     const flat = Mode.PE | Mode.FLAT | Mode.CS_FLAT | Mode.SS32 | 1;
     const same = mode.and(flat | Mode.CODE_MASK | Mode.LONG | Mode.VM86).eq(flat);
+    const narrow = Mode.LONG | 1 | Mode.CPL3;
+    const compat = program ? this.f.let(mode.and(narrow | Mode.CODE_MASK).eq(narrow)) : I32.of(0);
+    const wide = program ? this.f.let(long.or(compat)) : long;
     // Alignment checks begin and end in TypeScript.
-    this.#no(long.or(same).eqz().or(mode.and(Mode.SINGLE | Mode.ALIGN)));
+    this.#no(wide.or(same).eqz().or(mode.and(Mode.SINGLE | Mode.ALIGN)));
     // Data breakpoints, and translations made with the limit of another code segment.
     this.#no(this.#get(S.SEGS + S.SEG_SIZE * Seg.CS + S.SEG_LIMIT).ne(-1));
-    return { mode, long };
+    return { mode, long, wide, compat };
+  }
+
+  /** `mode`, or where `from32` that of 64-bit code instead. */
+  #mode64(mode: I32, from32: I32): I32 {
+    const result = this.f.local("i32");
+    result.set(mode);
+    this.f.if(from32, () => result.set(mode.and(~CODE_MODE).or(2 | Mode.FLAT | Mode.CS_FLAT)));
+    return result.get();
+  }
+  /** That of flat 32-bit code and stack; DS and ES are what they are. */
+  #mode32(mode: I32): I32 {
+    const flat = (n: number) => {
+      const at = S.SEGS + S.SEG_SIZE * n;
+      return this.#get(at + S.SEG_WHI).and(this.#get(at + S.SEG_RHI))
+        .and(this.#get(at + S.SEG_LIMIT)).eq(-1).and(this.#get64(at + S.SEG_BASE).eqz());
+    };
+    const data = flat(Seg.DS).and(flat(Seg.ES)).mul(Mode.FLAT);
+    return mode.and(~CODE_MODE).or(data).or(1 | Mode.SS32 | Mode.CS_FLAT);
+  }
+
+  /** The jump cache of privilege `user` must hold for `mode`, or be empty, which then is for that mode. */
+  #jumps(user: I32, mode: I32): void {
+    const at = this.f.let(this.#get(S.TLB_SYS_PTR).add(user.shl(2)));
+    const key = this.f.let(mode.and(S.JUMP_MODE)), was = this.f.let(load("i32.load", at, JC_MODE));
+    this.f.ifRare(was.ne(key), () => {
+      this.#no(was.ne(-1));
+      this.f.store("i32.store", at, key, JC_MODE);
+    });
   }
 
   /** Upper half of the GDT's descriptor for `selector`, which must name a flat segment. */
@@ -161,13 +199,15 @@ class Gates {
     return long.select(base, this.f.let(base.and(0xffffffff)));
   }
 
-  /** Requires a code segment of the mode with privilege `dpl`. */
-  #code(selector: I32, dpl: I32, long: I32): I32 {
+  /** Requires a code segment of privilege `dpl`: 64-bit with `wide`, else (or with `either`) 32-bit. */
+  #code(selector: I32, dpl: I32, wide: I32, either = I32.of(0)): I32 {
     const hi = this.#descriptor(selector);
     const kind = D.ACCESSED | D.CODE | D.S | D.P | LIMIT_HIGH | D.G;
-    const size = long.select(I32.of(D.L), I32.of(D.DB));
+    const size = this.f.let(hi.and(D.L | D.DB));
+    const right = wide.select(I32.of(D.L), I32.of(D.DB));
     this.#no(
-      hi.and(KIND | D.L | D.DB).ne(size.or(kind)).or(hi.shr_u(13).and(3).ne(dpl)),
+      hi.and(KIND).ne(kind).or(hi.shr_u(13).and(3).ne(dpl))
+        .or(size.ne(right).and(size.ne(D.DB).or(either.eqz()))),
     );
     return hi;
   }
@@ -226,7 +266,7 @@ class Gates {
   deliver(): void {
     const f = this.f;
     const vector = f.param(1, "i32"), error = f.param(2, "i32"), source = f.param(3, "i32");
-    const { mode, long } = this.#mode();
+    const { mode, wide: long, compat } = this.#mode(true);
     const cpl = this.#get(S.CPL), software = f.let(source.eq(EVENT.SOFTWARE));
     const fl = this.#get(S.FLAG_SYS);
     this.#no(vector.eq(Vec.DB).or(fl.and(Fl.TF | Fl.RF)));
@@ -276,6 +316,8 @@ class Gates {
       () => sp.set(sp.get().and(-16)),
       () => sp.set(sp.get().and(0xffffffff)),
     );
+    const newMode = this.#mode64(mode, compat);
+    this.#jumps(I32.of(0), newMode);
     const withError = f.let(error.ne(-1));
     const count = f.let(I32.of(3).add(inner.or(long).shl(1)).add(withError));
     const bytes = f.let(count.shl(long.add(2)));
@@ -310,7 +352,7 @@ class Gates {
         () => this.#loadStack(ss.get(), ssHi.get()),
       );
     });
-    this.#setCpl(I32.of(0), mode);
+    this.#setCpl(I32.of(0), newMode);
     this.#set64(S.GPR + 8 * Gpr.RSP, long.select(bottom, f.let(bottom.and(0xffffffff))));
     this.#set64(S.RIP, target.get());
     const cleared = type.eq(INTERRUPT_GATE).select(
@@ -346,7 +388,10 @@ class Gates {
     this.#no(image.get().and(Fl.TF | Fl.VM | Fl.NT).ne(0));
     const cpl = f.let(cs.get().and(3)), outer = f.let(cpl.ne(0));
     this.#no(outer.and(cpl.ne(3).or(image.get().and(Fl.AC).ne(0))));
-    const code = this.#code(cs.get(), cpl, long);
+    const code = this.#code(cs.get(), cpl, long, long.and(outer));
+    /** From 64-bit code to a program's 32-bit code. */
+    const to32 = f.let(long.and(code.and(D.L).eqz()));
+    this.#no(to32.and(ip.get().shr_u(32).eqz().eqz()));
 
     const newSp: Local<"i64"> = f.local("i64"), ss = f.local("i32"), ssHi = f.local("i32");
     f.if(outer.or(long), () => {
@@ -374,6 +419,10 @@ class Gates {
       }
     });
 
+    const newMode = f.local("i32");
+    newMode.set(mode);
+    f.if(to32, () => newMode.set(this.#mode32(mode)));
+    this.#jumps(outer, newMode.get());
     this.#loadCode(cs.get(), code);
     f.if(outer.or(long), () => {
       f.if(
@@ -382,7 +431,8 @@ class Gates {
         () => this.#loadStack(ss.get(), ssHi.get()),
       );
     });
-    this.#setCpl(cpl, mode);
+    this.#setCpl(cpl, newMode.get());
+    f.if(to32, () => newSp.set(newSp.get().and(0xffffffff)));
     this.#set64(S.GPR + 8 * Gpr.RSP, newSp.get());
     this.#set64(S.RIP, ip.get());
     // RF would hold for one instruction that nobody watches.
@@ -413,73 +463,90 @@ class Gates {
     );
   }
 
-  /** What SYSCALL and SYSRET ask for: 64-bit mode, EFER.SCE, no user page open for the supervisor. */
-  #fastCalls(): I32 {
-    const { mode, long } = this.#mode();
-    this.#no(long.eqz().or(this.#get(S.EFER).and(1).eqz()).or(this.#get(S.SMAP_PAGES).ne(0)));
-    return mode;
+  /** What SYSCALL and SYSRET ask for: EFER.SCE, no user page open for the supervisor. */
+  #fastCalls(): void {
+    this.#no(this.#get(S.EFER).and(1).eqz().or(this.#get(S.SMAP_PAGES).ne(0)));
   }
   /** The flat segments that fast system calls imply. */
-  #flatSegments(cs: I32, ss: I32, dpl: number, size: number = D.L): void {
+  #flatSegments(cs: I32, ss: I32, dpl: number, size: I32): void {
     const common = D.G | D.P | D.S | D.READ_WRITE | D.ACCESSED | (dpl << 13);
-    this.#loadCode(cs, I32.of(common | size | D.CODE));
+    this.#loadCode(cs, this.f.let(size.or(common | D.CODE)));
     this.#loadStack(ss, I32.of(common | D.DB));
   }
 
-  /** What SYSENTER and SYSEXIT ask for: flat 32-bit protected mode. Gives the mode and IA32_SYSENTER_CS. */
-  #fast32(): { mode: I32; cs: I32 } {
-    const { mode, long } = this.#mode(), cs = this.#get(S.IA32_SYSENTER_CS);
-    this.#no(long.or(cs.and(0xfffc).eqz()).or(this.#get(S.SMAP_PAGES).ne(0)));
-    return { mode, cs: this.f.let(cs.and(0xfffc)) };
-  }
-  #go32(ip: I32, sp: I32): void {
-    this.#set64(S.GPR + 8 * Gpr.RSP, sp.extend_u());
-    this.#set64(S.RIP, ip.extend_u());
-    this.f.return(I32.of(1));
+  /** What SYSENTER and SYSEXIT ask for; gives IA32_SYSENTER_CS. */
+  #sysenterCs(): I32 {
+    const cs = this.f.let(this.#get(S.IA32_SYSENTER_CS).and(0xfffc));
+    this.#no(cs.eqz().or(this.#get(S.SMAP_PAGES).ne(0)));
+    return cs;
   }
 
   sysenter(): void {
-    const { mode, cs } = this.#fast32();
+    const f = this.f, { mode, wide, compat } = this.#mode(true), cs = this.#sysenterCs();
+    this.#no(wide.and(this.#get(S.AMD_CALLS)));
+    const newMode = this.#mode64(mode, compat);
+    this.#jumps(I32.of(0), newMode);
     this.#set(S.FLAG_SYS, this.#get(S.FLAG_SYS).and(~(Fl.IF | Fl.RF)));
-    this.#flatSegments(cs, this.f.let(cs.add(8).and(0xffff)), 0, D.DB);
-    this.#setCpl(I32.of(0), mode);
-    this.#go32(this.#get(S.IA32_SYSENTER_EIP), this.#get(S.IA32_SYSENTER_ESP));
+    const size = f.let(wide.select(I32.of(D.L), I32.of(D.DB)));
+    this.#flatSegments(cs, f.let(cs.add(8).and(0xffff)), 0, size);
+    this.#setCpl(I32.of(0), newMode);
+    const cut = f.let(wide.select(I64.of(-1), I64.of(0xffffffff)));
+    this.#set64(S.GPR + 8 * Gpr.RSP, this.#get64(S.IA32_SYSENTER_ESP).and(cut));
+    this.#set64(S.RIP, this.#get64(S.IA32_SYSENTER_EIP).and(cut));
+    f.return(I32.of(1));
   }
 
   sysexit(): void {
-    const { mode, cs } = this.#fast32();
-    this.#no(this.#get(S.FLAG_SYS).and(Fl.AC));
-    const selector = this.f.let(cs.add(16).and(0xfffc).or(3));
+    const f = this.f, { mode, long } = this.#mode(), cs = this.#sysenterCs();
+    this.#no(long.or(this.#get(S.FLAG_SYS).and(Fl.AC)));
+    this.#jumps(I32.of(1), mode);
+    const selector = f.let(cs.add(16).and(0xfffc).or(3));
     const ip = this.#get(S.GPR + 8 * Gpr.RDX), sp = this.#get(S.GPR + 8 * Gpr.RCX);
-    this.#flatSegments(selector, this.f.let(selector.add(8).and(0xffff)), 3, D.DB);
+    this.#flatSegments(selector, f.let(selector.add(8).and(0xffff)), 3, I32.of(D.DB));
     this.#setCpl(I32.of(3), mode);
-    this.#go32(ip, sp);
+    this.#set64(S.GPR + 8 * Gpr.RSP, sp.extend_u());
+    this.#set64(S.RIP, ip.extend_u());
+    f.return(I32.of(1));
   }
 
   syscall(): void {
-    const f = this.f, mode = this.#fastCalls();
+    const f = this.f, { mode, long, compat } = this.#mode(true);
+    this.#fastCalls();
+    // Of 32-bit code only with AMD's rules.
+    this.#no(long.or(compat.and(this.#get(S.AMD_CALLS))).eqz());
     const flags = this.#flags();
     this.#no(flags.and(Fl.TF | Fl.RF).ne(0));
+    const newMode = this.#mode64(mode, compat);
+    this.#jumps(I32.of(0), newMode);
     const cs = f.let(this.#get64(S.IA32_STAR).shr_u(32).wrap().and(0xfffc));
     this.#set64(S.GPR + 8 * Gpr.RCX, this.#get64(S.RIP));
     this.#set64(S.GPR + 8 * 11, flags.extend_u());
     this.#setFlags(f.let(flags.and(this.#get(S.IA32_FMASK).not())));
-    this.#flatSegments(cs, f.let(cs.add(8).and(0xffff)), 0);
-    this.#setCpl(I32.of(0), mode);
-    this.#set64(S.RIP, this.#get64(S.IA32_LSTAR));
+    this.#flatSegments(cs, f.let(cs.add(8).and(0xffff)), 0, I32.of(D.L));
+    this.#setCpl(I32.of(0), newMode);
+    this.#set64(S.RIP, long.select(this.#get64(S.IA32_LSTAR), this.#get64(S.IA32_CSTAR)));
     f.return(I32.of(1));
   }
 
-  sysret(): void {
-    const f = this.f, mode = this.#fastCalls();
-    const target = this.#get64(S.GPR + 8 * Gpr.RCX), flags = this.#get(S.GPR + 8 * 11);
-    this.#no(target.shl(16).shr_s(16).ne(target).or(flags.and(Fl.TF | Fl.AC)));
+  /** @param to64 to 64-bit code, else to compatibility mode */
+  sysret(to64: boolean): void {
+    const f = this.f, { mode, long } = this.#mode();
+    this.#fastCalls();
+    this.#no(long.eqz());
+    const target = f.local("i64"), flags = this.#get(S.GPR + 8 * 11);
+    target.set(this.#get64(S.GPR + 8 * Gpr.RCX));
+    this.#no(flags.and(Fl.TF | Fl.AC));
+    if (to64) this.#no(target.get().shl(16).shr_s(16).ne(target.get()));
+    else target.set(target.get().and(0xffffffff));
+    const newMode = to64 ? mode : f.let(this.#mode32(mode));
+    this.#jumps(I32.of(1), newMode);
     const base = f.let(this.#get64(S.IA32_STAR).shr_u(48).wrap().and(0xfffc));
     this.#setFlags(flags);
     const ss = f.let(base.add(8).and(0xfffc).or(3));
-    this.#flatSegments(f.let(base.add(16).and(0xfffc).or(3)), ss, 3);
-    this.#setCpl(I32.of(3), mode);
-    this.#set64(S.RIP, target);
+    const cs = f.let(base.add(to64 ? 16 : 0).and(0xfffc).or(3));
+    this.#flatSegments(cs, ss, 3, I32.of(to64 ? D.L : D.DB));
+    this.#setCpl(I32.of(3), newMode);
+    this.#set64(S.RIP, target.get());
     f.return(I32.of(1));
   }
 }

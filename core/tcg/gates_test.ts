@@ -24,11 +24,15 @@ type Random = (n: number) => number;
 
 const KERNEL_CODE = 1, KERNEL_DATA = 2, USER_CODE = 3, USER_DATA = 4, ODD = 5;
 
+/** What code is: of 32 bits, of 64, or programs' of 32 under a kernel's of 64. */
+type Kind = "32-bit" | "64-bit" | "compatibility";
+
 /** Descriptors: the usual four, and variations that the emitted code may not take for them. */
-function descriptors(long: boolean, rnd: Random): bigint[] {
-  const code = long ? 0x00af9b000000ffffn : 0x00cf9b000000ffffn, data = 0x00cf93000000ffffn;
+function descriptors(kind: Kind, rnd: Random): bigint[] {
+  const narrow = 0x00cf9b000000ffffn, wide = 0x00af9b000000ffffn, data = 0x00cf93000000ffffn;
+  const code = kind === "32-bit" ? narrow : wide, program = kind === "64-bit" ? wide : narrow;
   const user = 3n << 45n;
-  const out = [0n, code, data, code | user, data | user];
+  const out = [0n, code, data, program | user, data | user];
   for (let n = ODD; n < 16; n++) {
     const d = out[1 + rnd(4)];
     out.push(d ^ (1n << BigInt([40, 41, 42, 43, 45, 46, 47, 53, 54, 55, 16, 3, 56][rnd(13)])));
@@ -37,9 +41,9 @@ function descriptors(long: boolean, rnd: Random): bigint[] {
 }
 
 /** Fills both machines' memory alike. */
-function prepare(machines: readonly Machine[], long: boolean, rnd: Random): void {
-  const bytes = new Uint8Array(RAM), v = new DataView(bytes.buffer);
-  descriptors(long, rnd).forEach((d, n) => v.setBigUint64(GDT + 8 * n, d, true));
+function prepare(machines: readonly Machine[], kind: Kind, rnd: Random): void {
+  const bytes = new Uint8Array(RAM), v = new DataView(bytes.buffer), long = kind !== "32-bit";
+  descriptors(kind, rnd).forEach((d, n) => v.setBigUint64(GDT + 8 * n, d, true));
   const step = long ? 16 : 8;
   for (let n = 0; n < 48; n++) {
     const selector = 8 * (rnd(8) ? KERNEL_CODE : rnd(17)), at = IDT + step * n;
@@ -88,8 +92,9 @@ function segment(attr: number, selector: number) {
 }
 
 /** Registers of a program at privilege `cpl`; `flags` without TF. */
-function enter(m: Machine, long: boolean, cpl: number, rsp: bigint, flags: number): void {
+function enter(m: Machine, kind: Kind, cpl: number, rsp: bigint, flags: number): void {
   const data = segment(0xc093, cpl ? 8 * USER_DATA | 3 : 8 * KERNEL_DATA);
+  const long = kind !== "32-bit", narrow = kind !== "64-bit" && (!long || cpl === 3);
   m.cpu.reset();
   m.cpu.setSregs({
     cr3: BigInt(TABLES),
@@ -99,7 +104,7 @@ function enter(m: Machine, long: boolean, cpl: number, rsp: bigint, flags: numbe
     gdt: { base: BigInt(GDT), limit: 8 * 16 - 1 },
     idt: { base: BigInt(IDT), limit: 40 * (long ? 16 : 8) - 1 },
     tr: { ...segment(0x808b, 0x80), s: 0, base: BigInt(TSS), limit: 0x67 },
-    cs: segment(long ? 0xa09b : 0xc09b, cpl ? 8 * USER_CODE | 3 : 8 * KERNEL_CODE),
+    cs: segment(narrow ? 0xc09b : 0xa09b, cpl ? 8 * USER_CODE | 3 : 8 * KERNEL_CODE),
     ss: data,
     ds: data,
     es: data,
@@ -107,6 +112,8 @@ function enter(m: Machine, long: boolean, cpl: number, rsp: bigint, flags: numbe
     gs: data,
   });
   m.cpu.setRegs({ rip: 0x7123n, rsp, rflags: BigInt(flags | 2) });
+  // Jumps of this mode, and none of the other privilege.
+  m.cpu.cpu.flushJumpCaches(true);
 }
 
 /** The vCPU's state, except for what the run loop alone looks at. */
@@ -140,19 +147,19 @@ function reference(f: () => unknown): boolean {
 
 const FLAGS = 0x40ad5;
 
-function checkDelivery(long: boolean, rounds: number): void {
-  const rnd = random(long ? 64 : 32), a = machine(), b = machine();
+function checkDelivery(kind: Kind, rounds: number): void {
+  const rnd = random(kind.length * 8), a = machine(), b = machine();
   let quick = 0, total = 0;
   for (let round = 0; round < rounds; round++) {
-    prepare([a, b], long, rnd);
+    prepare([a, b], kind, rnd);
     for (let n = 0; n < 20; n++) {
       const cpl = rnd(2) ? 3 : 0, source = rnd(3), vector = rnd(5) ? rnd(32) : rnd(48);
       const rsp = BigInt(STACKS + rnd(0x8000)), flags = (rnd(65536) << 5 | rnd(32)) & FLAGS;
       const nt = rnd(9) === 0 ? 0x4000 : 0;
-      for (const m of [a, b]) enter(m, long, cpl, rsp, flags | nt);
+      for (const m of [a, b]) enter(m, kind, cpl, rsp, flags | nt);
       const withError = source === EVENT.EXCEPTION && hasErrorCode.has(vector);
       const error = withError ? rnd(64) : -1, before = state(a);
-      const what = `${long} round ${round}.${n}: vector ${vector} source ${source} cpl ${cpl}`;
+      const what = `${kind} round ${round}.${n}: vector ${vector} source ${source} cpl ${cpl}`;
       const done = a.vm.runtime.deliver(a.cpu.cpu.base, vector, error, source);
       total++;
       if (done === 0) {
@@ -173,17 +180,18 @@ function checkDelivery(long: boolean, rounds: number): void {
     // What only one of them did not do is done again by both: bring the page tables in line.
     const tables = (m: Machine) => m.ram.u8.subarray(TABLES, STACKS);
     tables(b).set(tables(a));
-    sameMemory(a, b, `${long} round ${round}`);
+    sameMemory(a, b, `${kind} round ${round}`);
   }
   assert(quick > total / 4 && quick < total, `${quick} of ${total}`);
 }
 
-function checkIret(long: boolean, rounds: number): void {
-  const rnd = random(long ? 640 : 320), a = machine(), b = machine();
+function checkIret(kind: Kind, rounds: number): void {
+  const long = kind !== "32-bit", compat = kind === "compatibility";
+  const rnd = random(kind.length * 80), a = machine(), b = machine();
   const opSize = long ? 64 : 32, insn = { opSize, operands: [] } as unknown as Insn;
   let quick = 0, total = 0;
   for (let round = 0; round < rounds; round++) {
-    prepare([a, b], long, rnd);
+    prepare([a, b], kind, rnd);
     for (let n = 0; n < 20; n++) {
       const sp = STACKS + rnd(0x8000) & ~(long ? 7 : 3), w = long ? 8 : 4;
       const outer = rnd(2) === 1;
@@ -195,7 +203,7 @@ function checkIret(long: boolean, rounds: number): void {
       const flags = (rnd(65536) << 6 | rnd(64)) & 0x3c7fff & (rnd(5) ? ~0x4100 : -1);
       const keep = rnd(3) === 0;
       for (const m of [a, b]) {
-        enter(m, long, 0, BigInt(sp), 0x202);
+        enter(m, kind, 0, BigInt(sp), 0x202);
         // A program's own segments, or some that it may not keep.
         if (!keep && long) {
           const none = { ...segment(0, 0), present: 0, s: 0, type: 0, unusable: 1 };
@@ -207,14 +215,14 @@ function checkIret(long: boolean, rounds: number): void {
         const v = m.ram.view,
           put = (k: number, x: number) => {
             if (sp + w * k + 8 <= RAM) v.setUint32(sp + w * k, x, true);
-            if (long) v.setUint32(sp + w * k + 4, 0, true);
+            if (long) v.setUint32(sp + w * k + 4, compat && k === 3 ? 0x12345 : 0, true);
           };
         [0x7000 + n, cs, flags, 0x9000 + 16 * n, ss].forEach((x, k) => put(k, x));
       }
       if (rnd(20) === 0 && long) {
         for (const m of [a, b]) m.ram.view.setUint32(sp + 4, 0x8000, true);
       }
-      const what = `${long} round ${round}.${n}: cs ${cs} ss ${ss} flags ${flags.toString(16)}`;
+      const what = `${kind} round ${round}.${n}: cs ${cs} ss ${ss} flags ${flags.toString(16)}`;
       const before = state(a);
       total++;
       if (a.vm.runtime.iret(a.cpu.cpu.base, w) === 0) {
@@ -231,74 +239,104 @@ function checkIret(long: boolean, rounds: number): void {
   assert(quick > total / 5 && quick < total, `${quick} of ${total}`);
 }
 
-Deno.test("emitted SYSCALL and SYSRET agree with TypeScript", () => {
-  const rnd = random(7), a = machine(), b = machine();
-  const insn = { opSize: 64, operands: [] } as unknown as Insn;
-  let quick = 0, total = 0;
-  for (let n = 0; n < 400; n++) {
+type Call = "SYSCALL" | "SYSRET" | "SYSENTER" | "SYSEXIT";
+
+/** A fast system call, or the way back of one, from code of `kind`; `size` of its operand. */
+function checkCall(name: Call, kind: Kind, size: 32 | 64, least: number): void {
+  const rnd = random(name.length * 7 + size + kind.length), a = machine(), b = machine();
+  const back = name === "SYSRET" || name === "SYSEXIT";
+  const insn = { opSize: size, operands: [] } as unknown as Insn;
+  let quick = 0;
+  const total = 120;
+  for (let n = 0; n < total; n++) {
     // With AC it is TypeScript that begins and ends alignment checks.
     const ac = rnd(8) === 0 ? S.Fl.AC : 0;
-    const back = rnd(2) === 1, flags = (rnd(65536) << 6 | rnd(64)) & 0x387fd5 | ac;
+    const flags = (rnd(65536) << 6 | rnd(64)) & 0x387fd5 & ~0x100 | ac;
     const mask = BigInt(rnd(4) ? 0x257fd5 : rnd(65536) << 6 | rnd(64));
-    const star = BigInt(rnd(65536)) << 48n | BigInt(rnd(65536)) << 32n;
-    const ip = rnd(6) ? BigInt(rnd(65536)) : 0x800000000000n;
+    const word = () => BigInt(rnd(65536)) << 8n;
+    const star = word() << 40n | word() << 24n;
+    const [sp, ip, rdx] = [word() | 1n << 40n, word() | 1n << 41n, word() | 1n << 40n];
+    const rcx = rnd(6) ? word() : 0x800000000000n | word(),
+      cs = BigInt(rnd(6) ? rnd(65536) : rnd(4));
+    const amd = rnd(2);
     for (const m of [a, b]) {
-      enter(m, true, back ? 0 : 3, 0x8000n, flags & ~0x100);
-      m.cpu.setMsr(0xc0000080, 0x501n);
+      enter(m, kind, back ? 0 : 3, 0x8000n, flags);
+      if (kind !== "32-bit") m.cpu.setMsr(0xc0000080, 0x501n);
       m.cpu.setMsr(0xc0000081, star);
       m.cpu.setMsr(0xc0000082, 0xffffffff81000000n);
+      m.cpu.setMsr(0xc0000083, 0xffffffff82000000n);
       m.cpu.setMsr(0xc0000084, mask);
-      m.cpu.setRegs({ rcx: ip, r11: BigInt(flags) });
-    }
-    const before = state(a), what = `${n}: ${back} ${flags.toString(16)} ${mask.toString(16)}`;
-    const rt = a.vm.runtime, base = a.cpu.cpu.base;
-    total++;
-    if ((back ? rt.sysret(base) : rt.syscall(base)) === 0) {
-      assertEquals(state(a), before, what);
-      continue;
-    }
-    quick++;
-    assert(reference(() => helperOf(back ? "SYSRET" : "SYSCALL")(b.cpu.cpu, insn)), what);
-    assertEquals(state(a), state(b), what);
-  }
-  assert(quick > total / 2 && quick < total, `${quick} of ${total}`);
-});
-
-Deno.test("emitted SYSENTER and SYSEXIT agree with TypeScript", () => {
-  const rnd = random(9), a = machine(), b = machine();
-  const insn = { opSize: 32, operands: [] } as unknown as Insn;
-  let quick = 0, total = 0;
-  for (let n = 0; n < 200; n++) {
-    const back = rnd(2) === 1, long = rnd(8) === 0;
-    const ac = rnd(8) === 0 ? S.Fl.AC : 0;
-    const flags = (rnd(65536) << 6 | rnd(64)) & 0x387fd5 & ~0x100 | ac;
-    const cs = BigInt(rnd(6) ? rnd(65536) : rnd(4)), word = () => BigInt(rnd(65536)) << 8n;
-    const [sp, ip, rcx, rdx] = [word(), word(), word(), word() | 1n << 40n];
-    for (const m of [a, b]) {
-      enter(m, long, back ? 0 : 3, 0x8000n, flags);
       m.cpu.setMsr(0x174, cs);
       m.cpu.setMsr(0x175, sp);
       m.cpu.setMsr(0x176, ip);
-      m.cpu.setRegs({ rcx, rdx });
+      m.cpu.setRegs({ rcx, rdx, r11: BigInt(flags & 0xffffff) });
+      const model = amd ? MODELS.amd : MODELS.intel;
+      Object.assign(m.cpu.cpu.env, { model, cpuid: () => model.cpuid() });
+      m.cpu.cpu.set32(S.AMD_CALLS, amd);
     }
-    const before = state(a), what = `${n}: ${back} ${flags.toString(16)} ${cs.toString(16)}`;
+    const before = state(a), what = `${n}: ${amd} ${flags.toString(16)} ${mask.toString(16)} ${cs}`;
     const rt = a.vm.runtime, base = a.cpu.cpu.base;
-    total++;
-    if ((back ? rt.sysexit(base) : rt.sysenter(base)) === 0) {
+    const done = {
+      SYSCALL: () => rt.syscall(base),
+      SYSRET: () => size === 64 ? rt.sysret(base) : rt.sysret32(base),
+      SYSENTER: () => rt.sysenter(base),
+      SYSEXIT: () => rt.sysexit(base),
+    }[name]();
+    if (done === 0) {
       assertEquals(state(a), before, what);
       continue;
     }
     quick++;
-    assert(reference(() => helperOf(back ? "SYSEXIT" : "SYSENTER")(b.cpu.cpu, insn)), what);
+    assert(reference(() => helperOf(name)(b.cpu.cpu, insn)), what);
     assertEquals(state(a), state(b), what);
   }
-  assert(quick > total / 2 && quick < total, `${quick} of ${total}`);
-});
-
-for (const long of [false, true]) {
-  const mode = long ? "64-bit" : "32-bit";
-  Deno.test(`emitted event delivery agrees with TypeScript: ${mode}`, () => {
-    checkDelivery(long, 25);
-  });
-  Deno.test(`emitted IRET agrees with TypeScript: ${mode}`, () => checkIret(long, 25));
+  assert(quick > total * least && quick < total, `${quick} of ${total}`);
 }
+
+const vendor = (name: string, ebx: number) => ({
+  name,
+  cpuid: () => ({ eax: 0, ebx, ecx: 0, edx: 0 }),
+  has: () => true,
+});
+const MODELS = { intel: vendor("Intel", 0x756e6547), amd: vendor("AMD", 0x68747541) };
+
+for (
+  const [name, kind, size, least] of [
+    ["SYSCALL", "64-bit", 64, 0.5],
+    ["SYSCALL", "compatibility", 32, 0.2],
+    ["SYSRET", "64-bit", 64, 0.5],
+    ["SYSRET", "compatibility", 32, 0.5],
+    ["SYSENTER", "32-bit", 32, 0.5],
+    ["SYSENTER", "64-bit", 64, 0.2],
+    ["SYSENTER", "compatibility", 32, 0.2],
+    ["SYSEXIT", "32-bit", 32, 0.5],
+  ] as const
+) {
+  Deno.test(`emitted ${name} of ${size} bits agrees with TypeScript: ${kind}`, () => {
+    checkCall(name, kind, size, least);
+  });
+}
+
+for (const kind of ["32-bit", "64-bit", "compatibility"] as const) {
+  Deno.test(`emitted event delivery agrees with TypeScript: ${kind}`, () => {
+    checkDelivery(kind, 25);
+  });
+  Deno.test(`emitted IRET agrees with TypeScript: ${kind}`, () => checkIret(kind, 25));
+}
+
+Deno.test("jump caches of another mode keep an emitted return back", () => {
+  const m = machine(), rnd = random(1), rt = m.vm.runtime, base = m.cpu.cpu.base;
+  prepare([m], "64-bit", rnd);
+  enter(m, "64-bit", 0, BigInt(STACKS), 0x202);
+  const none = { ...segment(0, 0), present: 0, s: 0, type: 0, unusable: 1 };
+  m.cpu.setSregs({ ds: none, es: none, fs: none, gs: none });
+  [0x7000, 8 * USER_CODE | 3, 0x202, 0x9000, 8 * USER_DATA | 3].forEach((x, k) => {
+    m.ram.view.setBigUint64(STACKS + 8 * k, BigInt(x), true);
+  });
+  const user = S.BANK + S.Bank.JC_MODE + 4, c = m.cpu.cpu;
+  c.set32(user, 1);
+  assertEquals(rt.iret(base, 8), 0);
+  c.set32(user, -1);
+  assertEquals(rt.iret(base, 8), 1);
+  assertEquals(c.get32(user), c.mode & S.JUMP_MODE);
+});

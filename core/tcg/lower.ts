@@ -454,10 +454,10 @@ export class Tier0Lowering implements Lowering {
     } else if (d.name === "SYSENTER" || d.name === "SYSEXIT") {
       const way = d.name === "SYSENTER" ? this.rt.sysenter : this.rt.sysexit;
       f.if(call(way, "i32", cpu), go);
-    } else if (d.name === "IRET" || (d.name === "SYSRET" && d.bytes === 8)) {
+    } else if (d.name === "IRET" || d.name === "SYSRET") {
       const done = d.name === "IRET"
         ? call(this.rt.iret, "i32", cpu, I32.of(d.bytes!))
-        : call(this.rt.sysret, "i32", cpu);
+        : call(d.bytes === 8 ? this.rt.sysret : this.rt.sysret32, "i32", cpu);
       f.if(done, () => {
         // What was waiting for IF may be taken now.
         f.if(this.#state(S.PENDING).ne(0), () => {

@@ -124,7 +124,7 @@ export class Mmu implements LinearMemory {
       }
       i32[(bank + Bank.STAMP) >> 2] = ++i32[S.BANK_CLOCK >> 2];
       cpu.setBank(bank);
-      cpu.checkJumpMode();
+      cpu.settleJumps();
     }
     if (!keep) this.#flushBank(bank, true);
     this.onRemap();

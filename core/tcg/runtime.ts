@@ -9,7 +9,7 @@ import { Seg } from "../x86/insn.ts";
 import * as S from "../x86/state.ts";
 import { Rec } from "../x86/state.ts";
 import { addFind, FIND } from "./block_table.ts";
-import { addGates, DELIVER, IRET, SYSCALL, SYSENTER, SYSEXIT, SYSRET } from "./gates.ts";
+import { addGates, DELIVER, IRET, SYSCALL, SYSENTER, SYSEXIT, SYSRET, SYSRET32 } from "./gates.ts";
 import { ACCESS, budgetAfter, followLink, HANDLER, tlbEntry } from "./lower.ts";
 import { emitFlags } from "./region_flags.ts";
 import { addWalker, emitCommit, emitLook, emitProbe, type WalkerTables } from "./walker.ts";
@@ -39,9 +39,10 @@ export interface RuntimeImports {
   readonly deliver: Callee;
   /** (cpu, operand size in bytes) → 1 when IRET was carried out. */
   readonly iret: Callee;
-  /** (cpu) → 1 when SYSCALL or 64-bit SYSRET was carried out. */
+  /** (cpu) → 1 when SYSCALL, 64-bit or 32-bit SYSRET was carried out. */
   readonly syscall: Callee;
   readonly sysret: Callee;
+  readonly sysret32: Callee;
   /** (cpu) → 1 when SYSENTER or SYSEXIT was carried out. */
   readonly sysenter: Callee;
   readonly sysexit: Callee;
@@ -69,6 +70,7 @@ const RUNTIME32: RuntimeImports = {
   iret: IRET,
   syscall: SYSCALL,
   sysret: SYSRET,
+  sysret32: SYSRET32,
   sysenter: SYSENTER,
   sysexit: SYSEXIT,
   commit: fn("commit", ["i32", "i32"], []),
@@ -123,6 +125,7 @@ export interface RuntimeExports {
   iret(cpu: number, bytes: number): number;
   syscall(cpu: number): number;
   sysret(cpu: number): number;
+  sysret32(cpu: number): number;
   sysenter(cpu: number): number;
   sysexit(cpu: number): number;
   /** Fills a TLB entry: see `FILL` in `walker.ts`. */

@@ -108,6 +108,7 @@ export class TranslationCache implements CodeWatcher {
    * @param alone of one instruction, for a region that leaves it to tier 0
    */
   lookup(cpu: Cpu, mmu: Mmu, alone = false): Block {
+    cpu.settleJumps();
     const mode = cpu.mode, ip = cpu.get32(S.RIP);
     let lo = ip, hi = 0;
     if ((mode & Mode.CODE_MASK) === 2) hi = cpu.get32(S.RIP + 4);

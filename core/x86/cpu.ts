@@ -289,7 +289,10 @@ export class Cpu {
     return this.i32[S.EFER >> 2] >>> 0;
   }
 
-  /** Recomputes {@link S.MODE} from CR0, CR4, XCR0, EFER, flags and segments; drops jump caches on change. */
+  /**
+   * Recomputes {@link S.MODE} from CR0, CR4, XCR0, EFER, flags and segments. {@link settleJumps} sees to
+   * the jump caches before code of another mode runs.
+   */
   updateMode(): void {
     const cr0 = this.cr0, cr4 = this.cr4, fl = this.i32[S.FLAG_SYS >> 2];
     let m = 0;
@@ -316,11 +319,7 @@ export class Cpu {
       if (fl & Fl.AC && cr0 & CR0_AM) m |= Mode.ALIGN;
     }
     if (fl & (Fl.TF | Fl.RF) || this.i32[S.SHADOW >> 2] !== 0 || this.alone) m |= Mode.SINGLE;
-    const old = this.i32[S.MODE >> 2];
-    if (m === old) return;
     this.i32[S.MODE >> 2] = m;
-    // The caches of the two privileges are separate, and a CPL change alone leaves code as it is.
-    if ((m ^ old) & ~(Mode.CPL3 | Mode.SINGLE)) this.flushJumpCaches();
   }
 
   /**
@@ -363,18 +362,23 @@ export class Cpu {
     if (keepGlobal) return;
     this.#dropList(bank, Bank.JC_GLOBALS, Bank.JC_GLOBAL_COUNT, S.JC_STATE.LISTED_GLOBAL, false);
     this.u8.fill(0, bank + Bank.JC_PAGES, bank + Bank.JC_PAGES + S.JC_PAGES_ENTRIES);
-    i32[(bank + Bank.JC_MODE) >> 2] = this.#jumpMode;
+    const at = (bank + Bank.JC_MODE) >> 2;
+    i32[at] = i32[at + 1] = -1;
+    // The code that is running goes on using its own.
+    if (bank === this.bank) i32[at + (this.cpl === 3 ? 1 : 0)] = this.#jumpMode;
   }
 
-  /** What of the mode the records in the jump caches depend on; the caches of the CPLs are separate. */
   get #jumpMode(): number {
-    return this.i32[S.MODE >> 2] & ~(Mode.CPL3 | Mode.SINGLE);
+    return this.i32[S.MODE >> 2] & S.JUMP_MODE;
   }
 
-  /** After a change of bank: its jump caches may have been filled in another mode. */
-  checkJumpMode(): void {
-    const bank = this.bank;
-    if (this.i32[(bank + S.Bank.JC_MODE) >> 2] !== this.#jumpMode) this.flushJumpsOf(bank, false);
+  /** After a change of mode, privilege or bank: the jump cache may have been filled in another mode. */
+  settleJumps(): void {
+    const bank = this.bank, at = (bank + S.Bank.JC_MODE + (this.cpl === 3 ? 4 : 0)) >> 2;
+    const mode = this.#jumpMode, was = this.i32[at];
+    if (was === mode) return;
+    if (was !== -1) this.flushJumpsOf(bank, false);
+    this.i32[at] = mode;
   }
 
   #dropList(bank: number, list: number, count: number, listed: number, keepGlobal: boolean): void {
@@ -400,12 +404,15 @@ export class Cpu {
     const page = bank + Bank.JC_PAGES + ((lin >>> 12) & (S.JC_PAGES_ENTRIES - 1));
     if (mask === ~0xfff && this.u8[page] === 0) return;
     let others = 0;
-    const half = (i32[(bank + Bank.JC_MODE) >> 2] & Mode.CODE_MASK) === 2 ? 0 : 1;
+    const modes = (bank + Bank.JC_MODE) >> 2;
+    // Where the linear address is in an entry of the supervisor's, and of the user's.
+    const half = (i32[modes] & Mode.CODE_MASK) === 2 ? 0 : 1;
+    const userHalf = (i32[modes + 1] & Mode.CODE_MASK) === 2 ? 0 : 1;
     for (const [list, count] of JUMP_LISTS) {
       const at = (bank + list) >> 1, end = at + i32[(bank + count) >> 2];
       for (let k = at; k < end; k++) {
         const n = u16[k], e = (bank + Bank.JC + n * S.JC_ENTRY) >> 2;
-        const differs = i32[e + half] ^ lin;
+        const differs = i32[e + (n < S.JC_ENTRIES ? half : userHalf)] ^ lin;
         if ((differs & mask) === 0) this.#emptyJump(n, e);
         else if (((differs >>> 12) & (S.JC_PAGES_ENTRIES - 1)) === 0) others = 1;
       }

@@ -1,5 +1,6 @@
 /** The state after power-on and INIT. Intel SDM volume 3, table 10-1. */
 import { Attr, type Cpu } from "./cpu.ts";
+import { isIntel } from "./helpers/syscall.ts";
 import { Seg } from "./insn.ts";
 import { SMBASE_RESET } from "./smm.ts";
 import * as S from "./state.ts";
@@ -14,6 +15,7 @@ export function resetCpu(cpu: Cpu, init = false): void {
   cpu.set32(S.A20_MASK, a20);
   const { model } = cpu.env, compacted = model.has("xsavec") || model.has("xsaves");
   cpu.set32(S.COMPACTED_AREAS, compacted ? 1 : 0);
+  cpu.set32(S.AMD_CALLS, isIntel(cpu) ? 0 : 1);
   cpu.setFlags(2);
   cpu.set64(S.CR0, 0x60000010n);
   cpu.set64(S.XCR0, init ? xcr0 : 1n);

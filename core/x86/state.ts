@@ -86,6 +86,8 @@ export const XCR0 = 0x368;
 export const SMAP_PAGES = 0x370;
 /** Non-zero when the CPU model knows compacted XSAVE areas. */
 export const COMPACTED_AREAS = 0x374;
+/** Non-zero when SYSCALL and SYSENTER outside 64-bit mode follow AMD's rules, not Intel's. */
+export const AMD_CALLS = 0x378;
 /** Bytes of a guest access that cannot be made in place (device registers, page crossing). */
 export const BOUNCE = 0x380;
 /** 64-bit results and operands exchanged with helper functions. */
@@ -232,8 +234,8 @@ export const Bank = (() => {
     /** The PCID, or -1 for a bank that is not in use, and when it was last switched to. */
     PCID: next(4),
     STAMP: next(4),
-    /** {@link MODE} bits for which the jump cache holds. */
-    JC_MODE: next(4),
+    /** {@link MODE} bits for which the supervisor's and the user's jump cache hold; -1: it is empty. */
+    JC_MODE: next(8),
     BYTES: (at + 4095) & ~4095,
   } as const;
 })();
@@ -304,6 +306,9 @@ export const Mode = {
   /** Of translations only: one instruction that a region leaves to tier 0. */
   ALONE: 1 << 17,
 } as const;
+
+/** Bits of {@link MODE} that records in a jump cache depend on: each privilege has a cache of its own. */
+export const JUMP_MODE = ~(Mode.CPL3 | Mode.SINGLE);
 
 /** RFLAGS bits. */
 export const Fl = {

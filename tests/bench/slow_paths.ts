@@ -49,6 +49,8 @@ interface Case {
   /** 3: the loop runs in user mode. */
   readonly cpl?: 3;
   readonly long?: true;
+  /** With `long`: the loop is 32-bit code. */
+  readonly compat?: true;
 }
 
 const stride = (step: number, access: Code): Code => (a) => {
@@ -219,6 +221,22 @@ const cases: readonly Case[] = [
   { name: "64-bit: page fault + iretq", long: true, body: (a) => a.i.mov(ebx, at(r15)) },
   { name: "64-bit: syscall + sysretq", long: true, cpl: 3, body: (a) => a.i.syscall() },
   {
+    name: "compat: int + iretq",
+    ...{ long: true, compat: true, cpl: 3 },
+    body: (a) => a.i.int(0x40),
+  },
+  {
+    name: "compat: page fault + iretq",
+    ...{ long: true, compat: true, cpl: 3 },
+    setup: (a) => a.i.mov(edi, 0x7ff00000),
+    body: (a) => a.db(0x8b, 0x5f, 0), // mov ebx, [edi], of 3 bytes
+  },
+  {
+    name: "compat: syscall + sysretl",
+    ...{ long: true, compat: true, cpl: 3 },
+    body: (a) => a.i.syscall(),
+  },
+  {
     name: "64-bit: pushfq + cli + popfq",
     long: true,
     body: (a) => {
@@ -254,7 +272,7 @@ function measure(c: Case, base: number): number {
   };
   const cpu = vm.createVcpu({ index: 0, apicId: 0, bsp: true, model });
   const bits = c.long ? 64 : 32, step = c.long ? 16 : 8;
-  const a = new Assembler(bits, CODE);
+  const a = new Assembler(c.compat ? 32 : bits, CODE);
   a.i.mov(esi, DATA);
   c.setup?.(a);
   a.i.mov(ebp, 0x7fffffff);
@@ -284,10 +302,13 @@ function measure(c: Case, base: number): number {
   handlers.db(0x48, 0x0f, 0x07); // sysretq
   handlers.align(16);
   handlers.db(0x0f, 0x35); // sysexit
+  handlers.align(16);
+  handlers.db(0x0f, 0x07); // sysretl
   ram.u8.set(handlers.assemble().bytes, HANDLER);
   const descriptors = c.long
     ? [0x00af9b000000ffffn, 0x00cf93000000ffffn, 0x00affb000000ffffn, 0x00cff3000000ffffn]
     : [0x00cf9b000000ffffn, 0x00cf93000000ffffn, 0x00cffb000000ffffn, 0x00cff3000000ffffn];
+  if (c.compat) descriptors[2] = 0x00cffb000000ffffn;
   // SYSRET wants its stack segment below its code segment.
   descriptors.push(0x00affb000000ffffn);
   descriptors.forEach((d, n) => v.setBigUint64(GDT + 8 + 8 * n, d, true));
@@ -341,7 +362,7 @@ function measure(c: Case, base: number): number {
       dpl,
       selector: (8 + shift) | rpl,
       type: 11,
-      ...(c.long ? { l: 1, db: 0 } : {}),
+      ...(c.long && !c.compat ? { l: 1, db: 0 } : {}),
     },
     ds: data,
     es: data,
@@ -355,6 +376,7 @@ function measure(c: Case, base: number): number {
   cpu.setMsr(0x176, BigInt(HANDLER + 48));
   cpu.setMsr(0xc0000081, (0x18n << 48n) | (8n << 32n));
   cpu.setMsr(0xc0000082, BigInt(HANDLER + 32));
+  cpu.setMsr(0xc0000083, BigInt(HANDLER + 64));
   cpu.setRegs({
     r15: 0x7ff00000n,
     rip: BigInt(CODE),

@@ -333,11 +333,16 @@ function outward(
   if (ss) cpu.setSegment(Seg.SS, ssSel, ss.base, ss.limit, markAccessed(cpu, ss));
   else loadNull(cpu, Seg.SS, ssSel);
   if (cpu.long) cpu.setReg64(4, BigInt.asUintN(64, BigInt(sp) + BigInt(extra)));
-  else if (cpu.stackBits === 32) cpu.setReg32(4, Number(sp) + extra);
-  else cpu.setReg16(4, (Number(sp) + extra) & 0xffff);
+  else if (cpu.stackBits === 32) cpu.setReg32(4, low(sp) + extra);
+  else cpu.setReg16(4, (low(sp) + extra) & 0xffff);
   if (typeof ip === "number") cpu.eip = ip;
   else cpu.rip = ip;
   if (outer) dropPrivilegedSegments(cpu);
+}
+
+/** The low 32 bits of what a stack held. */
+function low(v: number | bigint): number {
+  return typeof v === "number" ? v : Number(BigInt.asUintN(32, v));
 }
 
 /** Flags that IRET and POPF may change at a privilege level. */

@@ -6,7 +6,7 @@ import { I32, I64, load } from "../../wasm/expr.ts";
 import type { FunctionBuilder } from "../../wasm/func.ts";
 import { library } from "../library.ts";
 import * as S from "../state.ts";
-import { Bank, JC_STATE, Mode } from "../state.ts";
+import { Bank, JC_STATE, JUMP_MODE, Mode } from "../state.ts";
 
 const CR4_PAE = 0x20, CR4_PCIDE = 0x20000;
 /** A physical address of more bits is refused. */
@@ -98,7 +98,10 @@ export const setCr3 = library(
         });
         f.return(I32.of(0));
       });
-      no(load("i32.load", bank.get(), Bank.JC_MODE).ne(mode.and(~(Mode.CPL3 | Mode.SINGLE))));
+      const key = f.let(mode.and(JUMP_MODE)),
+        was = f.let(load("i32.load", bank.get(), Bank.JC_MODE));
+      no(was.ne(key).and(was.ne(-1)));
+      f.store("i32.store", bank.get(), key, Bank.JC_MODE);
       const now = f.let(load("i32.load", cpu, S.BANK_CLOCK).add(1));
       f.store("i32.store", cpu, now, S.BANK_CLOCK);
       f.store("i32.store", bank.get(), now, Bank.STAMP);
