@@ -80,7 +80,7 @@ export function dumpCpu(vcpu: Vcpu, options: DumpOptions = {}): string {
     `DR6=${wide(d.dr6)} DR7=${wide(d.dr7)}`,
     `EFER=${wide(s.efer)}`,
   );
-  if (options.fpu) lines.push(...fpuLines(vcpu.getFpu(), cs64 ? 16 : 8));
+  if (options.fpu) lines.push(...fpuLines(vcpu.getFpu(), cs64));
   if (options.code) lines.push(codeLine(vcpu, options.code, s.cs.base, r.rip));
   return lines.map((l) => l + "\n").join("");
 }
@@ -116,7 +116,49 @@ function describe(g: Segment, lma: boolean): string {
   return `${dpl}${size} [${bit(2, "E")}${bit(1, "W")}${bit(0, "A")}]`;
 }
 
-function fpuLines(f: Fpu, xmms: number): string[] {
+/** Quadword `n` of an array of bytes. */
+function quad(u8: Uint8Array, n: number): bigint {
+  return new DataView(u8.buffer, u8.byteOffset).getBigUint64(8 * n, true);
+}
+
+/** The state components in XCR0 with which registers are shown in their whole width. */
+const AVX = 6n, AVX512 = 0xe6n;
+
+/** Vector and mask registers, as wide as XCR0 has them; 64-bit code has more. */
+function vectorLines(f: Fpu, long: boolean): string[] {
+  const { ymmHigh, zmmHigh, hi16Zmm, opmask, xcr0 = 0n } = f;
+  const has = (components: bigint) => (xcr0 & components) === components;
+  const count = long ? 16 : 8, lines: string[] = [];
+  /** Quadwords of register `n` below 16, highest first. */
+  const quads = (n: number, ...high: (readonly [u8: Uint8Array, count: number])[]) =>
+    [...high, [f.xmm, 2] as const].flatMap(([u8, count]) =>
+      Array.from({ length: count }, (_, k) => quad(u8, count * (n + 1) - 1 - k))
+    );
+  const line = (name: string, n: number, q: readonly bigint[]) =>
+    `${name}${String(n).padStart(2, "0")}=${q.map((v) => hex(v, 16)).join(" ")}`;
+  if (has(AVX512) && ymmHigh && zmmHigh && hi16Zmm && opmask) {
+    const mask = (n: number) => line("Opmask", n, [quad(opmask, n)]);
+    for (const n of [0, 4]) lines.push([0, 1, 2, 3].map((k) => mask(n + k)).join(" "));
+    for (let n = 0; n < count; n++) {
+      lines.push(line("ZMM", n, quads(n, [zmmHigh, 4], [ymmHigh, 2])));
+    }
+    for (let n = 16; long && n < 32; n++) {
+      const at = 8 * (n - 16);
+      lines.push(
+        line("ZMM", n, [7, 6, 5, 4, 3, 2, 1, 0].map((k) => quad(hi16Zmm, at + k))),
+      );
+    }
+  } else if (has(AVX) && ymmHigh) {
+    for (let n = 0; n < count; n++) lines.push(line("YMM", n, quads(n, [ymmHigh, 2])));
+  } else {
+    for (let n = 0; n < count; n += 2) {
+      lines.push(`${line("XMM", n, quads(n))} ${line("XMM", n + 1, quads(n + 1))}`);
+    }
+  }
+  return lines;
+}
+
+function fpuLines(f: Fpu, long: boolean): string[] {
   const top = (f.fsw >>> 11) & 7, lines: string[] = [];
   lines.push(
     `FCW=${hex(f.fcw, 4)} FSW=${hex(f.fsw, 4)} [ST=${top}] FTW=${hex(f.ftwx, 2)} ` +
@@ -129,12 +171,7 @@ function fpuLines(f: Fpu, xmms: number): string[] {
     return `FPR${n}=${mantissa} ${hex(fpr.getUint16(at + 8, true), 4)}`;
   };
   for (let n = 0; n < 8; n += 2) lines.push(`${physical(n)} ${physical(n + 1)}`);
-  const xmm = new DataView(f.xmm.buffer, f.xmm.byteOffset);
-  const vector = (n: number) =>
-    `XMM${String(n).padStart(2, "0")}=${hex(xmm.getBigUint64(16 * n + 8, true), 16)} ` +
-    hex(xmm.getBigUint64(16 * n, true), 16);
-  for (let n = 0; n < xmms; n += 2) lines.push(`${vector(n)} ${vector(n + 1)}`);
-  return lines;
+  return [...lines, ...vectorLines(f, long)];
 }
 
 /** Bytes that are not in RAM or ROM print as `??`: reading a device could change it. */

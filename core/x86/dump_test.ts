@@ -165,3 +165,49 @@ Deno.test("real mode with the FPU, as info registers prints it", () => {
   });
   assertEquals(dumpCpu(vcpu, { fpu: true }), REAL);
 });
+
+Deno.test("vector registers are shown as wide as XCR0 has them", () => {
+  const data = segment(0x10, 0n, 0xffffffff, 0xc09300), table = { base: 0n, limit: 0xffff };
+  const numbers = (bytes: number, first: number) => {
+    const u64 = BigUint64Array.from({ length: bytes / 8 }, (_, n) => BigInt(first + n));
+    return new Uint8Array(u64.buffer);
+  };
+  const lines = (xcr0: bigint, long: boolean) => {
+    const vcpu = cpu({
+      getRegs: () => ({ ...zeros, rflags: 2n }),
+      getSregs: () => ({
+        ...{ es: data, ss: data, ds: data, fs: data, gs: data, ldt: data, tr: data },
+        cs: segment(8, 0n, 0xffffffff, long ? 0xa09b00 : 0xc09b00),
+        ...{ gdt: table, idt: table, cr0: 0x11n, cr2: 0n, cr3: 0n, cr4: 0n },
+        efer: long ? 0x500n : 0n,
+      }),
+      getFpu: () => ({
+        ...{ fcw: 0x37f, fsw: 0, ftwx: 0, mxcsr: 0x1f80, xcr0, fpr: new Uint8Array(128) },
+        xmm: numbers(256, 0x100),
+        ymmHigh: numbers(256, 0x200),
+        zmmHigh: numbers(512, 0x300),
+        hi16Zmm: numbers(1024, 0x400),
+        opmask: numbers(64, 0x500),
+      }),
+    });
+    return dumpCpu(vcpu, { fpu: true }).split("\n").filter((l) => /MM\d|Opmask/.test(l));
+  };
+  const q = (...v: number[]) => v.map((x) => x.toString(16).padStart(16, "0")).join(" ");
+  const sse = lines(3n, false), avx = lines(7n, true), avx512 = lines(0xe7n, true);
+  assertEquals([sse.length, sse[1]], [4, `XMM02=${q(0x105, 0x104)} XMM03=${q(0x107, 0x106)}`]);
+  assertEquals([avx.length, avx[15]], [16, `YMM15=${q(0x21f, 0x21e, 0x11f, 0x11e)}`]);
+  assertEquals(avx512.length, 34);
+  assertEquals(
+    avx512[1],
+    [4, 5, 6, 7].map((n) => `Opmask0${n}=${q(0x500 + n)}`).join(" "),
+  );
+  assertEquals(
+    avx512[3],
+    `ZMM01=${q(0x307, 0x306, 0x305, 0x304, 0x203, 0x202, 0x103, 0x102)}`,
+  );
+  assertEquals(
+    avx512[33],
+    `ZMM31=${q(0x47f, 0x47e, 0x47d, 0x47c, 0x47b, 0x47a, 0x479, 0x478)}`,
+  );
+  assertEquals(lines(0xe7n, false).length, 10);
+});
