@@ -7,8 +7,8 @@ import type { Stmt } from "../wasm/func.ts";
 import { G, type MemAccess, type StateRef } from "../x86/ir.ts";
 
 class Walk {
-  /** It accesses guest memory. */
-  accesses = false;
+  /** Accesses to guest memory. */
+  accesses = 0;
   /** It calls something, loops or leaves by itself. */
   plain = true;
   /** Every access comes before all changes of guest state, but for stores that would be made again. */
@@ -24,7 +24,7 @@ class Walk {
   }
 
   #access(d: MemAccess, store: boolean): void {
-    this.accesses = true;
+    this.accesses++;
     if (d.system || d.run) this.plain = false;
     if (this.#changed || (this.#stored && !store)) this.ordered = false;
     if (store) this.#stored = true;
@@ -92,10 +92,13 @@ export function isRestartable(stmts: readonly Stmt[]): boolean {
   return walk(stmts).ordered;
 }
 
-/** Whether a handler accesses memory and does nothing that needs a frame or cannot be repeated. */
+/**
+ * Whether a handler accesses memory and does nothing that needs a frame or cannot be repeated. Of two
+ * accesses each might have the other's TLB entry taken away, and the instruction begin again for ever.
+ */
 export function canBeQuick(stmts: readonly Stmt[]): boolean {
   const w = walk(stmts);
-  return w.accesses && w.plain && w.ordered;
+  return w.accesses === 1 && w.plain && w.ordered;
 }
 
 /** How many of a record's operand slots statements use. */
