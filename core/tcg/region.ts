@@ -2,7 +2,7 @@
  * Tier 1: a hot piece of code within one page becomes one WebAssembly function, derived from the same
  * semantics as tier 0's handlers. It stands in for the first record of the tier-0 block it begins at, and
  * whatever it does not cover goes on in tier 0. It takes 64-bit code, and 32-bit code with a flat code
- * segment outside long mode. The code is made from a {@link RegionJob} and nothing else, here or in
+ * segment. The code is made from a {@link RegionJob} and nothing else, here or in
  * another thread; `region_compiler.ts` asks for it and puts it into place.
  */
 import { I64 } from "../wasm/expr.ts";
@@ -105,6 +105,7 @@ class RegionBuilder {
     const low = new RegionLowering(f, this.#runtime, {
       ...this.#use,
       long: this.#long,
+      wideTags: (job.mode & Mode.LONG) !== 0,
       pages: this.#isTightLoop() ? MAX_PAGES : 0,
       record: (i) => this.#record(i),
     });
@@ -331,7 +332,7 @@ export function decodeInPage(
 /** Whether regions can be made of code of a translation mode. */
 export function regionMode(mode: number): boolean {
   const code = mode & Mode.CODE_MASK;
-  const flat = code === 1 && (mode & Mode.CS_FLAT) !== 0 && !(mode & Mode.LONG);
+  const flat = code === 1 && (mode & Mode.CS_FLAT) !== 0;
   const alone = Mode.SINGLE | Mode.ALIGN | Mode.ALONE;
   return (code === 2 || flat) && !(mode & alone);
 }

@@ -77,6 +77,8 @@ export interface RegionPlan {
   readonly wide: number;
   /** 64-bit code. */
   readonly long: boolean;
+  /** TLB entries may belong to addresses above 4 GiB: in compatibility mode too. */
+  readonly wideTags: boolean;
   /** Pages that the region remembers in locals. */
   readonly pages: number;
   /** Record by which the instruction is left to tier 0. */
@@ -118,14 +120,17 @@ export class RegionLowering implements Lowering {
     this.#cpu = f.param(0, "i32");
     this.#regs = new RegionRegs(f, plan.used, plan.long);
     this.#tlb = f.local("i32");
-    const word = () => f.local(plan.long ? "i64" : "i32") as PageMemory["tag"];
+    const word = () => f.local(plan.long ? "i64" : "i32") as Local<"i32"> | Local<"i64">;
     this.#locals = {
       res: f.local("i64"),
       aux: f.local("i32"),
       form: f.local("i32"),
       values: [word(), word()],
     };
-    const page = (): PageMemory => ({ tag: word(), addend: f.local(rt.host) });
+    const page = (): PageMemory => ({
+      tag: f.local(plan.wideTags ? "i64" : "i32") as PageMemory["tag"],
+      addend: f.local(rt.host),
+    });
     this.#pages = Array.from({ length: plan.pages }, page);
     this.#stack = page();
   }
@@ -428,7 +433,8 @@ export class RegionLowering implements Lowering {
   /** The host address of an access, which is left to tier 0 if it cannot be made in place. */
   #access(at: Lin, d: MemAccess, tag: number, access: number): AnyInt {
     const f = this.f, { host: type } = this.rt;
-    const lin = at.op === LOCAL_GET ? at : f.let(at);
+    const tagged = this.plan.wideTags && at.type === "i32" ? (at as I32).extend_u() : at;
+    const lin = tagged.op === LOCAL_GET ? tagged : f.let(tagged);
     const low = low32(lin), host = f.local(type), page = this.#page(d, tag);
     const set = (v: AnyInt) => host.set(v as I32);
     const look = () => {

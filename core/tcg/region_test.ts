@@ -21,7 +21,12 @@ class Machine {
   }
 
   /** Runs `code` from its beginning until it halts, in short slices; returns the instruction count. */
-  run(code: readonly number[], paging = false, slice = 60, long = false): number {
+  run(
+    code: readonly number[],
+    paging = false,
+    slice = 60,
+    long: boolean | "compatibility" = false,
+  ): number {
     this.vm.memoryChanged();
     this.ram.fill(0);
     for (let n = 0; n < 0x4000; n++) this.ram[DATA + n] = (n * 37) >> 3;
@@ -57,7 +62,7 @@ class Machine {
       cr3: BigInt(long ? LONG : PD),
       gdt: { base: BigInt(GDT), limit: 23 },
       idt: { base: BigInt(IDT), limit: 511 },
-      cs: { ...flat.cs, l: long ? 1 : 0, db: long ? 0 : 1 },
+      cs: { ...flat.cs, l: long === true ? 1 : 0, db: long === true ? 0 : 1 },
       ds: data,
       es: data,
       ss: data,
@@ -115,7 +120,12 @@ function longTables(v: DataView, hole: boolean): void {
 }
 
 /** Runs the program both ways and compares everything; returns how many regions were made. */
-function same(code: readonly number[], paging = false, slice = 60, long = false): number {
+function same(
+  code: readonly number[],
+  paging = false,
+  slice = 60,
+  long: boolean | "compatibility" = false,
+): number {
   const before = staged.vm.cache.stats.regions;
   const n = plain.run(code, paging, slice, long), m = staged.run(code, paging, slice, long);
   const what = code.map((b) => b.toString(16).padStart(2, "0")).join(" ");
@@ -217,6 +227,17 @@ Deno.test("random loops give the same as in tier 0", () => {
     const body: number[] = [];
     for (let n = 3 + r(10); n > 0; n--) body.push(...randomInsn(r));
     regions += same(counted(60 + r(40), body), false, 40 + r(40));
+  }
+  assert(regions > 40, `only ${regions} regions`);
+});
+
+Deno.test("random loops of compatibility-mode code give the same as in tier 0", () => {
+  let regions = 0;
+  for (let seed = 1; seed <= 60; seed++) {
+    const r = random(seed * 7919);
+    const body: number[] = [];
+    for (let n = 3 + r(10); n > 0; n--) body.push(...randomInsn(r));
+    regions += same(counted(60 + r(40), body), false, 40 + r(40), "compatibility");
   }
   assert(regions > 40, `only ${regions} regions`);
 });
